@@ -1,0 +1,1 @@
+"""The host's half of the device contract: messages, links and the device."""

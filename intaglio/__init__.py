@@ -1,0 +1,1 @@
+"""Intaglio: hardware that seals datagrams."""

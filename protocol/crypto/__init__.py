@@ -1,0 +1,1 @@
+"""Who protects the records: one interface and its providers."""

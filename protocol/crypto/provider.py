@@ -1,0 +1,102 @@
+"""What the protocol asks of whoever protects its records: one interface, several providers.
+
+A provider turns the traffic keys of one epoch and direction into a `Sealer` or an `Opener`. Both
+work on whole records, so that a provider may be a few lines around an AEAD library or a piece of
+hardware which builds the header, encrypts the record number and keeps the replay window itself.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from protocol.crypto.suites import CipherSuite
+
+
+@dataclass(frozen=True)
+class TrafficKeys:
+    """What protects the records of one epoch in one direction (RFC 8446, 7.3; RFC 9147, 4.2.3).
+
+    ``key`` and ``record_number_key`` are 16 or 32 bytes as the suite has it, ``iv`` 12 bytes.
+    """
+
+    suite: CipherSuite
+    key: bytes = field(repr=False)
+    iv: bytes = field(repr=False)
+    record_number_key: bytes = field(repr=False)
+
+
+class RecordNumber(NamedTuple):
+    """Epoch and sequence number of a record (RFC 9147, 4); they compare in the order of sending."""
+
+    epoch: int
+    sequence_number: int
+
+
+@dataclass(frozen=True)
+class SealedRecord:
+    """A complete DTLSCiphertext, and the number that its header hides."""
+
+    number: RecordNumber
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class OpenedRecord:
+    """A genuine record that no earlier one repeats, without its padding."""
+
+    number: RecordNumber
+    content_type: int
+    content: bytes = field(repr=False)
+
+
+class Refusal(Enum):
+    """Why a record was not opened. The network causes all of these: they are counted, not raised."""
+
+    MALFORMED = "malformed"
+    WRONG_EPOCH = "wrong epoch"
+    REPLAYED = "replayed"
+    TOO_OLD = "too old"
+    BAD_TAG = "bad tag"
+    KEY_LIMIT = "key limit reached"
+    #: Genuine, but without a content type: the one refusal that ends the connection
+    #: (unexpected_message; RFC 8446, 5.4).
+    NO_CONTENT_TYPE = "no content type"
+
+
+class KeyLimitReached(Exception):
+    """The key may protect no more records (RFC 9147, 4.5.3): update it, or close."""
+
+
+class Sealer(Protocol):
+    """Protects the records of one epoch; it owns their sequence numbers, the first being 0."""
+
+    def seal(self, content_type: int, content: bytes) -> SealedRecord:
+        """The next record. Raises `KeyLimitReached`, or ValueError for over 2**14 bytes."""
+
+    def close(self) -> None:
+        """Forget the keys; the sealer must not be used again."""
+
+
+class Opener(Protocol):
+    """Opens the records of one epoch; it owns the replay window."""
+
+    def open(self, record: bytes) -> OpenedRecord | Refusal:
+        """Open exactly one DTLSCiphertext, its header included."""
+
+    def close(self) -> None:
+        """Forget the keys; the opener must not be used again."""
+
+
+class CryptoProvider(Protocol):
+    """Where record protection comes from."""
+
+    #: What reports and logs call it.
+    name: str
+    #: What it can protect records with.
+    suites: frozenset[CipherSuite]
+
+    def sealer(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> Sealer:
+        """A sealer for one epoch; ``connection_id`` is the one that the peer asked to see."""
+
+    def opener(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> Opener:
+        """An opener for one epoch; ``connection_id`` is the one that we asked the peer for."""

@@ -1,0 +1,1 @@
+"""Simulation of one generated design behind one interface."""
