@@ -50,7 +50,7 @@ class OpenedRecord:
 
 
 class Refusal(Enum):
-    """Why a record was not opened. The network causes all of these: they are counted, not raised."""
+    """Why a record was not opened. The network causes these: they are counted, not raised."""
 
     MALFORMED = "malformed"
     WRONG_EPOCH = "wrong epoch"
@@ -63,7 +63,7 @@ class Refusal(Enum):
     NO_CONTENT_TYPE = "no content type"
 
 
-class KeyLimitReached(Exception):
+class KeyLimitError(Exception):
     """The key may protect no more records (RFC 9147, 4.5.3): update it, or close."""
 
 
@@ -71,7 +71,7 @@ class Sealer(Protocol):
     """Protects the records of one epoch; it owns their sequence numbers, the first being 0."""
 
     def seal(self, content_type: int, content: bytes) -> SealedRecord:
-        """The next record. Raises `KeyLimitReached`, or ValueError for over 2**14 bytes."""
+        """The next record. Raises `KeyLimitError`, or ValueError for over 2**14 bytes."""
 
     def close(self) -> None:
         """Forget the keys; the sealer must not be used again."""
