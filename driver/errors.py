@@ -2,10 +2,13 @@
 
 # ruff: noqa: N818 (a name that says what happened needs no suffix)
 
+from collections.abc import Sequence
+
 from driver.messages import Opcode, Status
 
 __all__ = [
     "BadCompletion",
+    "BatchRefused",
     "DeviceError",
     "DriverError",
     "LinkError",
@@ -38,6 +41,19 @@ class RequestRefused(DeviceError):
     def __init__(self, opcode: Opcode, slot: int, status: Status):
         super().__init__(f"{opcode.name} on slot {slot} refused: {status.name}")
         self.status = status
+
+
+class BatchRefused(RequestRefused):
+    """The device refused some of a batch and did the rest.
+
+    ``results`` has one entry for each item of the batch, in its order: what the device made of
+    it, or the `Status` that it refused it with. ``status`` is the first refusal's.
+    """
+
+    def __init__(self, opcode: Opcode, slot: int, results: Sequence[bytes | Status]):
+        refusals = [result for result in results if isinstance(result, Status)]
+        super().__init__(opcode, slot, refusals[0])
+        self.results = list(results)
 
 
 class ProtocolMismatch(DeviceError):
