@@ -1,0 +1,177 @@
+"""The key schedule of DTLS 1.3: secrets, traffic keys, Finished, the transcript hash.
+
+RFC 8446, 7.1 to 7.5, with the label prefix of RFC 9147, 5.9: "dtls13", and no space after it. All
+secrets are as long as the output of the suite's hash. None appears in a repr.
+"""
+
+import hmac
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from protocol.crypto.provider import TrafficKeys
+from protocol.crypto.suites import CipherSuite
+
+_LABEL_PREFIX = b"dtls13"
+#: HandshakeType message_hash (RFC 8446, 4.4.1).
+_MESSAGE_HASH = 254
+_IV_BYTES = 12
+
+
+@dataclass(frozen=True)
+class TrafficSecrets:
+    """What the keys of both directions of one epoch come from."""
+
+    client: bytes = field(repr=False)
+    server: bytes = field(repr=False)
+
+
+class KeySchedule:
+    """The secrets of one handshake without a PSK, in the order in which it yields them.
+
+    The transcript hashes are those of `Transcript.digest`, after the messages that each method
+    names.
+    """
+
+    def __init__(self, suite: CipherSuite) -> None:
+        self.suite = suite
+        zeros = bytes(suite.parameters.hash_bytes)
+        self._secret = _extract(suite, zeros, zeros)
+
+    def handshake_traffic(self, shared_secret: bytes, transcript_hash: bytes) -> TrafficSecrets:
+        """The secrets of epoch 2; transcript: ClientHello .. ServerHello."""
+        self._secret = _extract(self.suite, self._next_salt(), shared_secret)
+        return self._traffic_secrets(b"c hs traffic", b"s hs traffic", transcript_hash)
+
+    def application_traffic(self, transcript_hash: bytes) -> TrafficSecrets:
+        """The secrets of epoch 3; transcript: ClientHello .. server Finished. Call it once."""
+        zeros = bytes(self.suite.parameters.hash_bytes)
+        self._secret = _extract(self.suite, self._next_salt(), zeros)
+        return self._traffic_secrets(b"c ap traffic", b"s ap traffic", transcript_hash)
+
+    def exporter_secret(self, transcript_hash: bytes) -> bytes:
+        """The exporter master secret, after `application_traffic` and with the same transcript."""
+        return _derive_secret(self.suite, self._secret, b"exp master", transcript_hash)
+
+    def _next_salt(self) -> bytes:
+        return _derive_secret(self.suite, self._secret, b"derived", _hash(self.suite, b""))
+
+    def _traffic_secrets(self, client: bytes, server: bytes, transcript: bytes) -> TrafficSecrets:
+        return TrafficSecrets(
+            _derive_secret(self.suite, self._secret, client, transcript),
+            _derive_secret(self.suite, self._secret, server, transcript),
+        )
+
+
+class Transcript:
+    """The hash over all handshake messages (RFC 8446, 4.4.1).
+
+    Messages go in as TLS 1.3 has them: type, 24-bit length, body, without the fields that DTLS
+    adds (RFC 9147, 5.2). The hash is known once the suite is: until `select` they are kept.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = b""
+        self._hash: hashes.Hash | None = None
+
+    def select(self, suite: CipherSuite) -> None:
+        """Hash with the hash of ``suite``; doing so twice has no effect."""
+        if self._hash is None:
+            self._hash = hashes.Hash(suite.parameters.hash)
+            self._hash.update(self._waiting)
+            self._waiting = b""
+
+    def add(self, message_type: int, body: bytes) -> None:
+        """Append a whole handshake message: its type and its reassembled body."""
+        message = bytes((message_type,)) + len(body).to_bytes(3, "big") + body
+        if self._hash is None:
+            self._waiting += message
+        else:
+            self._hash.update(message)
+
+    def digest(self) -> bytes:
+        """Hash of the messages so far; `select` comes first."""
+        return self._selected().copy().finalize()
+
+    def restart(self, client_hello_hash: bytes) -> None:
+        """Put a message_hash in the place of all messages, when a HelloRetryRequest follows.
+
+        ``client_hello_hash`` is `digest` after the first ClientHello; a server without state has
+        it from its cookie.
+        """
+        self._hash = hashes.Hash(self._selected().algorithm)
+        self.add(_MESSAGE_HASH, client_hello_hash)
+
+    def _selected(self) -> hashes.Hash:
+        if self._hash is None:
+            raise ValueError("the transcript has no hash before a cipher suite is selected")
+        return self._hash
+
+
+def traffic_keys(suite: CipherSuite, secret: bytes) -> TrafficKeys:
+    """Key, IV and record-number key of one traffic secret (RFC 8446, 7.3; RFC 9147, 4.2.3)."""
+    key_bytes = suite.parameters.key_bytes
+    return TrafficKeys(
+        suite,
+        expand_label(suite, secret, b"key", b"", key_bytes),
+        expand_label(suite, secret, b"iv", b"", _IV_BYTES),
+        expand_label(suite, secret, b"sn", b"", key_bytes),
+    )
+
+
+def next_generation(suite: CipherSuite, secret: bytes) -> bytes:
+    """The traffic secret that follows a KeyUpdate (RFC 8446, 7.2)."""
+    return expand_label(suite, secret, b"traffic upd", b"", suite.parameters.hash_bytes)
+
+
+def finished_mac(suite: CipherSuite, secret: bytes, transcript_hash: bytes) -> bytes:
+    """The verify_data of a Finished (RFC 8446, 4.4.4).
+
+    ``secret`` is the sender's handshake traffic secret; the transcript ends with the message
+    before the Finished. Compare what the peer sent with `hmac.compare_digest`.
+    """
+    key = expand_label(suite, secret, b"finished", b"", suite.parameters.hash_bytes)
+    return hmac.digest(key, transcript_hash, suite.parameters.hash.name)
+
+
+def export_keying_material(
+    suite: CipherSuite, exporter_secret: bytes, label: bytes, context: bytes, length: int
+) -> bytes:
+    """``length`` bytes for a protocol above this one (RFC 8446, 7.5)."""
+    secret = _derive_secret(suite, exporter_secret, label, _hash(suite, b""))
+    return expand_label(suite, secret, b"exporter", _hash(suite, context), length)
+
+
+def expand_label(
+    suite: CipherSuite, secret: bytes, label: bytes, context: bytes, length: int
+) -> bytes:
+    """HKDF-Expand-Label (RFC 8446, 7.1; RFC 9147, 5.9); ``label`` comes without its prefix."""
+    full_label = _LABEL_PREFIX + label
+    info = b"".join(
+        (
+            length.to_bytes(2, "big"),
+            len(full_label).to_bytes(1, "big"),
+            full_label,
+            len(context).to_bytes(1, "big"),
+            context,
+        )
+    )
+    return HKDFExpand(suite.parameters.hash, length, info).derive(secret)
+
+
+def _derive_secret(
+    suite: CipherSuite, secret: bytes, label: bytes, transcript_hash: bytes
+) -> bytes:
+    return expand_label(suite, secret, label, transcript_hash, suite.parameters.hash_bytes)
+
+
+def _extract(suite: CipherSuite, salt: bytes, input_key: bytes) -> bytes:
+    """HKDF-Extract (RFC 5869, 2.2)."""
+    return hmac.digest(salt, input_key, suite.parameters.hash.name)
+
+
+def _hash(suite: CipherSuite, data: bytes) -> bytes:
+    state = hashes.Hash(suite.parameters.hash)
+    state.update(data)
+    return state.finalize()

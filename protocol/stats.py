@@ -1,0 +1,29 @@
+"""Counters of one connection."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+
+from protocol.crypto.provider import Refusal
+
+
+class Drop(Enum):
+    """Why the record layer dropped a record, or the rest of a datagram, before opening it."""
+
+    NOT_DTLS = "not DTLS"
+    NO_KEY = "no key for epoch"
+    CONNECTION_ID = "connection id"
+
+
+@dataclass
+class Statistics:
+    """What went in and out since the connection began; bytes are those of records, as sent."""
+
+    datagrams_received: int = 0
+    datagrams_sent: int = 0
+    records_received: int = 0
+    records_sent: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    #: Records that were not passed on, by reason.
+    drops: Counter[Drop | Refusal] = field(default_factory=Counter)
