@@ -1,0 +1,1 @@
+"""AES encryption (FIPS 197): S-box, key schedule and the cores."""
