@@ -1,0 +1,73 @@
+# Intaglio. `make help` lists the targets; each sets up what it needs in .venv, from PyPI.
+
+PYTHON    ?= python3
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+COMMA := ,
+
+# Without a C++ compiler on the machine, one comes from PyPI as well.
+CXX_FOUND := $(shell command -v c++ || command -v g++ || command -v clang++)
+COMPILER  := $(if $(CXX_FOUND),,compiler)
+
+# One stamp for each set of packages, newer than pyproject.toml once they are installed.
+stamp     = $(VENV)/.installed-$(1)$(COMPILER:%=-%)
+DEMO_ENV := $(call stamp,hdl)
+TEST_ENV := $(call stamp,test)
+LINT_ENV := $(VENV)/.installed-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test verify lint clean
+.NOTPARALLEL:
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
+
+demo: $(DEMO_ENV) ## a DTLS 1.3 session through the simulated accelerator; options in DEMO_ARGS
+	@$(BIN)/intaglio demo $(DEMO_ARGS)
+
+test: $(TEST_ENV) ## the test suite; pytest's options in TEST_ARGS
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(TEST_ARGS)
+
+verify: $(TEST_ENV) ## RTL verification in full: all vectors, more seeds (under an hour)
+	@INTAGLIO_VERIFY=full $(BIN)/python -m pytest -n auto --dist worksteal cocotb_tests $(TEST_ARGS)
+
+lint: $(LINT_ENV) ## style, formatting and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+clean: ## remove what was built; .venv stays
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(DEMO_ENV): pyproject.toml
+	$(call install,hdl$(COMPILER:%=$(COMMA)%))
+
+$(TEST_ENV): pyproject.toml
+	$(call install,test$(COMPILER:%=$(COMMA)%))
+
+$(LINT_ENV): pyproject.toml
+	$(call install,hdl$(COMMA)lint)
+
+# Recipe: install the extras $(1), and leave the stamp only if pip succeeded. Where .installing is
+# found, the last run was cut off in the middle, and the environment is built anew.
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+  || { echo '$(PYTHON) is not Python 3.11 or newer: set PYTHON=... to one that is.' >&2; exit 1; }
+@rm -f $@
+@if [ -e $(VENV)/.installing ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+  $(PYTHON) -c 'import ensurepip' 2>/dev/null \
+    || { echo '$(PYTHON) cannot make virtual environments: apt install python3-venv' >&2; exit 1; }; \
+  echo 'Creating $(VENV)'; \
+  $(PYTHON) -m venv --clear $(VENV); \
+fi
+@echo 'Installing intaglio[$(1)] into $(VENV); the first time takes about a minute:'
+@touch $(VENV)/.installing
+@{ $(BIN)/python -m pip install --progress-bar off -e '.[$(1)]' && touch $@; } \
+  | sed -nu -e 's/^Collecting \([^][ ;<>=!~(]*\).*/  \1/p' -e 's/^\(Installing\) collected.*/\1/p'
+@rm $(VENV)/.installing
+@[ -e $@ ] || { echo 'pip could not install intaglio[$(1)]; its reason is above.' >&2; exit 1; }
+endef
