@@ -1,0 +1,162 @@
+"""Record protection on an accelerator, through `driver.Device`."""
+
+from typing import ClassVar
+
+from driver import Device, DriverError, Load, RequestRefused, Status, Suite, Usage
+from protocol.crypto.provider import (
+    KeyLimitError,
+    OpenedRecord,
+    RecordNumber,
+    Refusal,
+    SealedRecord,
+    TrafficKeys,
+)
+from protocol.crypto.suites import CipherSuite
+
+__all__ = ["AcceleratorOpener", "AcceleratorProvider", "AcceleratorSealer"]
+
+
+class AcceleratorProvider:
+    """A `CryptoProvider` that gives every sealer and opener a slot of the device.
+
+    Keys are loaded when the sealer or opener is made, and zeroized when it is closed; they are not
+    kept here. Besides what `CryptoProvider` says, every call may raise `DriverError`.
+    """
+
+    def __init__(self, device: Device):
+        self._device = device
+        self.name = f"accelerator ({device.info.profile})"
+        self.suites = frozenset(
+            suite for suite in CipherSuite if _device_suite(suite) in device.info.suites
+        )
+        #: Records that the device has sealed and opened for this provider.
+        self.records_sealed = 0
+        self.records_opened = 0
+
+    def sealer(
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b""
+    ) -> "AcceleratorSealer":
+        """A sealer in a slot of its own; raises `NoFreeSlot`."""
+        return AcceleratorSealer(self, self._load(keys, Usage.SEAL, epoch, connection_id), epoch)
+
+    def opener(
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b""
+    ) -> "AcceleratorOpener":
+        """An opener in a slot of its own; raises `NoFreeSlot`."""
+        return AcceleratorOpener(self, self._load(keys, Usage.OPEN, epoch, connection_id), epoch)
+
+    def _load(
+        self, keys: TrafficKeys, usage: Usage, epoch: int, connection_id: bytes
+    ) -> "_LoadedSlot":
+        load = Load(
+            suite=_device_suite(keys.suite),
+            usage=usage,
+            key=keys.key,
+            iv=keys.iv,
+            record_number_key=keys.record_number_key,
+            epoch=epoch,
+            connection_id=connection_id,
+        )
+        return _LoadedSlot(self._device, load)
+
+
+class _LoadedSlot:
+    """A slot of the device for as long as one sealer or opener lives."""
+
+    def __init__(self, device: Device, load: Load):
+        self.device = device
+        self._slot: int | None = device.allocate()
+        try:
+            device.load(self.number, load)
+        except Exception:
+            self.close()
+            raise
+
+    @property
+    def number(self) -> int:
+        if self._slot is None:
+            raise ValueError("sealer or opener is closed")
+        return self._slot
+
+    def close(self) -> None:
+        if self._slot is not None:
+            self.device.free(self._slot)
+            self._slot = None
+
+
+class AcceleratorSealer:
+    """A `Sealer` whose sequence numbers the device owns; they are counted along here.
+
+    Once it is unknown whether the device has sealed a record, the count is lost: the sealer then
+    refuses to go on (`DriverError`), because a record would be reported under a wrong number.
+    """
+
+    def __init__(self, provider: AcceleratorProvider, slot: _LoadedSlot, epoch: int):
+        self._provider = provider
+        self._slot = slot
+        self._epoch = epoch
+        self._next: int | None = 0
+
+    def seal(self, content_type: int, content: bytes) -> SealedRecord:
+        """The next record. Raises `KeyLimitError`, or ValueError if the device takes less."""
+        if self._next is None:
+            raise DriverError("an earlier record may or may not have been sealed: number unknown")
+        number, self._next = self._next, None
+        try:
+            data = self._slot.device.seal(self._slot.number, content_type, content)
+        except ValueError:
+            self._next = number
+            raise
+        except RequestRefused as refused:
+            self._next = number
+            if refused.status == Status.KEY_LIMIT:
+                raise KeyLimitError(f"epoch {self._epoch}: after {number} records") from refused
+            raise
+        self._next = number + 1
+        self._provider.records_sealed += 1
+        return SealedRecord(RecordNumber(self._epoch, number), data)
+
+    def close(self) -> None:
+        """Zeroize and free the slot."""
+        self._slot.close()
+
+
+class AcceleratorOpener:
+    """An `Opener` whose replay window is the device's."""
+
+    _REFUSALS: ClassVar = {
+        Status.TOO_LONG: Refusal.MALFORMED,
+        Status.MALFORMED_RECORD: Refusal.MALFORMED,
+        Status.WRONG_EPOCH: Refusal.WRONG_EPOCH,
+        Status.REPLAYED: Refusal.REPLAYED,
+        Status.TOO_OLD: Refusal.TOO_OLD,
+        Status.BAD_TAG: Refusal.BAD_TAG,
+        Status.KEY_LIMIT: Refusal.KEY_LIMIT,
+        Status.NO_CONTENT_TYPE: Refusal.NO_CONTENT_TYPE,
+    }
+
+    def __init__(self, provider: AcceleratorProvider, slot: _LoadedSlot, epoch: int):
+        self._provider = provider
+        self._slot = slot
+        self._epoch = epoch
+
+    def open(self, record: bytes) -> OpenedRecord | Refusal:
+        """Open exactly one DTLSCiphertext; a refusal of any other kind is a `RequestRefused`."""
+        try:
+            opened = self._slot.device.open(self._slot.number, record)
+        except RequestRefused as refused:
+            if refused.status not in self._REFUSALS:
+                raise
+            return self._REFUSALS[refused.status]
+        self._provider.records_opened += 1
+        number = RecordNumber(self._epoch, opened.sequence_number)
+        return OpenedRecord(number, opened.content_type, opened.content)
+
+    def close(self) -> None:
+        """Zeroize and free the slot."""
+        self._slot.close()
+
+
+def _device_suite(suite: CipherSuite) -> Suite:
+    """A device names a suite by the low byte of its TLS number."""
+    return Suite(suite & 0xFF)
