@@ -4,18 +4,31 @@
 
     DTLSPlaintext    type (8) version (16) epoch (16) sequence number (48) length (16) fragment
     DTLSCiphertext   unified header, encrypted record: see protocol.unified_header
+
+All fields are big-endian; widths are in bits.
 """
 
+import struct
 from enum import IntEnum
 
+from protocol import unified_header
 from protocol.crypto.provider import (
     CryptoProvider,
+    KeyLimitError,
     OpenedRecord,
+    Opener,
+    RecordNumber,
     Refusal,
     SealedRecord,
+    Sealer,
     TrafficKeys,
 )
-from protocol.stats import Statistics
+from protocol.stats import Drop, Statistics
+
+_PLAINTEXT_HEADER = struct.Struct(">BHHHIH")
+_LEGACY_RECORD_VERSION = 0xFEFD
+_LONGEST_CONTENT = 1 << 14
+_LAST_NUMBER = (1 << 48) - 1
 
 
 class ContentType(IntEnum):
@@ -27,35 +40,127 @@ class ContentType(IntEnum):
     ACK = 26
 
 
+#: First bytes of a DTLSPlaintext (RFC 9147, 4.1).
+_PLAINTEXT_TYPES = frozenset({ContentType.ALERT, ContentType.HANDSHAKE, ContentType.ACK})
+
+
+def build_plaintext(content_type: int, sequence_number: int, fragment: bytes) -> bytes:
+    """A DTLSPlaintext of epoch 0; raises ValueError for a fragment of over 2**14 bytes."""
+    if len(fragment) > _LONGEST_CONTENT:
+        raise ValueError(f"content of {len(fragment)} bytes is over {_LONGEST_CONTENT}")
+    header = _PLAINTEXT_HEADER.pack(
+        content_type,
+        _LEGACY_RECORD_VERSION,
+        0,
+        sequence_number >> 32,
+        sequence_number & 0xFFFFFFFF,
+        len(fragment),
+    )
+    return header + fragment
+
+
+def parse_plaintext(record: bytes) -> OpenedRecord | None:
+    """The reverse for exactly one record, whatever its version field says.
+
+    None if it is malformed or of another epoch than 0.
+    """
+    if len(record) < _PLAINTEXT_HEADER.size:
+        return None
+    content_type, _, epoch, high, low, length = _PLAINTEXT_HEADER.unpack_from(record)
+    fragment = record[_PLAINTEXT_HEADER.size :]
+    if content_type not in _PLAINTEXT_TYPES or epoch != 0 or len(fragment) != length:
+        return None
+    if length > _LONGEST_CONTENT:
+        return None
+    return OpenedRecord(RecordNumber(0, high << 32 | low), content_type, fragment)
+
+
+class PlaintextSealer:
+    """The `Sealer` of epoch 0: no protection, only numbers."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def seal(self, content_type: int, content: bytes) -> SealedRecord:
+        """The next DTLSPlaintext."""
+        if self._next > _LAST_NUMBER:
+            raise KeyLimitError("epoch 0 has no record numbers left")
+        record = build_plaintext(content_type, self._next, content)
+        number = RecordNumber(0, self._next)
+        self._next += 1
+        return SealedRecord(number, record)
+
+    def close(self) -> None:
+        """There are no keys to forget."""
+
+
 class RecordLayer:
     """The records of one connection, both directions, all epochs.
 
     Epoch 0 is open from the beginning and needs no keys; `discard_opener(0)` ends it, so that
-    plaintext records are dropped from then on. Whatever is wrong with what comes in is dropped and
-    counted in ``statistics``, never raised.
+    plaintext records are dropped from then on. Nothing protects epoch 0, so nothing tells a
+    repeated record of it from a new one: the handshake's message_seq does.
 
+    Whatever is wrong with what comes in is dropped and counted in ``statistics``, never raised.
     ``fatal`` is the refusal after which the connection must end, once there was one:
     NO_CONTENT_TYPE (alert unexpected_message; RFC 8446, 5.4) or KEY_LIMIT (RFC 9147, 4.5.3).
     """
 
     def __init__(self, provider: CryptoProvider, statistics: Statistics | None = None) -> None:
-        self.statistics = statistics or Statistics()
+        self.statistics = statistics if statistics is not None else Statistics()
         self.fatal: Refusal | None = None
+        self._provider = provider
+        self._receive_id = b""
+        self._send_id = b""
+        self._layouts = unified_header.layouts(0)
+        self._sealers: dict[int, Sealer] = {0: PlaintextSealer()}
+        self._openers: dict[int, Opener] = {}
+        self._plaintext_open = True
+        #: By the low two bits of an epoch: the opener of the most recent epoch that has them.
+        self._newest: list[Opener | None] = [None] * 4
 
     def use_connection_ids(self, receive: bytes, send: bytes) -> None:
-        """The negotiated connection IDs, before the first keys: ours, and the peer's (RFC 9146)."""
+        """The negotiated connection IDs, before the first keys are installed (RFC 9146, 3).
+
+        ``receive`` is the one that we asked the peer for, ``send`` the one that it asked us for;
+        empty where that side wants none.
+        """
+        self._receive_id = receive
+        self._send_id = send
+        self._layouts = unified_header.layouts(len(receive))
 
     def install_sealer(self, epoch: int, keys: TrafficKeys) -> None:
-        """Protect the records of ``epoch`` with these keys from now on."""
+        """Protect the records of ``epoch``, which is not 0, with these keys."""
+        self.discard_sealer(epoch)
+        self._sealers[epoch] = self._provider.sealer(keys, epoch, self._send_id)
 
     def install_opener(self, epoch: int, keys: TrafficKeys) -> None:
-        """Open the records of ``epoch`` with these keys from now on."""
+        """Open the records of ``epoch``, which is not 0, with these keys."""
+        self.discard_opener(epoch)
+        self._openers[epoch] = self._provider.opener(keys, epoch, self._receive_id)
+        self._find_newest()
 
     def discard_sealer(self, epoch: int) -> None:
-        """Forget the keys; records of ``epoch`` can no longer be sent."""
+        """Forget the keys, if there are any; records of ``epoch`` can no longer be sent."""
+        sealer = self._sealers.pop(epoch, None)
+        if sealer is not None:
+            sealer.close()
 
     def discard_opener(self, epoch: int) -> None:
-        """Forget the keys; records of ``epoch`` are dropped from now on."""
+        """Forget the keys, if there are any; records of ``epoch`` are dropped from now on."""
+        if epoch == 0:
+            self._plaintext_open = False
+        opener = self._openers.pop(epoch, None)
+        if opener is not None:
+            opener.close()
+            self._find_newest()
+
+    def close(self) -> None:
+        """Forget all keys; nothing can be sent or opened any more."""
+        for epoch in list(self._sealers):
+            self.discard_sealer(epoch)
+        for epoch in [0, *self._openers]:
+            self.discard_opener(epoch)
 
     def seal(self, epoch: int, content_type: int, content: bytes) -> SealedRecord:
         """The next record of ``epoch``, to be sent.
@@ -63,11 +168,73 @@ class RecordLayer:
         Raises `KeyLimitError`, ValueError for more than 2**14 bytes, and LookupError when the
         epoch has no sealer.
         """
-        raise NotImplementedError
+        sealer = self._sealers.get(epoch)
+        if sealer is None:
+            raise LookupError(f"no keys to seal records of epoch {epoch}")
+        record = sealer.seal(content_type, content)
+        self.statistics.records_sent += 1
+        self.statistics.bytes_sent += len(record.data)
+        return record
 
     def open_datagram(self, data: bytes) -> list[OpenedRecord]:
-        """The genuine records of a datagram in their order; none twice."""
-        raise NotImplementedError
+        """The genuine records of a datagram in their order, none of a protected epoch twice."""
+        self.statistics.datagrams_received += 1
+        opened = []
+        while data:
+            if data[0] in _PLAINTEXT_TYPES:
+                end = _plaintext_end(data)
+                result = self._open_plaintext(data[:end])
+            elif data[0] & unified_header.FIXED_MASK == unified_header.FIXED_BITS:
+                end = self._ciphertext_end(data)
+                result = self._open_ciphertext(data[:end])
+            else:
+                end = len(data)
+                result = Drop.NOT_DTLS
+            if isinstance(result, OpenedRecord):
+                opened.append(result)
+                self.statistics.records_received += 1
+                self.statistics.bytes_received += end
+            else:
+                self._count(result)
+            data = data[end:]
+        return opened
 
-    def close(self) -> None:
-        """Forget all keys."""
+    def _open_plaintext(self, record: bytes) -> OpenedRecord | Drop | Refusal:
+        if not self._plaintext_open:
+            return Drop.NO_KEY
+        return parse_plaintext(record) or Refusal.MALFORMED
+
+    def _open_ciphertext(self, record: bytes) -> OpenedRecord | Drop | Refusal:
+        layout = self._layouts[record[0]]
+        if layout is None or not record.startswith(self._receive_id, 1):
+            return Drop.CONNECTION_ID
+        opener = self._newest[record[0] & unified_header.EPOCH_MASK]
+        return Drop.NO_KEY if opener is None else opener.open(record)
+
+    def _ciphertext_end(self, data: bytes) -> int:
+        """Where the first record ends: the whole datagram, unless a length field says otherwise.
+
+        A record of another association is as long as the datagram, because all that follows must
+        be discarded with it (RFC 9147, 4).
+        """
+        layout = self._layouts[data[0]]
+        if layout is None or not layout.has_length or not data.startswith(self._receive_id, 1):
+            return len(data)
+        header_bytes = layout.header_bytes
+        return header_bytes + int.from_bytes(data[header_bytes - 2 : header_bytes], "big")
+
+    def _find_newest(self) -> None:
+        self._newest = [None] * 4
+        for epoch in sorted(self._openers):
+            self._newest[epoch & unified_header.EPOCH_MASK] = self._openers[epoch]
+
+    def _count(self, reason: Drop | Refusal) -> None:
+        self.statistics.drops[reason] += 1
+        if reason is Refusal.NO_CONTENT_TYPE or reason is Refusal.KEY_LIMIT:
+            self.fatal = reason
+
+
+def _plaintext_end(data: bytes) -> int:
+    """Where the first DTLSPlaintext of a datagram ends, by its length field."""
+    size = _PLAINTEXT_HEADER.size
+    return size + int.from_bytes(data[size - 2 : size], "big")
