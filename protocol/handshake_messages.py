@@ -1,0 +1,371 @@
+"""The bodies of the handshake messages (RFC 8446, 4; RFC 9147, 5.3 and 5.4).
+
+Every message is a dataclass with its `HandshakeType` as ``msg_type``, ``encode() -> body`` and
+``parse(body)``. A body has neither the TLS nor the DTLS header (see `protocol.handshake_framing`).
+
+``parse`` is strict: what does not have the syntax, trailing bytes included, raises `DecodeError`;
+what has a value that the standards forbid raises `ProtocolViolation` with the alert that they name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias
+
+from protocol.alerts import AlertDescription, ProtocolViolation
+from protocol.extensions import (
+    CLIENT_VERSIONS,
+    DTLS_1_2,
+    DTLS_1_3,
+    SERVER_VERSION,
+    SIGNATURE_ALGORITHMS,
+    Extensions,
+    Place,
+)
+from protocol.handshake_framing import HandshakeType
+from protocol.wire import Reader, uint, uints, vector
+
+RANDOM_BYTES = 32
+#: The random that makes a ServerHello a HelloRetryRequest: SHA-256 of those words (4.1.3).
+RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+_NO_COMPRESSION = b"\0"
+
+
+@dataclass(frozen=True)
+class ClientHello:
+    """RFC 9147, 5.3. What `parse` returns offers DTLS 1.3, with the legacy fields as they must be.
+
+    A hello that does not offer DTLS 1.3 is refused with protocol_version.
+    """
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.CLIENT_HELLO
+
+    random: bytes
+    #: 16-bit numbers, preferred first; those we do not know are kept.
+    cipher_suites: tuple[int, ...]
+    extensions: Extensions
+    legacy_session_id: bytes = b""
+
+    def encode(self) -> bytes:
+        """The body."""
+        return (
+            uint(DTLS_1_2, 2)
+            + self.random
+            + vector(self.legacy_session_id, 1)
+            + vector(b"", 1)  # legacy_cookie
+            + uints(self.cipher_suites, 2, length_size=2)
+            + vector(_NO_COMPRESSION, 1)
+            + self.extensions.encode()
+        )
+
+    @classmethod
+    def parse(cls, body: bytes) -> "ClientHello":
+        """Read a body."""
+        reader = Reader(body, "ClientHello")
+        legacy_version, random = reader.uint(2), reader.take(RANDOM_BYTES)
+        legacy_session_id = reader.vector(1, maximum=32)
+        legacy_cookie = reader.vector(1)
+        cipher_suites = reader.uints(2, length_size=2, minimum=2)
+        compression = reader.vector(1, minimum=1)
+        # Hellos of earlier versions may end here.
+        extensions = (
+            Extensions.parse(reader, Place.CLIENT_HELLO) if reader.remaining else Extensions()
+        )
+        reader.finish()
+        versions = CLIENT_VERSIONS.read(extensions)
+        if versions is None or DTLS_1_3 not in versions:
+            raise ProtocolViolation(
+                AlertDescription.PROTOCOL_VERSION, "the client does not offer DTLS 1.3"
+            )
+        _check("ClientHello.legacy_version", legacy_version == DTLS_1_2)
+        _check("ClientHello.legacy_cookie", not legacy_cookie)
+        _check("ClientHello.legacy_compression_methods", compression == _NO_COMPRESSION)
+        return cls(random, cipher_suites, extensions, legacy_session_id)
+
+
+@dataclass(frozen=True)
+class ServerHello:
+    """RFC 9147, 5.4; with `RETRY_RANDOM` as its random it is a HelloRetryRequest (8446, 4.1.4).
+
+    What `parse` returns has selected DTLS 1.3, and no legacy field says otherwise; what the client
+    alone can tell, that the suite was offered, is left to `check_answers`.
+    """
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.SERVER_HELLO
+
+    random: bytes
+    cipher_suite: int
+    extensions: Extensions
+
+    @property
+    def is_hello_retry_request(self) -> bool:
+        """Whether this is a HelloRetryRequest."""
+        return self.random == RETRY_RANDOM
+
+    def encode(self) -> bytes:
+        """The body; the session ID of the client is never echoed (RFC 9147, 5)."""
+        return (
+            uint(DTLS_1_2, 2)
+            + self.random
+            + vector(b"", 1)  # legacy_session_id_echo
+            + uint(self.cipher_suite, 2)
+            + _NO_COMPRESSION
+            + self.extensions.encode()
+        )
+
+    @classmethod
+    def parse(cls, body: bytes) -> "ServerHello":
+        """Read a body."""
+        reader = Reader(body, "ServerHello")
+        legacy_version, random = reader.uint(2), reader.take(RANDOM_BYTES)
+        session_id = reader.vector(1, maximum=32)
+        cipher_suite, compression = reader.uint(2), reader.take(1)
+        place = Place.HELLO_RETRY_REQUEST if random == RETRY_RANDOM else Place.SERVER_HELLO
+        extensions = Extensions.parse(reader, place) if reader.remaining else Extensions()
+        reader.finish()
+        version = SERVER_VERSION.read(extensions)
+        if version is None:
+            raise ProtocolViolation(
+                AlertDescription.PROTOCOL_VERSION, "the server does not select DTLS 1.3"
+            )
+        _check("ServerHello.supported_versions", version == DTLS_1_3)
+        _check("ServerHello.legacy_version", legacy_version == DTLS_1_2)
+        _check("ServerHello.legacy_session_id_echo", not session_id)
+        _check("ServerHello.legacy_compression_method", compression == _NO_COMPRESSION)
+        return cls(random, cipher_suite, extensions)
+
+    def check_answers(self, hello: ClientHello) -> None:
+        """Hold it against the ClientHello that it answers (RFC 8446, 4.1.3 and 4.2).
+
+        Raises illegal_parameter for a suite, unsupported_extension for an extension that was not
+        offered.
+        """
+        _check("ServerHello.cipher_suite", self.cipher_suite in hello.cipher_suites)
+        self.extensions.check_answers(hello.extensions)
+
+
+@dataclass(frozen=True)
+class EncryptedExtensions:
+    """RFC 8446, 4.3.1."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.ENCRYPTED_EXTENSIONS
+
+    extensions: Extensions = field(default_factory=Extensions)
+
+    def encode(self) -> bytes:
+        """The body."""
+        return self.extensions.encode()
+
+    @classmethod
+    def parse(cls, body: bytes) -> "EncryptedExtensions":
+        """Read a body."""
+        reader = Reader(body, "EncryptedExtensions")
+        extensions = Extensions.parse(reader, Place.ENCRYPTED_EXTENSIONS)
+        reader.finish()
+        return cls(extensions)
+
+
+@dataclass(frozen=True)
+class CertificateRequest:
+    """RFC 8446, 4.3.2; signature_algorithms is always among the extensions."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.CERTIFICATE_REQUEST
+
+    extensions: Extensions
+    #: Empty in a handshake; it has a value after it only (post-handshake authentication).
+    context: bytes = b""
+
+    def encode(self) -> bytes:
+        """The body."""
+        return vector(self.context, 1) + self.extensions.encode()
+
+    @classmethod
+    def parse(cls, body: bytes) -> "CertificateRequest":
+        """Read a body; raises missing_extension without signature_algorithms."""
+        reader = Reader(body, "CertificateRequest")
+        context = reader.vector(1)
+        extensions = Extensions.parse(reader, Place.CERTIFICATE_REQUEST)
+        reader.finish()
+        SIGNATURE_ALGORITHMS.require(extensions)
+        return cls(extensions, context)
+
+
+@dataclass(frozen=True)
+class CertificateEntry:
+    """One certificate in DER, and its extensions (RFC 8446, 4.4.2)."""
+
+    certificate: bytes = field(repr=False)
+    extensions: Extensions = field(default_factory=Extensions)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """RFC 8446, 4.4.2: the chain, the sender's own certificate first; a client's may be empty."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.CERTIFICATE
+
+    entries: tuple[CertificateEntry, ...]
+    #: Empty, or the context of the CertificateRequest that it answers.
+    context: bytes = b""
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """The certificates in DER."""
+        return tuple(entry.certificate for entry in self.entries)
+
+    @classmethod
+    def of_chain(cls, chain_der: tuple[bytes, ...], context: bytes = b"") -> "Certificate":
+        """The message for a chain in DER, without extensions."""
+        return cls(tuple(CertificateEntry(der) for der in chain_der), context)
+
+    def encode(self) -> bytes:
+        """The body."""
+        entries = b"".join(
+            vector(entry.certificate, 3) + entry.extensions.encode() for entry in self.entries
+        )
+        return vector(self.context, 1) + vector(entries, 3)
+
+    @classmethod
+    def parse(cls, body: bytes) -> "Certificate":
+        """Read a body."""
+        reader = Reader(body, "Certificate")
+        context = reader.vector(1)
+        block = reader.nested(3)
+        reader.finish()
+        entries: list[CertificateEntry] = []
+        while block.remaining:
+            certificate = block.vector(3, minimum=1)
+            extensions = Extensions.parse(block, Place.CERTIFICATE)
+            entries.append(CertificateEntry(certificate, extensions))
+        return cls(tuple(entries), context)
+
+
+@dataclass(frozen=True)
+class CertificateVerify:
+    """RFC 8446, 4.4.3; `protocol.signatures` makes and verifies the signature."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.CERTIFICATE_VERIFY
+
+    #: A SignatureScheme, or a number that we do not know.
+    scheme: int
+    signature: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """The body."""
+        return uint(self.scheme, 2) + vector(self.signature, 2)
+
+    @classmethod
+    def parse(cls, body: bytes) -> "CertificateVerify":
+        """Read a body."""
+        reader = Reader(body, "CertificateVerify")
+        scheme, signature = reader.uint(2), reader.vector(2)
+        reader.finish()
+        return cls(scheme, signature)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """RFC 8446, 4.4.4: the HMAC over the transcript, as long as the suite's hash."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.FINISHED
+
+    verify_data: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """The body."""
+        return self.verify_data
+
+    @classmethod
+    def parse(cls, body: bytes) -> "Finished":
+        """Read a body of any length: whoever compares it knows the length."""
+        return cls(bytes(body))
+
+
+@dataclass(frozen=True)
+class KeyUpdate:
+    """RFC 8446, 4.6.3."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.KEY_UPDATE
+
+    #: Whether the sender asks for an update in the other direction as well.
+    update_requested: bool
+
+    def encode(self) -> bytes:
+        """The body."""
+        return uint(self.update_requested, 1)
+
+    @classmethod
+    def parse(cls, body: bytes) -> "KeyUpdate":
+        """Read a body; raises illegal_parameter for anything but 0 and 1."""
+        reader = Reader(body, "KeyUpdate")
+        request_update = reader.uint(1)
+        reader.finish()
+        _check("KeyUpdate.request_update", request_update in (0, 1))
+        return cls(bool(request_update))
+
+
+@dataclass(frozen=True)
+class NewSessionTicket:
+    """RFC 8446, 4.6.1: it may be ignored by who does not resume sessions."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.NEW_SESSION_TICKET
+
+    lifetime: int
+    age_add: int = field(repr=False)
+    nonce: bytes
+    ticket: bytes = field(repr=False)
+    extensions: Extensions
+
+    @classmethod
+    def parse(cls, body: bytes) -> "NewSessionTicket":
+        """Read a body."""
+        reader = Reader(body, "NewSessionTicket")
+        lifetime, age_add = reader.uint(4), reader.uint(4)
+        nonce, ticket = reader.vector(1), reader.vector(2, minimum=1)
+        extensions = Extensions.parse(reader, Place.NEW_SESSION_TICKET)
+        reader.finish()
+        return cls(lifetime, age_add, nonce, ticket, extensions)
+
+
+HandshakeMessage: TypeAlias = (
+    ClientHello
+    | ServerHello
+    | EncryptedExtensions
+    | CertificateRequest
+    | Certificate
+    | CertificateVerify
+    | Finished
+    | KeyUpdate
+    | NewSessionTicket
+)
+
+_PARSERS: dict[int, Callable[[bytes], HandshakeMessage]] = {
+    message.msg_type: message.parse
+    for message in (
+        ClientHello,
+        ServerHello,
+        EncryptedExtensions,
+        CertificateRequest,
+        Certificate,
+        CertificateVerify,
+        Finished,
+        KeyUpdate,
+        NewSessionTicket,
+    )
+}
+
+
+def parse_message(msg_type: int, body: bytes) -> HandshakeMessage:
+    """Read a body by its type; raises unexpected_message for a type that we do not take."""
+    parser = _PARSERS.get(msg_type)
+    if parser is None:
+        raise ProtocolViolation(
+            AlertDescription.UNEXPECTED_MESSAGE, f"handshake message of type {msg_type}"
+        )
+    return parser(body)
+
+
+def _check(field_name: str, holds: bool) -> None:
+    if not holds:
+        raise ProtocolViolation(
+            AlertDescription.ILLEGAL_PARAMETER, f"{field_name} has a value that it must not have"
+        )
