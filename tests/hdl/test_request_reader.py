@@ -3,58 +3,49 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from driver.messages import Opcode, Request
-from hdl.request_reader import RequestReader, read_request
+from hdl.request_reader import RequestHeader, RequestReader, read_request
+from tests.hdl.streams import (
+    get_all,
+    pauses,
+    put,
+    put_all,
+    simulate,
+    transfer_cycles,
+    with_idle_and_stall,
+)
 
 REQUEST = Request(Opcode.SEAL, slot=0x1234, request_id=0x5678, payload=bytes(range(1, 40))).pack()
 EMPTY = Request(Opcode.INFO).pack()
 
 
-def run(packets, *, idle=0.0, pressure=0.0, seed=0):
+def run(packets, *, idle=0.0, stall=0.0, seed=0):
     """Read ``packets``; returns what came out for each."""
     dut = RequestReader()
-    rng = random.Random(seed)
     results = []
 
     async def send(ctx):
-        for packet in packets:
-            for index, byte in enumerate(packet):
-                while rng.random() < idle:
-                    await ctx.tick()
-                ctx.set(dut.packets.payload, {"data": byte, "last": index == len(packet) - 1})
-                ctx.set(dut.packets.valid, 1)
-                await ctx.tick().until(dut.packets.ready)
-                ctx.set(dut.packets.valid, 0)
-
-    async def take(ctx, port):
-        while rng.random() < pressure:
-            await ctx.tick()
-        ctx.set(port.ready, 1)
-        (payload,) = await ctx.tick().sample(port.payload).until(port.valid)
-        ctx.set(port.ready, 0)
-        return payload
+        await put_all(ctx, dut.packets, packet_bytes(packets), pauses(seed, idle))
 
     async def receive(ctx):
+        waits = pauses(seed + 1, stall)
         for _ in packets:
-            request = await take(ctx, dut.requests)
-            fields = {name: request[name] for name in request.shape().members}
-            payload = bytes([await take(ctx, dut.payload) for _ in range(fields["length"])])
-            verdict = await take(ctx, dut.end)
-            results.append((fields, payload, bool(verdict.well_formed)))
+            (request,) = await get_all(ctx, dut.requests, 1, waits)
+            fields = {name: request[name] for name in RequestHeader.members}
+            payload = bytes(await get_all(ctx, dut.payload, request.length, waits))
+            (end,) = await get_all(ctx, dut.end, 1, waits)
+            results.append((fields, payload, bool(end.well_formed)))
 
-    async def deadline(ctx):
-        await ctx.tick().repeat(20_000)
-        raise TimeoutError(f"wedged after {len(results)} of {len(packets)} packets")
-
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(send, background=True)
-    sim.add_testbench(deadline, background=True)
-    sim.add_testbench(receive)
-    sim.run()
+    simulate(dut, send, receive)
     return results
+
+
+def packet_bytes(packets):
+    """The transfers of ``packets``, one after the other."""
+    for packet in packets:
+        for index, byte in enumerate(packet):
+            yield {"data": byte, "last": index == len(packet) - 1}
 
 
 def random_packet(rng):
@@ -102,13 +93,11 @@ def test_surplus_bytes_are_dropped(packet):
     assert results[1] == read_request(REQUEST)
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("pressure", [0, 0.3, 0.7])
-@pytest.mark.parametrize("idle", [0, 0.3, 0.7])
-def test_random_packets_under_idle_and_back_pressure(idle, pressure, seed):
+@with_idle_and_stall
+def test_random_packets_under_idle_and_back_pressure(idle, stall, seed):
     rng = random.Random(seed)
-    packets = [random_packet(rng) for _ in range(12)]
-    results = run(packets, idle=idle, pressure=pressure, seed=seed)
+    packets = [random_packet(rng) for _ in range(40)]
+    results = run(packets, idle=idle, stall=stall, seed=seed)
     assert results == [read_request(packet) for packet in packets]
 
 
@@ -118,57 +107,48 @@ def test_a_byte_a_cycle_and_two_cycles_a_packet():
     ends = []
 
     async def send(ctx):
-        ctx.set(dut.requests.ready, 1)
-        ctx.set(dut.payload.ready, 1)
-        ctx.set(dut.end.ready, 1)
-        ctx.set(dut.packets.valid, 1)
-        for packet in packets:
-            for index, byte in enumerate(packet):
-                ctx.set(dut.packets.payload, {"data": byte, "last": index == len(packet) - 1})
-                await ctx.tick().until(dut.packets.ready)
+        for port in (dut.requests, dut.payload, dut.end):
+            ctx.set(port.ready, 1)
+        await put_all(ctx, dut.packets, packet_bytes(packets))
+        await ctx.tick().repeat(2)
 
-    async def watch(ctx):
-        cycle = 0
-        async for _, _, end, starved in ctx.tick().sample(dut.end.valid, dut.starved):
-            cycle += 1
-            assert not starved
-            if end:
-                ends.append(cycle)
-
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(send)
-    sim.add_testbench(watch, background=True)
-    sim.run()
-    assert ends[0] == len(REQUEST) + 2
-    assert ends[1] - ends[0] == len(EMPTY) + 2
+    simulate(dut, send, background=[transfer_cycles(dut.end, ends)])
+    assert ends == [len(REQUEST) + 1, len(REQUEST + EMPTY) + 3, len(REQUEST + EMPTY + REQUEST) + 5]
 
 
-def test_starved_counts_the_cycles_without_a_byte_inside_a_packet_only():
+def test_starved_is_high_without_a_byte_inside_a_packet_only():
     dut = RequestReader()
 
     async def send(ctx):
-        ctx.set(dut.requests.ready, 1)
-        ctx.set(dut.payload.ready, 1)
-        ctx.set(dut.end.ready, 1)
-        assert not ctx.get(dut.starved)
-        for index, byte in enumerate(REQUEST):
-            if index:
-                for _ in range(3):
-                    # In the cycle of the request's transfer nothing is waited for.
-                    waiting = not ctx.get(dut.requests.valid)
-                    assert ctx.get(dut.starved) == waiting
-                    await ctx.tick()
-            ctx.set(dut.packets.payload, {"data": byte, "last": index == len(REQUEST) - 1})
-            ctx.set(dut.packets.valid, 1)
-            assert not ctx.get(dut.starved)
-            await ctx.tick().until(dut.packets.ready)
-            ctx.set(dut.packets.valid, 0)
+        for port in (dut.requests, dut.payload, dut.end):
+            ctx.set(port.ready, 1)
+        for index, transfer in enumerate(packet_bytes([REQUEST])):
+            for _ in range(3):
+                # While the header is handed over, no byte is waited for.
+                waits = index > 0 and not ctx.get(dut.requests.valid)
+                assert ctx.get(dut.starved) == waits
+                await ctx.tick()
+            await put(ctx, dut.packets, transfer)
         for _ in range(5):
             assert not ctx.get(dut.starved)
             await ctx.tick()
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(send)
-    sim.run()
+    simulate(dut, send)
+
+
+def test_starved_is_low_while_the_receiver_stalls():
+    dut = RequestReader()
+
+    async def send(ctx):
+        ctx.set(dut.requests.ready, 1)
+        await put_all(ctx, dut.packets, packet_bytes([REQUEST[:8] + b"?"]))
+
+    async def stall(ctx):
+        await ctx.tick().repeat(20)
+        ctx.set(dut.payload.ready, 1)
+
+    async def watch(ctx):
+        async for *_, starved in ctx.tick().sample(dut.starved):
+            assert not starved
+
+    simulate(dut, send, stall, background=[watch])
