@@ -1,0 +1,109 @@
+"""The key expansion of FIPS 197, 5.2, as a stream of round keys.
+
+Each round key is four words of the expanded key, and in both key sizes exactly one of them, the
+first, takes a substituted word: so four S-boxes give a whole round key a cycle.
+
+    AES-128: round key r + 1 from round key r;       RotWord and Rcon each time
+    AES-256: round key r + 2 from r and r + 1;       RotWord and Rcon for even r, else neither
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.aes.core import expand_key, rounds
+from hdl.aes.round import xtime
+from hdl.aes.sbox import SBox, SBoxForm
+
+__all__ = ["KeyRequest", "KeySchedule", "RoundKey"]
+
+#: A key to expand: byte n in bits 8n to 8n + 7, AES-128 keys in the low half.
+KeyRequest = data.StructLayout({"key": 256, "aes256": 1})
+
+#: A round key (a block) and its number: 0, the whitening key, to 10 or 14.
+RoundKey = data.StructLayout({"round": 4, "round_key": 128})
+
+
+class KeySchedule(wiring.Component):
+    """Expands keys for encryption, with four S-boxes.
+
+    ``keys`` takes one key; ``round_keys`` then gives its round keys in order, the first one a cycle
+    after the key was taken, and one a cycle: 11 for AES-128, 15 for AES-256. The next key is taken
+    in the cycle after the last of them, at the earliest: every 12 or 16 cycles. No key is left in a
+    register once its last round key has been taken.
+    """
+
+    keys: In(stream.Signature(KeyRequest))
+    round_keys: Out(stream.Signature(RoundKey))
+
+    def __init__(self, sbox: SBoxForm = SBoxForm.COMPOSITE):
+        self._sbox = sbox
+        super().__init__()
+
+    @staticmethod
+    def model(key: bytes) -> list[bytes]:
+        """The round keys of ``key``, in order."""
+        return expand_key(key)
+
+    def elaborate(self, platform):
+        m = Module()
+
+        current = Signal(128)  # the round key to give next
+        following = Signal(128)  # AES-256: the one after it
+        computed = Signal(128)  # the first one that is not in a register
+        aes256 = Signal()
+        round_constant = Signal(8)
+        busy = Signal()
+        number = Signal(4)
+        last = Signal()
+        m.d.comb += [
+            computed.eq(
+                self._next_round_key(m, current, following, aes256, number, round_constant)
+            ),
+            last.eq(number == Mux(aes256, rounds(True), rounds(False))),
+            self.keys.ready.eq(~busy),
+            self.round_keys.valid.eq(busy),
+            self.round_keys.payload.round.eq(number),
+            self.round_keys.payload.round_key.eq(current),
+        ]
+
+        with m.If(self.keys.valid & self.keys.ready):
+            key = self.keys.payload.key
+            m.d.sync += [
+                current.eq(key[:128]),
+                following.eq(Mux(self.keys.payload.aes256, key[128:], 0)),
+                aes256.eq(self.keys.payload.aes256),
+                round_constant.eq(1),
+                number.eq(0),
+                busy.eq(1),
+            ]
+        with m.If(self.round_keys.valid & self.round_keys.ready):
+            m.d.sync += [
+                current.eq(Mux(aes256, following, computed)),
+                following.eq(Mux(aes256, computed, 0)),
+                number.eq(number + 1),
+            ]
+            with m.If(~aes256 | ~number[0]):
+                m.d.sync += round_constant.eq(xtime(round_constant))
+            with m.If(last):
+                m.d.sync += [current.eq(0), following.eq(0), busy.eq(0)]
+        return m
+
+    def _next_round_key(self, m, current, following, aes256, number, round_constant):
+        """Four words: the substituted word added to the first, each new one to the next."""
+        word = Mux(aes256, following[96:], current[96:])
+        with_constant = ~aes256 | ~number[0]
+        rotated = Mux(with_constant, word.rotate_right(8), word)
+        substituted = Signal(32)
+        for i in range(4):
+            m.submodules[f"sbox_{i}"] = box = SBox(self._sbox)
+            m.d.comb += [
+                box.input.eq(rotated.word_select(i, 8)),
+                substituted.word_select(i, 8).eq(box.output),
+            ]
+        words = []
+        feedback = substituted ^ Mux(with_constant, round_constant, 0)
+        for i in range(4):
+            feedback = feedback ^ current.word_select(i, 32)
+            words.append(feedback)
+        return Cat(words)
