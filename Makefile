@@ -66,8 +66,9 @@ define install
 fi
 @echo 'Installing intaglio[$(1)] into $(VENV); the first time takes about a minute:'
 @touch $(VENV)/.installing
-@{ $(BIN)/python -m pip install --progress-bar off -e '.[$(1)]' && touch $@; } \
-  | sed -nu -e 's/^Collecting \([^][ ;<>=!~(]*\).*/  \1/p' -e 's/^\(Installing\) collected.*/\1/p'
+@{ $(BIN)/python -m pip install --progress-bar off -e '.[$(1)]' && touch $@; } 2>&1 \
+  | sed -nu -e 's/^Collecting \([^][ ;<>=!~(]*\).*/  \1/p' -e 's/^\(Installing\) collected.*/\1/p' \
+        -e '/^ *error/I,$$p'
 @rm $(VENV)/.installing
 @[ -e $@ ] || { echo 'pip could not install intaglio[$(1)]; its reason is above.' >&2; exit 1; }
 endef
