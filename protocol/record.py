@@ -9,6 +9,7 @@ All fields are big-endian; widths are in bits.
 """
 
 import struct
+from collections.abc import Iterator
 from enum import IntEnum
 
 from protocol import unified_header
@@ -176,10 +177,12 @@ class RecordLayer:
         self.statistics.bytes_sent += len(record.data)
         return record
 
-    def open_datagram(self, data: bytes) -> list[OpenedRecord]:
-        """The genuine records of a datagram in their order, none of a protected epoch twice."""
+    def open_datagram(self, data: bytes) -> Iterator[OpenedRecord]:
+        """The genuine records of a datagram in their order, none of a protected epoch twice.
+
+        Each is opened when it is asked for and not before: the one before it may bring the keys.
+        """
         self.statistics.datagrams_received += 1
-        opened = []
         while data:
             if data[0] in _PLAINTEXT_TYPES:
                 end = _plaintext_end(data)
@@ -191,13 +194,12 @@ class RecordLayer:
                 end = len(data)
                 result = Drop.NOT_DTLS
             if isinstance(result, OpenedRecord):
-                opened.append(result)
                 self.statistics.records_received += 1
                 self.statistics.bytes_received += end
+                yield result
             else:
                 self._count(result)
             data = data[end:]
-        return opened
 
     def _open_plaintext(self, record: bytes) -> OpenedRecord | Drop | Refusal:
         if not self._plaintext_open:
