@@ -1,14 +1,22 @@
-"""The types of handshake messages, and the form that the transcript hashes.
+"""Handshake messages on their way: types, DTLS fragments, and the form that the transcript hashes.
 
-In a DTLS record a message stands in fragments, each with a header of 12 bytes (`fragments.py`).
-The transcript hashes every message as TLS 1.3 would have sent it, big-endian (RFC 9147, 5.2)::
+A message on the wire is one or more fragments, each with the DTLS header of RFC 9147, 5.2,
+12 bytes, big-endian::
 
-    msg_type (8) | length (24) | body
+    msg_type (8) | length (24) | message_seq (16) | fragment_offset (24) | fragment_length (24)
+
+The transcript hashes it as TLS 1.3 would have sent it: msg_type, length and body only.
 """
 
+from dataclasses import dataclass, field
 from enum import IntEnum
 
-from protocol.wire import uint, vector
+from protocol.alerts import DecodeError
+from protocol.wire import Reader, uint, vector
+
+FRAGMENT_HEADER_BYTES = 12
+#: What the 24-bit length can say.
+LONGEST_MESSAGE = (1 << 24) - 1
 
 
 class HandshakeType(IntEnum):
@@ -27,6 +35,58 @@ class HandshakeType(IntEnum):
     FINISHED = 20
     KEY_UPDATE = 24
     MESSAGE_HASH = 254
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A handshake message, or a part of one, as it stands in a record (RFC 9147, 5.2 and 5.5)."""
+
+    #: A `HandshakeType`, or a number that we do not know.
+    msg_type: int
+    #: Bytes in the whole message.
+    length: int
+    message_seq: int
+    #: Where ``data`` begins in the message.
+    offset: int
+    data: bytes = field(repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the fragment is the whole message."""
+        return len(self.data) == self.length
+
+    def encode(self) -> bytes:
+        """Header and data; raises `UsageError` for a field that does not fit."""
+        header = (
+            uint(self.msg_type, 1)
+            + uint(self.length, 3)
+            + uint(self.message_seq, 2)
+            + uint(self.offset, 3)
+        )
+        return header + vector(self.data, 3)
+
+    @classmethod
+    def parse(cls, reader: Reader) -> "Fragment":
+        """Read one fragment; raises `DecodeError`, also for one that leaves its message."""
+        msg_type, length = reader.uint(1), reader.uint(3)
+        message_seq, offset = reader.uint(2), reader.uint(3)
+        data = reader.vector(3)
+        end = offset + len(data)
+        if end > length:
+            raise DecodeError(f"fragment ends at {end} in a message of {length} bytes")
+        return cls(msg_type, length, message_seq, offset, data)
+
+
+def parse_fragments(content: bytes) -> tuple[Fragment, ...]:
+    """The fragments in the content of one handshake record: at least one (RFC 8446, 5.1).
+
+    Raises `DecodeError` when the content is empty or does not end with a fragment.
+    """
+    reader = Reader(content, "handshake record")
+    fragments = [Fragment.parse(reader)]
+    while reader.remaining:
+        fragments.append(Fragment.parse(reader))
+    return tuple(fragments)
 
 
 def transcript_form(msg_type: int, body: bytes) -> bytes:
