@@ -1,0 +1,52 @@
+"""Keys, a CA and credentials for tests; the keys are made once a process."""
+
+from datetime import UTC, datetime
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from intaglio.certificates import LIFETIME, Authority
+from protocol.certificates import Credentials
+from protocol.signatures import PrivateKey
+
+#: What the tests take for the present.
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+#: A time at which certificates were valid that no longer are.
+LONG_AGO = NOW - 10 * LIFETIME
+SERVER_NAME = "server.example"
+KEY_KINDS = ("secp256r1", "ed25519", "rsa")
+
+
+@cache
+def private_key(kind: str, owner: str = "server") -> PrivateKey:
+    """A key of one of the kinds of `protocol.signatures.key_kind`; one for each owner."""
+    makers = {
+        "secp256r1": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "secp384r1": lambda: ec.generate_private_key(ec.SECP384R1()),
+        "secp521r1": lambda: ec.generate_private_key(ec.SECP521R1()),
+        "ed25519": ed25519.Ed25519PrivateKey.generate,
+        "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    }
+    return makers[kind]()
+
+
+@cache
+def authority(name: str = "Test CA", now: datetime = NOW) -> Authority:
+    """A root CA with a P-256 key of its own."""
+    return Authority.create(name, private_key("secp256r1", name), now)
+
+
+@cache
+def credentials(
+    kind: str = "secp256r1", name: str = SERVER_NAME, ca: str = "Test CA", now: datetime = NOW
+) -> Credentials:
+    """Credentials for ``name``, issued by the CA of that name at ``now``."""
+    key = private_key(kind)
+    return Credentials((authority(ca).issue(name, key, now),), key)
+
+
+@cache
+def self_signed(name: str = SERVER_NAME) -> Credentials:
+    """Credentials that nobody but their owner stands behind."""
+    key = private_key("secp256r1", name)
+    return Credentials((Authority.create(name, key, NOW).issue(name, key, NOW),), key)
