@@ -1,0 +1,85 @@
+"""Profiles: what can be chosen about an accelerator, in one place. Everything else is derived."""
+
+from dataclasses import dataclass
+
+from driver.messages import CONNECTION_ID_BYTES, HEADER_BYTES, RECORD_NUMBER_BYTES, TAG_BYTES
+from hdl.aes.sbox import SBoxForm
+
+__all__ = ["COMPACT", "PROFILES", "Profile"]
+
+#: RFC 8446, 5.2: what an encrypted record may add to its content (type, padding, tag).
+_EXPANSION = 256
+#: RFC 9147, 4: first byte, connection ID, 16-bit number, length.
+LARGEST_HEADER = 1 + CONNECTION_ID_BYTES + 2 + 2
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The parameters of one accelerator.
+
+    Raises ValueError, naming the value, for a parameter out of its range.
+    """
+
+    #: What INFO calls it: up to 12 ASCII characters.
+    name: str
+    #: Keys resident at once; a connection takes two per epoch, one for each direction.
+    slots: int = 16
+    #: Largest content of a record, in bytes (RFC 8446, 5.1 allows 2**14).
+    largest_record: int = 1 << 14
+    #: Width of the replay window, in records (RFC 9147, 4.5.1).
+    window: int = 64
+    #: How the S-boxes are built.
+    sbox: SBoxForm = SBoxForm.TABLE
+    #: Bits of the multiplier that GHASH takes a cycle: 128 / digit cycles a block.
+    ghash_digit: int = 8
+    #: Records that one key may seal: 2**24.5 (RFC 8446, 5.5).
+    seal_limit: int = 23_726_566
+    #: Forgeries that one key may see: 2**36 (RFC 9147, 4.5.3).
+    forgery_limit: int = 1 << 36
+
+    def __post_init__(self):
+        _check("name", len(self.name), 1, 12)
+        _check("slots", self.slots, 1, 1 << 15)
+        _check("largest_record", self.largest_record, 64, 1 << 14)
+        _check("window", self.window, 1, 1 << 10)
+        _check("seal_limit", self.seal_limit, 1, 23_726_566)
+        _check("forgery_limit", self.forgery_limit, 1, 1 << 36)
+        if self.ghash_digit not in (1, 2, 4, 8, 16, 32, 64, 128):
+            raise ValueError(f"ghash_digit is {self.ghash_digit}, not a power of two up to 128")
+
+    @property
+    def largest_seal(self) -> int:
+        """Longest payload of SEAL in bytes: content and its type."""
+        return self.largest_record + 1
+
+    @property
+    def largest_open(self) -> int:
+        """Longest payload of OPEN in bytes: header and encrypted record."""
+        return LARGEST_HEADER + self.largest_record + _EXPANSION
+
+    @property
+    def largest_aead(self) -> int:
+        """Longest payload of AEAD_SEAL and AEAD_OPEN in bytes, prefix included."""
+        return self.largest_open
+
+    @property
+    def largest_completion(self) -> int:
+        """Longest completion in bytes, with room for what OPEN writes before it strips padding."""
+        return HEADER_BYTES + RECORD_NUMBER_BYTES + self.largest_open + TAG_BYTES
+
+    @property
+    def release_bytes(self) -> int:
+        """Depth of the release buffer: the next power of two over the longest completion."""
+        return 1 << (self.largest_completion - 1).bit_length()
+
+
+def _check(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {value}, not in {least} .. {most}")
+
+
+#: The smallest that keeps one block in flight and takes full-size records.
+COMPACT = Profile("compact")
+
+#: Profiles by name.
+PROFILES = {profile.name: profile for profile in (COMPACT,)}

@@ -1,0 +1,474 @@
+"""The record engine: SEAL and OPEN whole DTLS 1.3 records, AEAD_SEAL and AEAD_OPEN any message.
+
+One message at a time. Its bytes are packed into blocks for AES-GCM, and what comes out is written
+into the release buffer, behind the place of the completion's header::
+
+    payload --+--> header parser (OPEN)      header builder --+
+              |                                               v
+              +--> sample, 16 bytes (OPEN) -----------> block packer --> GCM --> message output
+              |                                               ^                        |
+              +-----------------------------------------------+                 release buffer
+
+Both directions of record-number encryption (RFC 9147, 4.2.3) need the first 16 bytes of the
+encrypted record. Sealing has them when they have been written, and patches the header at the end.
+Opening takes them from the payload before anything else, finds the number, and then feeds them to
+GCM ahead of the rest.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from driver.messages import (
+    AEAD_PREFIX_BYTES,
+    HEADER_BYTES,
+    RECORD_NUMBER_BYTES,
+    TAG_BYTES,
+    Opcode,
+    Status,
+    Usage,
+)
+from hdl.aes.core import request_layout
+from hdl.gcm import GCM
+from hdl.header import HeaderBuilder, HeaderParser
+from hdl.message_output import SAMPLE_BYTES, MessageOutput
+from hdl.packer import BlockPacker
+from hdl.packet_stream import packet_signature
+from hdl.profile import Profile
+from hdl.record_number import Reconstruction, nonce
+from hdl.replay import ReplayWindow
+from hdl.slots import context_layout, state_layout
+from hdl.unit import UnitSignature
+
+__all__ = ["RecordEngine"]
+
+_LAST_NUMBER = (1 << 48) - 1
+
+
+class RecordEngine(wiring.Component):
+    """The unit behind SEAL, OPEN, AEAD_SEAL and AEAD_OPEN.
+
+    A message takes a cycle for each byte of its payload, and a number more that depends on opcode,
+    header form and key size only. A refusal after authentication takes as long as a success.
+    ``context`` and ``state`` are those of the request's slot, from ``start`` until after
+    ``finished``.
+
+    Opening deprotects first and consults the replay window after (RFC 9147, 4.5.1): a record is
+    `Status.BAD_TAG` before it is anything else, and how long a refusal takes tells nothing of the
+    record's number.
+    """
+
+    def __init__(self, profile: Profile):
+        self._profile = profile
+        super().__init__(
+            {
+                "unit": In(UnitSignature()),
+                "aes_requests": Out(stream.Signature(request_layout(2 * profile.slots))),
+                "aes_results": In(stream.Signature(128)),
+                "context": In(context_layout()),
+                "state": In(state_layout(profile)),
+                "write_state": Out(1),
+                "new_state": Out(state_layout(profile)),
+            }
+        )
+        self._gcm = GCM(keys=2 * profile.slots, digit=profile.ghash_digit)
+        self._parser = HeaderParser()
+        self._builder = HeaderBuilder()
+        self._packer = BlockPacker()
+        self._output = MessageOutput()
+        self._reconstruction = Reconstruction()
+        self._window = ReplayWindow(profile.window)
+
+        # What the message is: constant while it runs.
+        self._is_seal = Signal()
+        self._is_open = Signal()
+        self._is_record = Signal()
+        self._sealing = Signal()
+        self._header_bytes = Signal(16)
+        self._prefix_associated = Signal(16)  # AEAD messages: bytes of associated data
+        self._text_bytes = Signal(16)
+        # What is found out on the way.
+        self._flags = Signal(8)  # the header's first byte
+        self._wire = Signal(16)  # the header's number: in clear, or encrypted once sealed
+        self._number = Signal(48)
+        self._sample = Signal(8 * SAMPLE_BYTES)  # AEAD messages keep their prefix here
+        self._sampled = Signal(range(SAMPLE_BYTES + 1))
+        self._left = Signal(16)  # bytes left in the section that is being fed
+        self._received_tag = Signal(8 * TAG_BYTES)
+        self._tag_bytes = packet_signature().create()  # from the payload to the received tag
+        self._masks = Signal()  # the AES core is lent to record-number encryption
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.gcm = self._gcm
+        m.submodules.parser = self._parser
+        m.submodules.builder = self._builder
+        m.submodules.packer = self._packer
+        m.submodules.output = self._output
+        m.submodules.reconstruction = self._reconstruction
+        m.submodules.window = self._window
+
+        self._describe(m)
+        self._connect(m)
+        self._keep(m)
+        with m.FSM():
+            self._admission(m)
+            self._reading_of_header(m)
+            self._feeding(m)
+            self._masking(m)
+            self._ending(m)
+        return m
+
+    def _describe(self, m):
+        """What kind of message this is, and the lengths of its parts in bytes."""
+        request, flags, unit = self.unit.request, self._flags, self.unit
+        header, text, prefix = self._header_bytes, self._text_bytes, self._prefix_associated
+        m.d.comb += [
+            self._is_seal.eq(request.opcode == Opcode.SEAL),
+            self._is_open.eq(request.opcode == Opcode.OPEN),
+            self._is_record.eq(self._is_seal | self._is_open),
+            self._sealing.eq(self._is_seal | (request.opcode == Opcode.AEAD_SEAL)),
+            # First byte, connection ID, number of 8 or 16 bits, length or none.
+            header.eq(2 + self.context.connection_id_bytes + flags[3] + (flags[2] << 1)),
+            prefix.eq(Cat(self._sample[8:16], self._sample[:8])),
+            unit.amount.eq(text),
+        ]
+        with m.Switch(request.opcode):
+            with m.Case(Opcode.SEAL):
+                m.d.comb += [
+                    text.eq(request.length),
+                    unit.length.eq(header + text + TAG_BYTES),
+                ]
+            with m.Case(Opcode.OPEN):
+                m.d.comb += [
+                    text.eq(request.length - header - TAG_BYTES),
+                    unit.length.eq(RECORD_NUMBER_BYTES + self._output.content_bytes),
+                ]
+            with m.Case(Opcode.AEAD_SEAL):
+                m.d.comb += [
+                    text.eq(request.length - AEAD_PREFIX_BYTES - prefix),
+                    unit.length.eq(text + TAG_BYTES),
+                ]
+            with m.Case(Opcode.AEAD_OPEN):
+                m.d.comb += [
+                    text.eq(request.length - AEAD_PREFIX_BYTES - prefix - TAG_BYTES),
+                    unit.length.eq(text),
+                ]
+
+    def _connect(self, m):
+        """Wires between the parts that no state changes."""
+        context, state, gcm = self.context, self.state, self._gcm
+        command, output, slot = gcm.commands.payload, self._output, self.unit.request.slot
+        m.d.comb += [
+            command.key.eq(slot << 1),
+            command.aes256.eq(context.aes256),
+            command.open.eq(~self._sealing),
+            command.associated_data_bytes.eq(
+                Mux(self._is_record, self._header_bytes, self._prefix_associated)
+            ),
+            command.text_bytes.eq(self._text_bytes),
+            command.nonce.eq(
+                Mux(self._is_record, nonce(context.iv, self._number), self._sample[32:])
+            ),
+            gcm.h.eq(context.h),
+            self.unit.write.eq(output.write),
+            output.sealing.eq(self._sealing),
+            output.address.eq(
+                HEADER_BYTES
+                + Mux(self._is_seal, self._header_bytes, 0)
+                + Mux(self._is_open, RECORD_NUMBER_BYTES, 0)
+            ),
+            self._parser.connection_id.eq(context.connection_id),
+            self._parser.connection_id_bytes.eq(context.connection_id_bytes),
+            self._parser.remaining.eq(self.unit.request.length),
+            self._builder.connection_id.eq(context.connection_id),
+            self._builder.connection_id_bytes.eq(context.connection_id_bytes),
+            self._builder.flags.eq(self._flags),
+            self._builder.wire.eq(self._wire),
+            self._builder.length.eq(self._text_bytes + TAG_BYTES),
+            self._reconstruction.wire.eq(self._wire),
+            self._reconstruction.sixteen.eq(self._flags[3]),
+            self._reconstruction.next.eq(state.next),
+            self._window.number.eq(self._number),
+            self._window.next.eq(state.next),
+            self._window.seen.eq(state.seen),
+        ]
+        wiring.connect(m, gcm.text, output.text)
+        wiring.connect(m, gcm.tag, output.tags)
+        wiring.connect(m, self._packer.blocks, gcm.blocks)
+
+        # The core serves GCM, but for the one block that masks the record number. GCM has nothing
+        # in flight then: it has not begun (opening) or has given its tag (sealing).
+        requests, results = self.aes_requests, self.aes_results
+        with m.If(self._masks):
+            m.d.comb += [
+                requests.payload.block.eq(Mux(self._is_seal, output.sample, self._sample)),
+                requests.payload.key.eq(Cat(1, slot)),
+                requests.payload.aes256.eq(context.aes256),
+            ]
+        with m.Else():
+            m.d.comb += [
+                requests.payload.eq(gcm.aes_requests.payload),
+                requests.valid.eq(gcm.aes_requests.valid),
+                gcm.aes_requests.ready.eq(requests.ready),
+                gcm.aes_results.valid.eq(results.valid),
+                results.ready.eq(gcm.aes_results.ready),
+            ]
+        m.d.comb += gcm.aes_results.payload.eq(results.payload)
+
+    def _keep(self, m):
+        """The second phase: what a message moves in its slot, if its packet was well-formed."""
+        unit, state, window = self.unit, self.state, self._window
+        accepted = (unit.status == Status.OK) | (unit.status == Status.NO_CONTENT_TYPE)
+        m.d.comb += [
+            unit.finished.eq(unit.finish),
+            self.new_state.eq(state),
+        ]
+        with m.If(self._is_seal & accepted):
+            m.d.comb += [
+                self.new_state.next.eq(state.next + 1),
+                self.new_state.count.eq(state.count + 1),
+            ]
+        with m.If(self._is_open & accepted):
+            m.d.comb += [
+                self.new_state.next.eq(window.next_after),
+                self.new_state.seen.eq(window.seen_after),
+            ]
+        with m.If(self._is_open & (unit.status == Status.BAD_TAG)):
+            m.d.comb += self.new_state.count.eq(state.count + 1)
+        m.d.comb += self.write_state.eq(unit.finish & unit.keep & self._is_record)
+
+    def _refuse(self, m, status):
+        m.d.sync += self.unit.status.eq(status)
+        m.next = "done"
+
+    def _admission(self, m):
+        """Whether the slot may do this at all."""
+        unit, context, state = self.unit, self.context, self.state
+        with m.State("idle"):
+            m.d.sync += self._sampled.eq(0)
+            with m.If(unit.start):
+                m.d.sync += unit.status.eq(Status.OK)
+                m.next = "admit"
+                with m.If(~self._is_record):
+                    m.next = "prefix"
+        with m.State("prefix"):
+            self._take_sample(m, then="admit")
+        with m.State("admit"):
+            # SEAL uses all of these; OPEN finds its own.
+            m.d.sync += [
+                self._number.eq(state.next),
+                self._wire.eq(state.next),
+                self._flags.eq(
+                    0x20
+                    | ((context.connection_id_bytes != 0) << 4)
+                    | context.form
+                    | context.epoch[:2]
+                ),
+            ]
+            usage = Mux(self._is_seal, Usage.SEAL, Mux(self._is_open, Usage.OPEN, Usage.AEAD))
+            with m.If(~self._is_record & ~self._prefix_valid()):
+                self._refuse(m, Status.MALFORMED_REQUEST)
+            with m.Elif(~context.valid):
+                self._refuse(m, Status.SLOT_EMPTY)
+            with m.Elif(context.usage != usage):
+                self._refuse(m, Status.WRONG_USAGE)
+            with m.Elif(self._exhausted()):
+                self._refuse(m, Status.KEY_LIMIT)
+            with m.Elif(self._is_open):
+                m.d.comb += self._parser.start.eq(1)
+                m.next = "parse"
+            with m.Else():
+                m.next = "command"
+
+    def _prefix_valid(self):
+        """The associated data, and the tag if there is one, fit into the payload."""
+        least = AEAD_PREFIX_BYTES + self._prefix_associated + Mux(self._sealing, 0, TAG_BYTES)
+        return (self._sample[16:32] == 0) & (self.unit.request.length >= least)
+
+    def _exhausted(self):
+        """The key is at a limit of RFC 9147, 4.5.3, or has no number left to seal with."""
+        count, profile = self.state.count, self._profile
+        at_seal_limit = (count >= profile.seal_limit) | (self.state.next >= _LAST_NUMBER)
+        at_open_limit = count >= profile.forgery_limit
+        return (self._is_seal & at_seal_limit) | (self._is_open & at_open_limit)
+
+    def _take_sample(self, m, then):
+        payload = self.unit.payload
+        m.d.comb += payload.ready.eq(1)
+        with m.If(payload.valid):
+            m.d.sync += [
+                self._sample.eq(Cat(self._sample[8:], payload.payload)),
+                self._sampled.eq(self._sampled + 1),
+            ]
+            with m.If(self._sampled == SAMPLE_BYTES - 1):
+                m.next = then
+
+    def _reading_of_header(self, m):
+        """OPEN only: from the first byte to the 16 that make the mask."""
+        parser, payload = self._parser, self.unit.payload
+        with m.State("parse"):
+            m.d.comb += [
+                parser.bytes.valid.eq(payload.valid),
+                parser.bytes.payload.eq(payload.payload),
+                payload.ready.eq(parser.bytes.ready),
+            ]
+            with m.If(parser.done):
+                m.d.sync += [self._flags.eq(parser.flags), self._wire.eq(parser.wire)]
+                with m.If(parser.malformed):
+                    self._refuse(m, Status.MALFORMED_RECORD)
+                with m.Elif(parser.flags[:2] != self.context.epoch[:2]):
+                    self._refuse(m, Status.WRONG_EPOCH)
+                with m.Else():
+                    m.next = "sample"
+        with m.State("sample"):
+            self._take_sample(m, then="mask")
+
+    def _masking(self, m):
+        """The record number is encrypted, or decrypted (RFC 9147, 4.2.3)."""
+        requests, results = self.aes_requests, self.aes_results
+        # The mask's leading byte meets the number's leading byte on the wire.
+        mask = Mux(
+            self._flags[3], Cat(results.payload[8:16], results.payload[:8]), results.payload[:8]
+        )
+        with m.State("mask"):
+            m.d.comb += [self._masks.eq(1), requests.valid.eq(1)]
+            with m.If(requests.ready):
+                m.next = "unmask"
+        with m.State("unmask"):
+            m.d.comb += [self._masks.eq(1), results.ready.eq(1)]
+            with m.If(results.valid):
+                m.d.sync += self._wire.eq(self._wire ^ mask)
+                with m.If(self._is_seal):
+                    m.next = "patch"
+                with m.Else():
+                    m.next = "number"
+        with m.State("number"):
+            m.d.sync += self._number.eq(self._reconstruction.number)
+            m.next = "command"
+        with m.State("patch"):
+            self._patch(m, 0, Mux(self._flags[3], self._wire[8:], self._wire[:8]))
+            m.next = "done"
+            with m.If(self._flags[3]):
+                m.next = "patch second byte"
+        with m.State("patch second byte"):
+            self._patch(m, 1, self._wire[:8])
+            m.next = "done"
+
+    def _patch(self, m, offset, byte):
+        """Overwrite a byte of the sealed header's number."""
+        start = HEADER_BYTES + 1 + self.context.connection_id_bytes
+        self._write(m, start + offset, byte)
+
+    def _write(self, m, address, byte):
+        m.d.comb += [
+            self.unit.write.enable.eq(1),
+            self.unit.write.address.eq(address),
+            self.unit.write.data.eq(byte),
+        ]
+
+    def _feeding(self, m):
+        """GCM gets its command, associated data and text; the tag to compare with is set aside."""
+        gcm, packer, builder = self._gcm, self._packer, self._builder
+        with m.State("command"):
+            m.d.comb += gcm.commands.valid.eq(1)
+            with m.If(gcm.commands.ready):
+                m.d.comb += [self._output.start.eq(1), builder.start.eq(self._is_record)]
+                m.d.sync += self._left.eq(self._prefix_associated)
+                with m.If(self._is_record):
+                    m.d.sync += self._left.eq(0)
+                    m.next = "header"
+                with m.Elif(self._prefix_associated != 0):
+                    m.next = "associated data"
+                with m.Else():
+                    self._feed_text(m)
+        with m.State("header"):
+            m.d.comb += [
+                packer.bytes.valid.eq(builder.bytes.valid),
+                packer.bytes.payload.eq(builder.bytes.payload),
+                builder.bytes.ready.eq(packer.bytes.ready),
+            ]
+            with m.If(builder.bytes.valid & builder.bytes.ready):
+                with m.If(self._is_seal):
+                    self._write(m, HEADER_BYTES + self._left, builder.bytes.payload.data)
+                m.d.sync += self._left.eq(self._left + 1)
+                with m.If(builder.bytes.payload.last):
+                    self._feed_text(m)
+        with m.State("associated data"):
+            with self._feed(m, packer.bytes):
+                self._feed_text(m)
+        with m.State("text"):
+            with self._feed(m, packer.bytes):
+                self._feed_tag(m)
+        with m.State("tag"):
+            m.d.comb += self._tag_bytes.ready.eq(1)
+            with self._feed(m, self._tag_bytes):
+                m.next = "settle"
+            with m.If(self._tag_bytes.valid):
+                m.d.sync += self._received_tag.eq(
+                    Cat(self._received_tag[8:], self._tag_bytes.payload.data)
+                )
+
+    def _feed_text(self, m):
+        with m.If(self._text_bytes != 0):
+            m.d.sync += self._left.eq(self._text_bytes)
+            m.next = "text"
+        with m.Else():
+            self._feed_tag(m)
+
+    def _feed_tag(self, m):
+        m.d.sync += self._left.eq(TAG_BYTES)
+        m.next = "tag"
+        with m.If(self._sealing):
+            m.next = "settle"
+
+    def _feed(self, m, target):
+        """Move a byte to ``target``: of the sample while it lasts (OPEN), else of the payload.
+
+        Returns the context in which the section's last byte has moved.
+        """
+        payload = self.unit.payload
+        from_sample = self._is_open & (self._sampled != 0)
+        m.d.comb += [
+            target.valid.eq(payload.valid | from_sample),
+            target.payload.data.eq(Mux(from_sample, self._sample[:8], payload.payload)),
+            target.payload.last.eq(self._left == 1),
+            payload.ready.eq(target.ready & ~from_sample),
+        ]
+        moved = target.valid & target.ready
+        with m.If(moved):
+            m.d.sync += self._left.eq(self._left - 1)
+        with m.If(moved & from_sample):
+            m.d.sync += [self._sample.eq(self._sample >> 8), self._sampled.eq(self._sampled - 1)]
+        return m.If(moved & (self._left == 1))
+
+    def _ending(self, m):
+        """The verdict, and what follows the text."""
+        output, window, unit = self._output, self._window, self.unit
+        with m.State("settle"):
+            with m.If(output.settled):
+                m.d.sync += self._left.eq(0)
+                m.next = "done"
+                with m.If(self._is_seal):
+                    m.next = "mask"
+                with m.If(self._is_open):
+                    m.next = "record number"
+                with m.If(~self._sealing & (output.tag != self._received_tag)):
+                    m.d.sync += unit.status.eq(Status.BAD_TAG)
+                with m.Elif(self._is_open & window.too_old):
+                    m.d.sync += unit.status.eq(Status.TOO_OLD)
+                with m.Elif(self._is_open & window.replayed):
+                    m.d.sync += unit.status.eq(Status.REPLAYED)
+                with m.Elif(self._is_open & (output.content_bytes == 0)):
+                    m.d.sync += unit.status.eq(Status.NO_CONTENT_TYPE)
+        with m.State("record number"):
+            # Epoch and sequence number, big-endian, ahead of the content.
+            number = Cat(self._number, self.context.epoch)
+            last = RECORD_NUMBER_BYTES - 1
+            self._write(m, HEADER_BYTES + self._left, number.word_select(last - self._left[:3], 8))
+            m.d.sync += self._left.eq(self._left + 1)
+            with m.If(self._left == last):
+                m.next = "done"
+        with m.State("done"):
+            m.d.comb += unit.done.eq(1)
+            m.next = "idle"
