@@ -149,15 +149,15 @@ class SBox(wiring.Component):
         m.d.comb += [port.addr.eq(self.input), self.output.eq(port.data)]
 
     def _compute(self, m: Module) -> None:
-        v, u, d, inverse = Signal(4), Signal(4), Signal(4), Signal(4)
+        # Signals, not expressions, where a value is used bit by bit: each use would repeat it.
+        u, v, u_plus_v, d, d_inverse, inverse = (Signal(n) for n in (4, 4, 4, 4, 4, 8))
         m.d.comb += [
             Cat(v, u).eq(_linear(_INTO_TOWER, self.input)),
+            u_plus_v.eq(u ^ v),
             d.eq(_linear(_SQUARE, v) ^ _linear(_SQUARE_TIMES_NORM, u) ^ _product(u, v)),
-            inverse.eq(Const(_INVERSE16_ROM, 64).word_select(d, 4)),
-            self.output.eq(
-                _linear(_OUT_OF_TOWER, Cat(_product(u ^ v, inverse), _product(u, inverse)))
-                ^ _AFFINE_CONSTANT
-            ),
+            d_inverse.eq(Const(_INVERSE16_ROM, 64).word_select(d, 4)),
+            inverse.eq(Cat(_product(u_plus_v, d_inverse), _product(u, d_inverse))),
+            self.output.eq(_linear(_OUT_OF_TOWER, inverse) ^ _AFFINE_CONSTANT),
         ]
 
 
