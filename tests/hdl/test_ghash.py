@@ -1,0 +1,81 @@
+"""GHASH: the model against published values, the gateware against its model."""
+
+import random
+
+import pytest
+
+from hdl.block import from_bytes, to_bytes
+from hdl.ghash import GHASH, ghash, multiply
+from tests.hdl.streams import pause, pauses, put, simulate, transfer_cycles
+
+# McGrew and Viega, The Galois/Counter Mode of Operation (GCM), appendix B, test case 2.
+H = bytes.fromhex("66e94bd4ef8a2c3b884cfa59ca342b2e")
+CIPHERTEXT = bytes.fromhex("0388dace60b6a392f328c2b971b2fe78")
+LENGTHS = bytes.fromhex("00000000000000000000000000000080")
+ONE = bytes([0x80]) + bytes(15)
+
+
+def test_model_gives_the_intermediate_values_of_the_gcm_specification():
+    assert multiply(CIPHERTEXT, H).hex() == "5e2ec746917062882c85b0685353deb7"
+    assert ghash(H, CIPHERTEXT + LENGTHS).hex() == "f38cbb1ad69223dcc3457ae5b6b0f885"
+
+
+def test_model_multiplies_in_a_field():
+    source = random.Random(1)
+    a, b, c = (source.randbytes(16) for _ in range(3))
+    assert multiply(a, ONE) == multiply(ONE, a) == a
+    assert multiply(a, b) == multiply(b, a)
+    assert multiply(multiply(a, b), c) == multiply(a, multiply(b, c))
+
+
+def test_model_refuses_a_partial_block():
+    with pytest.raises(ValueError, match="17 bytes"):
+        ghash(H, bytes(17))
+
+
+@pytest.mark.parametrize("digit", [0, 3, 128])
+def test_gateware_refuses_other_digits(digit):
+    with pytest.raises(ValueError, match=f"digit of {digit} bits"):
+        GHASH(digit)
+
+
+@pytest.mark.parametrize("idle", [0.0, 0.5])
+@pytest.mark.parametrize("digit", [1, 8, 16, 64])
+def test_digest_is_that_of_the_model(digit, idle):
+    source = random.Random(digit)
+    messages = [(H, CIPHERTEXT + LENGTHS), (H, b""), (bytes(16), CIPHERTEXT)]
+    messages += [(source.randbytes(16), source.randbytes(16 * n)) for n in (1, 2, 5)]
+    dut = GHASH(digit)
+    waits = pauses(digit, idle)
+
+    async def hash_all(ctx):
+        for h, data in messages:
+            ctx.set(dut.h, from_bytes(h))
+            ctx.set(dut.clear, 1)
+            await ctx.tick()
+            ctx.set(dut.clear, 0)
+            for i in range(0, len(data), 16):
+                await pause(ctx, next(waits))
+                await put(ctx, dut.blocks, from_bytes(data[i : i + 16]))
+            while not ctx.get(dut.idle):
+                await ctx.tick()
+            assert to_bytes(ctx.get(dut.digest)) == GHASH.model(h, data)
+
+    simulate(dut, hash_all)
+
+
+@pytest.mark.parametrize("digit", [8, 16])
+def test_a_block_in_128_by_digit_cycles(digit):
+    dut = GHASH(digit)
+    taken = []
+
+    async def feed(ctx):
+        for _ in range(3):
+            await put(ctx, dut.blocks, from_bytes(CIPHERTEXT))
+        for _ in range(128 // digit):
+            assert not ctx.get(dut.idle)
+            await ctx.tick()
+        assert ctx.get(dut.idle)
+
+    simulate(dut, feed, background=[transfer_cycles(dut.blocks, taken)])
+    assert taken == [0, dut.interval, 2 * dut.interval]
