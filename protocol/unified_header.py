@@ -23,9 +23,9 @@ SEQUENCE_NUMBER_16 = 0x08
 LENGTH = 0x04
 EPOCH_MASK = 0x03
 
-#: RFC 9147, 4.2.3: whatever is shorter has no record-number mask.
-SHORTEST_CIPHERTEXT = 16
-#: RFC 8446, 5.4: 2**14 bytes of content, a content type, and the tag of AES-GCM.
+#: Bytes of an encrypted record: a content type and the tag of AES-GCM at least, and at most 2**14
+#: bytes of content and padding before them (RFC 8446, 5.4).
+SHORTEST_CIPHERTEXT = 1 + 16
 LONGEST_CIPHERTEXT = (1 << 14) + 1 + 16
 
 

@@ -109,6 +109,8 @@ class SoftwareOpener:
 
     def open(self, record: bytes) -> OpenedRecord | Refusal:
         """Open exactly one DTLSCiphertext, its header included."""
+        if not self._forgeries_left:
+            return Refusal.KEY_LIMIT
         layout = self._layouts[record[0]] if record else None
         if layout is None:
             return Refusal.MALFORMED
@@ -125,8 +127,6 @@ class SoftwareOpener:
             return Refusal.MALFORMED
         if record[0] & unified_header.EPOCH_MASK != self._epoch_bits:
             return Refusal.WRONG_EPOCH
-        if not self._forgeries_left:
-            return Refusal.KEY_LIMIT
 
         ciphertext = record[header_bytes:]
         number_end = number_offset + number_bytes

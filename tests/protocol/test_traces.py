@@ -10,13 +10,12 @@ from protocol.key_schedule import Transcript, finished_mac, next_generation, tra
 from protocol.record import ContentType, RecordLayer
 from protocol.stats import Drop
 from tests.protocol import traces
+from tests.protocol.providers import PROVIDERS
 from tests.protocol.traces import GCM_TRACES, SENDERS, Trace
 
 FINISHED = 20
 #: The random of a ServerHello that is a HelloRetryRequest (RFC 8446, 4.1.3).
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
-
-PROVIDERS = {"software": SoftwareProvider}
 
 
 @pytest.fixture(params=PROVIDERS)
