@@ -33,7 +33,7 @@ class AXI4StreamTop(wiring.Component):
     m_axis_tready: In(1)
     m_axis_tlast: Out(1)
 
-    def __init__(self, core):
+    def __init__(self, core: wiring.Component) -> None:
         self._core = core
         super().__init__()
 

@@ -1,0 +1,119 @@
+"""The fast backend: the design compiled to machine code and loaded into this process."""
+
+import ctypes
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from hdl.packet_stream import AXI4StreamTop
+from sim.cxxrtl_model import build_model
+from sim.errors import SimulationError
+from sim.simulation import Simulation
+from sim.stream_timing import FULL_RATE, StreamTiming
+
+__all__ = ["CXXRTLSimulation"]
+
+#: Cycles in one call of the model; between calls Python handles signals such as Ctrl-C.
+_CYCLES_PER_CALL = 1 << 15
+
+_HANDLE = ctypes.c_void_p
+_SIGNATURES = {
+    "intaglio_open": (_HANDLE, [ctypes.c_char_p, *[ctypes.c_uint64] * 4]),
+    "intaglio_send": (None, [_HANDLE, ctypes.c_char_p, ctypes.c_size_t]),
+    "intaglio_run": (ctypes.c_size_t, [_HANDLE, ctypes.c_uint64, ctypes.c_bool]),
+    "intaglio_take": (None, [_HANDLE, ctypes.c_char_p]),
+    "intaglio_cycles": (ctypes.c_uint64, [_HANDLE]),
+    "intaglio_waves_good": (ctypes.c_bool, [_HANDLE]),
+    "intaglio_close": (ctypes.c_bool, [_HANDLE]),
+}
+
+
+class CXXRTLSimulation(Simulation):
+    """Runs some hundred thousand cycles a second; the first start of a design compiles it.
+
+    The interpreter lock is free while the model runs.
+    """
+
+    def __init__(
+        self,
+        top: AXI4StreamTop,
+        waves: Path | None = None,
+        timing: StreamTiming = FULL_RATE,
+        progress: Callable[[str], None] | None = None,
+    ):
+        self._handle: int | None = None
+        self._waves = waves
+        self._library = _load(build_model(top, waves is not None, progress))
+        idle, stall = timing.idle_pattern, timing.stall_pattern
+        self._handle = self._library.intaglio_open(
+            None if waves is None else os.fsencode(waves),
+            idle.state,
+            idle.threshold,
+            stall.state,
+            stall.threshold,
+        )
+        if self._handle is None:
+            reason = os.strerror(ctypes.get_errno())
+            raise SimulationError(f"Cannot write the waves to {waves}: {reason}.")
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since reset."""
+        return int(self._library.intaglio_cycles(self._open_handle()))
+
+    def send(self, packet: bytes) -> None:
+        """See `Simulation.send`."""
+        if not packet:
+            raise ValueError("a packet has at least one byte")
+        self._library.intaglio_send(self._open_handle(), bytes(packet), len(packet))
+
+    def receive(self, max_cycles: int) -> bytes | None:
+        """See `Simulation.receive`."""
+        size = self._advance(max_cycles, until_packet=True)
+        if not size:
+            return None
+        buffer = ctypes.create_string_buffer(size)
+        self._library.intaglio_take(self._open_handle(), buffer)
+        return buffer.raw
+
+    def run(self, cycles: int) -> None:
+        """See `Simulation.run`."""
+        self._advance(cycles, until_packet=False)
+
+    def close(self) -> None:
+        """See `Simulation.close`."""
+        handle, self._handle = self._handle, None
+        if handle is not None and not self._library.intaglio_close(handle):
+            raise self._waves_failed()
+
+    def _advance(self, cycles: int, until_packet: bool) -> int:
+        """Run for at most so many cycles; the size of the oldest completion, or 0."""
+        handle = self._open_handle()
+        while True:
+            step = min(cycles, _CYCLES_PER_CALL)
+            size = int(self._library.intaglio_run(handle, step, until_packet))
+            if not self._library.intaglio_waves_good(handle):
+                raise self._waves_failed()
+            cycles -= step
+            if not cycles or (until_packet and size):
+                return size
+
+    def _open_handle(self) -> int:
+        if self._handle is None:
+            raise SimulationError("The simulation is closed.")
+        return self._handle
+
+    def _waves_failed(self) -> SimulationError:
+        return SimulationError(f"Cannot write the waves to {self._waves}: is the disk full?")
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path), use_errno=True)
+    except OSError as error:
+        raise SimulationError(f"Cannot load the compiled model {path}: {error}.") from error
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library

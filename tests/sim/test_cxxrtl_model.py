@@ -1,0 +1,148 @@
+"""Compiled models: found again, built once, and never half there."""
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hdl.packet_stream import AXI4StreamTop
+from sim import SimulationError, compiler
+from sim.cache import cache_directory, cached_library
+from sim.compiler import find_compiler
+from sim.cxxrtl_model import build_model
+from tests.sim.toy import Incrementer
+
+
+def toy():
+    return AXI4StreamTop(Incrementer())
+
+
+def fake_compiler(path, script):
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("INTAGLIO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_model_in_the_cache_is_not_compiled_again(own_cache, tmp_path, monkeypatch):
+    script = f'echo called >> {tmp_path}/calls; while [ "$1" != -o ]; do shift; done; echo > "$2"'
+    monkeypatch.setenv("CXX", fake_compiler(tmp_path / "cxx", script))
+    messages = []
+    first = build_model(toy(), waves=False, progress=messages.append)
+    assert len(messages) == 2
+    assert build_model(toy(), waves=False, progress=messages.append) == first
+    assert len(messages) == 2
+    assert build_model(toy(), waves=True) != first
+    assert (tmp_path / "calls").read_text().count("called") == 2
+
+
+def test_a_failing_compiler_is_named_with_its_first_error(own_cache, tmp_path, monkeypatch):
+    script = "echo 'in file included from x' >&2; echo 'x.cc:1: error: no' >&2; exit 3"
+    monkeypatch.setenv("CXX", fake_compiler(tmp_path / "cxx", script))
+    with pytest.raises(SimulationError, match=r"cxx failed with exit code 3: x\.cc:1: error: no"):
+        build_model(toy(), waves=False)
+    assert not list(own_cache.glob("*.so"))
+
+
+def test_a_compiler_that_does_not_exist_is_named(own_cache, monkeypatch):
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    with pytest.raises(SimulationError, match="Cannot run the C\\+\\+ compiler /no/such/compiler"):
+        build_model(toy(), waves=False)
+
+
+def test_the_compiler_is_the_chosen_one_then_that_of_the_system_then_zig(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "ccache clang++-15")
+    assert find_compiler()[:2] == ["ccache", "clang++-15"]
+    monkeypatch.delenv("CXX")
+    monkeypatch.setattr(compiler.importlib.util, "find_spec", lambda name: name)
+    assert find_compiler()[1:4] == ["-m", "ziglang", "c++"]
+    for name in ("clang++", "g++", "c++"):
+        fake_compiler(tmp_path / name, "")
+        assert find_compiler()[0] == name
+
+
+def test_without_any_compiler_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(compiler.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SimulationError, match=r"pip install intaglio\[compiler\]"):
+        find_compiler()
+
+
+def test_many_who_want_the_same_model_build_it_once(own_cache):
+    builds = []
+    start = threading.Barrier(4)
+
+    def build(scratch, library):
+        builds.append(library)
+        library.write_bytes(b"half")
+        assert not list(own_cache.glob("*.so"))
+        library.write_bytes(b"whole")
+
+    def want(_):
+        start.wait()
+        return cached_library("key", build).read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(want, range(4))) == [b"whole"] * 4
+    assert len(builds) == 1
+    assert sorted(path.name for path in own_cache.iterdir()) == ["key.lock", "key.so"]
+
+
+def test_a_build_that_fails_leaves_nothing_and_the_next_one_succeeds(own_cache):
+    def fail(scratch, library):
+        library.write_bytes(b"half")
+        raise SimulationError("broken")
+
+    with pytest.raises(SimulationError, match="broken"):
+        cached_library("key", fail)
+    assert [path.name for path in own_cache.iterdir()] == ["key.lock"]
+    assert cached_library("key", lambda scratch, library: library.touch()).exists()
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("INTAGLIO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(SimulationError, match=r"Cannot keep .*file.*INTAGLIO_CACHE"):
+        cached_library("key", lambda scratch, library: library.touch())
+
+
+def test_a_disk_that_fills_up_is_reported(own_cache):
+    def build(scratch, library):
+        with open("/dev/full", "w") as full:
+            full.write("model")
+
+    with pytest.raises(SimulationError, match="No space left on device"):
+        cached_library("key", build)
+
+
+def test_the_cache_is_the_users_if_nothing_else_is_said(monkeypatch):
+    monkeypatch.delenv("INTAGLIO_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert "intaglio" in cache_directory().name
+
+
+def test_a_damaged_library_is_named(own_cache, tmp_path, monkeypatch):
+    from sim.cxxrtl_backend import CXXRTLSimulation
+
+    script = 'while [ "$1" != -o ]; do shift; done; echo junk > "$2"'
+    monkeypatch.setenv("CXX", fake_compiler(tmp_path / "cxx", script))
+    with pytest.raises(SimulationError, match=r"Cannot load the compiled model .*\.so"):
+        CXXRTLSimulation(toy())
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
+def test_two_simulations_of_one_model_do_not_share_state():
+    from sim import simulate
+
+    with simulate(Incrementer()) as one, simulate(Incrementer()) as other:
+        one.send(b"a")
+        assert other.receive(50) is None
+        assert one.receive(50) == b"b"
