@@ -264,14 +264,15 @@ class Device:
             completion = _unpack(packet)
             if completion.request_id == request.request_id:
                 _check_match(request, completion)
-                # They come in order: nothing older is still to come.
-                self._abandoned.clear()
+                self._abandoned.clear()  # in order: nothing older is still to come
                 return completion
             if completion.request_id not in self._abandoned:
                 raise BadCompletion(
                     f"completion of request {completion.request_id}, which nobody waits for; "
                     f"expected {request.request_id}"
                 )
+            while self._abandoned.popleft() != completion.request_id:
+                pass  # in order: those before it never come
 
 
 def _unpack(packet: bytes) -> Completion:

@@ -33,6 +33,7 @@ class FakeLink:
         self.info = INFO.pack()
         self.requests: list[Request] = []
         self.waiting: deque[bytes] = deque()
+        self.timeouts: list[float] = []
         self.most_in_flight = 0
         self.closed = False
 
@@ -46,6 +47,7 @@ class FakeLink:
         self.most_in_flight = max(self.most_in_flight, len(self.waiting))
 
     def receive(self, timeout: float) -> bytes:
+        self.timeouts.append(timeout)
         if not self.waiting:
             raise LinkTimeout("nothing to receive")
         return self.waiting.popleft()

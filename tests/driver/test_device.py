@@ -237,6 +237,26 @@ class TestTimeouts:
         with pytest.raises(BadCompletion, match="nobody waits for"):
             device.seal(0, 23, b"")
 
+    def test_a_device_that_repeats_itself_is_told(self):
+        link = FakeLink()
+        device = Device(link)
+        with pytest.raises(LinkTimeout):
+            device.seal(0, 23, b"late")
+        link.answer = lambda request: echo(link.requests[0]) * 2
+        with pytest.raises(BadCompletion, match="nobody waits for"):
+            device.seal(0, 23, b"next")
+
+    def test_dropping_late_completions_takes_no_more_time(self):
+        link = FakeLink()
+        device = Device(link, timeout=3.0)
+        with pytest.raises(LinkTimeout):
+            device.seal(0, 23, b"late")
+        link.timeouts.clear()
+        link.answer = lambda request: echo(link.requests[0]) + echo(request)
+        device.seal(0, 23, b"next")
+        first, second = link.timeouts
+        assert 3.0 >= first >= second >= 0.0
+
     def test_an_error_while_sending_leaves_the_device_usable(self):
         link = FakeLink(echo)
         device = Device(link)
