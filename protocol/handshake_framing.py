@@ -1,11 +1,9 @@
-"""Handshake messages on their way: types, DTLS fragments, and the form that the transcript hashes.
+"""Handshake messages on their way: their types, and the fragments that records carry.
 
 A message on the wire is one or more fragments, each with the DTLS header of RFC 9147, 5.2,
 12 bytes, big-endian::
 
     msg_type (8) | length (24) | message_seq (16) | fragment_offset (24) | fragment_length (24)
-
-The transcript hashes it as TLS 1.3 would have sent it: msg_type, length and body only.
 """
 
 from dataclasses import dataclass, field
@@ -87,16 +85,3 @@ def parse_fragments(content: bytes) -> tuple[Fragment, ...]:
     while reader.remaining:
         fragments.append(Fragment.parse(reader))
     return tuple(fragments)
-
-
-def transcript_form(msg_type: int, body: bytes) -> bytes:
-    """The message as the transcript hashes it (RFC 9147, 5.2): type, 24-bit length, body."""
-    return uint(msg_type, 1) + vector(body, 3)
-
-
-def message_hash(client_hello_hash: bytes) -> bytes:
-    """What stands for the first ClientHello in the transcript after a HelloRetryRequest.
-
-    ``client_hello_hash`` is the hash of that ClientHello's transcript form (RFC 8446, 4.4.1).
-    """
-    return transcript_form(HandshakeType.MESSAGE_HASH, client_hello_hash)
