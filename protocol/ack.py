@@ -1,0 +1,81 @@
+"""ACK: its encoding, and when to send one (RFC 9147, 7).
+
+::
+
+    ACK    length in bytes (16), then for each record: epoch (64) sequence number (64)
+"""
+
+from collections.abc import Iterable
+
+from protocol.crypto.provider import RecordNumber
+from protocol.wire import Reader, uint, vector
+
+_NUMBER_BYTES = 16
+#: How many records one ACK names: it must fit a datagram.
+_MAX_NUMBERS = 32
+
+
+def encode_ack(numbers: Iterable[RecordNumber]) -> bytes:
+    """The content of an ACK record; the numbers are put in ascending order."""
+    return vector(
+        b"".join(uint(epoch, 8) + uint(sequence, 8) for epoch, sequence in sorted(numbers)), 2
+    )
+
+
+def parse_ack(content: bytes) -> list[RecordNumber]:
+    """The record numbers of an ACK; raises `DecodeError`."""
+    reader = Reader(content, "ACK")
+    numbers = reader.nested(2)
+    reader.finish()
+    found = []
+    while numbers.remaining:
+        found.append(RecordNumber(numbers.uint(8), numbers.uint(8)))
+    return found
+
+
+class Acknowledger:
+    """Which records of the peer's current flight to acknowledge, and when (RFC 9147, 7.1).
+
+    A flight that our next one answers is acknowledged only when something seems lost: a record came
+    out of order, or the rest does not follow in time. Messages that nothing answers are
+    acknowledged at once.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: list[RecordNumber] = []
+        self._deadline: float | None = None
+        #: Not before the peer is known to speak DTLS 1.3 (RFC 9147, 7).
+        self.allowed = False
+
+    @property
+    def deadline(self) -> float | None:
+        """When to send an ACK for what has arrived so far; None: there is no need to."""
+        return self._deadline if self.allowed else None
+
+    def hold(self, number: RecordNumber, now: float, patience: float) -> None:
+        """A record of a flight came: acknowledge it if the rest has not come after ``patience``."""
+        self._note(number)
+        if self._deadline is None:
+            self._deadline = now + patience
+
+    def demand(self, number: RecordNumber, now: float) -> None:
+        """A record came that must be acknowledged now."""
+        self._note(number)
+        self.hurry(now)
+
+    def hurry(self, now: float) -> None:
+        """What has arrived must be acknowledged now."""
+        self._deadline = now
+
+    def forget(self) -> None:
+        """Nothing that has arrived so far needs an ACK any more: a flight of ours answers it."""
+        self._numbers.clear()
+        self._deadline = None
+
+    def take(self) -> bytes:
+        """The content of the ACK to send; the next one names the same records again."""
+        self._deadline = None
+        return encode_ack(self._numbers)
+
+    def _note(self, number: RecordNumber) -> None:
+        self._numbers = [*self._numbers, number][-_MAX_NUMBERS:]

@@ -1,0 +1,105 @@
+"""What a connection is configured with; one immutable object for any number of connections."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+from protocol.alerts import UsageError
+from protocol.certificates import Credentials
+from protocol.crypto.provider import CryptoProvider
+from protocol.crypto.suites import CipherSuite
+from protocol.key_exchange import NamedGroup
+from protocol.keylog import KeyLog
+from protocol.signatures import SignatureScheme
+
+#: Below this a datagram has no room for a record and a useful piece of a message.
+_SMALLEST_MTU = 128
+#: The largest payload of UDP over IPv4.
+_LARGEST_MTU = 65_507
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionConfig:
+    """Raises `UsageError`, naming the value, for what cannot work.
+
+    A client needs ``trust`` and ``server_name``: there is no connection to a server that is not
+    verified. A server needs ``credentials``; with ``trust`` it asks clients for a certificate, and
+    refuses those without.
+    """
+
+    provider: CryptoProvider
+    credentials: Credentials | None = None
+    #: The roots that the peer's certificate must lead to.
+    trust: tuple[x509.Certificate, ...] = ()
+    #: Who the client wants to talk to: a DNS name or an IP address.
+    server_name: str | None = None
+    #: Preferred first, as the groups and the signature schemes.
+    suites: tuple[CipherSuite, ...] = tuple(CipherSuite)
+    #: A client sends a key share of the first one.
+    groups: tuple[NamedGroup, ...] = (NamedGroup.X25519, NamedGroup.SECP256R1)
+    signature_schemes: tuple[SignatureScheme, ...] = tuple(SignatureScheme)
+    #: Largest datagram to send, in bytes.
+    mtu: int = 1200
+    #: First retransmission time-out in seconds, and the longest (RFC 9147, 5.8.2).
+    retransmission_timeout: float = 1.0
+    max_retransmission_timeout: float = 60.0
+    #: Seconds after which a handshake that is incomplete, or a KeyUpdate without its ACK,
+    #: ends the connection.
+    handshake_timeout: float = 60.0
+    #: Longest handshake message to take, in bytes; twice of it bounds the memory for fragments.
+    max_handshake_message: int = 65_536
+    #: After so many records under one key, a KeyUpdate changes it. AES-GCM's limit is 2**24.5.
+    update_keys_after: int = 1 << 23
+    #: The time at which certificates have to be valid.
+    verification_time: Callable[[], datetime] = _utc_now
+    key_log: KeyLog | None = None
+    #: Where the random of the hello comes from; the argument is a count of bytes.
+    random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("suites", "groups", "signature_schemes"):
+            _require(bool(getattr(self, name)), name, "at least one", ())
+        missing = set(self.suites) - self.provider.suites
+        _require(not missing, "suites", f"what provider {self.provider.name} has", self.suites)
+        _require(
+            _SMALLEST_MTU <= self.mtu <= _LARGEST_MTU,
+            "mtu",
+            f"{_SMALLEST_MTU} .. {_LARGEST_MTU} bytes",
+            self.mtu,
+        )
+        for name in ("retransmission_timeout", "handshake_timeout", "max_handshake_message"):
+            _require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
+        _require(
+            self.max_retransmission_timeout >= self.retransmission_timeout,
+            "max_retransmission_timeout",
+            "no less than retransmission_timeout",
+            self.max_retransmission_timeout,
+        )
+        limit = min(suite.parameters.seal_limit for suite in self.suites)
+        _require(
+            0 < self.update_keys_after < limit,
+            "update_keys_after",
+            f"1 .. {limit - 1} records",
+            self.update_keys_after,
+        )
+
+    def check_client(self) -> None:
+        """Raises `UsageError` for what a client lacks."""
+        _require(bool(self.trust), "trust", "the roots that a client trusts", self.trust)
+        _require(bool(self.server_name), "server_name", "set for a client", self.server_name)
+
+    def check_server(self) -> None:
+        """Raises `UsageError` for what a server lacks."""
+        _require(self.credentials is not None, "credentials", "set for a server", None)
+
+
+def _require(holds: bool, name: str, expected: str, value: object) -> None:
+    if not holds:
+        raise UsageError(f"{name} must be {expected}, not {value!r}")

@@ -1,0 +1,310 @@
+"""A DTLS 1.3 connection without sockets or clocks: bytes and ``now`` in, bytes and events out.
+
+::
+
+    connection = Connection.client(config, now)
+    for datagram in connection.datagrams_to_send(now): ...     after every call below
+    connection.receive_datagram(datagram, now)                 when one comes
+    connection.handle_timer(now)                               at connection.timer()
+    while event := connection.next_event(): ...
+    connection.send(data)                                      after HandshakeCompleted
+    connection.close(now)
+
+``now`` is in seconds from any origin, and never goes back.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from protocol.alerts import Alert, AlertDescription, LocalError, ProtocolViolation, UsageError
+from protocol.client import ClientHandshake
+from protocol.config import ConnectionConfig
+from protocol.crypto.provider import KeyLimitError, OpenedRecord, RecordNumber, Refusal
+from protocol.delivery import Delivery
+from protocol.epochs import Epochs
+from protocol.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    HandshakeCompleted,
+    PeerClosed,
+    ReadKeysUpdated,
+    WriteKeysUpdated,
+)
+from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
+from protocol.handshake_messages import KeyUpdate
+from protocol.outbox import Outbox, record_overhead
+from protocol.record import ContentType, RecordLayer
+from protocol.server import ServerHandshake
+from protocol.stats import Statistics
+
+#: RFC 8446, 5.1.
+_LONGEST_CONTENT = 1 << 14
+
+#: What ends a connection after records that were refused, and the alert for it.
+_FATAL_REFUSALS = {
+    Refusal.NO_CONTENT_TYPE: (
+        AlertDescription.UNEXPECTED_MESSAGE,
+        "a genuine record without a content type",
+    ),
+    Refusal.KEY_LIMIT: (
+        AlertDescription.BAD_RECORD_MAC,
+        "too many forged records under one key (RFC 9147, 4.5.3)",
+    ),
+}
+
+
+class Connection:
+    """One side of one association; made by `client` or `server`.
+
+    What the network damages, forges or repeats is dropped and counted in `stats`. What a genuine
+    peer does wrong ends the connection, with an alert to it and a `ConnectionTerminated` here.
+    """
+
+    def __init__(
+        self,
+        config: ConnectionConfig,
+        now: float,
+        handshake: type[ClientHandshake] | type[ServerHandshake],
+    ) -> None:
+        #: Counters of datagrams, records and bytes, and of what was dropped and why.
+        self.stats = Statistics()
+        self._config = config
+        self._now = now
+        self._records = RecordLayer(config.provider, self.stats)
+        self._outbox = Outbox(self._records, config.mtu)
+        self._delivery = Delivery(config, self._outbox)
+        self._epochs = Epochs(self._records, self._delivery)
+        self._handshake = handshake(config, _Channel(self))
+        self._events: deque[Event] = deque()
+        #: When to give up; None while nothing is outstanding.
+        self._deadline: float | None = now + config.handshake_timeout
+        #: A KeyUpdate that is to be sent when no flight of ours is outstanding.
+        self._wanted_update: KeyUpdate | None = None
+        self._updating = False
+        #: The number of the peer's close_notify: what comes after it is ignored.
+        self._closed_at: RecordNumber | None = None
+        self._terminated = False
+
+    @classmethod
+    def client(cls, config: ConnectionConfig, now: float) -> "Connection":
+        """A client, its ClientHello ready to be sent; raises `UsageError` for a bad config."""
+        connection = cls(config, now, ClientHandshake)
+        assert isinstance(connection._handshake, ClientHandshake)
+        connection._handshake.start()
+        return connection
+
+    @classmethod
+    def server(cls, config: ConnectionConfig, now: float) -> "Connection":
+        """A server for one client; raises `UsageError` for a bad config."""
+        return cls(config, now, ServerHandshake)
+
+    @property
+    def connected(self) -> bool:
+        """Whether `send` may be called."""
+        return self._handshake.machine.connected and not self._terminated
+
+    @property
+    def terminated(self) -> bool:
+        """Whether the connection is over: nothing that comes is looked at."""
+        return self._terminated
+
+    @property
+    def max_payload(self) -> int:
+        """How many bytes one `send` takes: one record, in one datagram of the MTU."""
+        return min(_LONGEST_CONTENT, self._config.mtu - record_overhead(APPLICATION_EPOCH))
+
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Process a datagram of the peer, or of whoever says so."""
+        if self._terminated:
+            return
+        with self._errors_end_it(now):
+            for record in self._records.open_datagram(data):
+                self._receive_record(record)
+                if self._terminated:
+                    return
+            self._check_refusals()
+            self._proceed()
+
+    def datagrams_to_send(self, now: float) -> list[bytes]:
+        """What has to be sent to the peer now, in this order; each of at most the MTU."""
+        with self._errors_end_it(now):
+            self._proceed()
+        return self._outbox.take()
+
+    def timer(self) -> float | None:
+        """When `handle_timer` has to be called, if nothing else happens before; None: never."""
+        deadlines = (self._deadline, self._delivery.deadline)
+        if self._terminated:
+            return None
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what the time asks for; harmless when called too early."""
+        if self._terminated:
+            return
+        with self._errors_end_it(now):
+            if self._deadline is not None and self._deadline <= now:
+                self._terminate("the peer did not answer in time")
+            else:
+                self._delivery.handle_timer(now)
+
+    def next_event(self) -> Event | None:
+        """The oldest event that was not asked for yet."""
+        return self._events.popleft() if self._events else None
+
+    def send(self, data: bytes) -> None:
+        """Send application data: one record. It may get lost, and is not sent again.
+
+        Raises `UsageError` for more than `max_payload` bytes, and when not `connected`.
+        """
+        if not self.connected:
+            raise UsageError("data cannot be sent: the connection is not established")
+        if len(data) > self.max_payload:
+            raise UsageError(f"{len(data)} bytes are over {self.max_payload}, the largest payload")
+        with self._errors_end_it(self._now):
+            number = self._outbox.send_data(self._epochs.write_epoch, data)
+            if number.sequence_number + 1 >= self._config.update_keys_after:
+                self._want_update(request_peer=False)
+
+    def update_keys(self, now: float, *, request_peer: bool = False) -> None:
+        """Change the keys that we send with, and ask the peer to do the same if wanted.
+
+        They are in use from `WriteKeysUpdated` on. Raises `UsageError` when not `connected`.
+        """
+        if not self.connected:
+            raise UsageError("keys cannot be updated: the connection is not established")
+        with self._errors_end_it(now):
+            self._want_update(request_peer=request_peer)
+            self._proceed()
+
+    def close(self, now: float) -> None:
+        """Send close_notify and end the connection; what comes afterwards is ignored."""
+        if self._terminated:
+            return
+        with self._errors_end_it(now):
+            self._send_alert(AlertDescription.CLOSE_NOTIFY)
+            self._terminate("closed", AlertDescription.CLOSE_NOTIFY)
+
+    @contextmanager
+    def _errors_end_it(self, now: float) -> Iterator[None]:
+        self._now = now
+        try:
+            yield
+        except ProtocolViolation as violation:
+            self._fail(violation.alert, str(violation))
+        except LocalError as error:
+            self._fail(AlertDescription.INTERNAL_ERROR, str(error))
+        except KeyLimitError as error:
+            self._terminate(str(error))
+
+    def _receive_record(self, record: OpenedRecord) -> None:
+        if self._closed_at is not None and record.number > self._closed_at:
+            return
+        self._epochs.saw(record.number.epoch)
+        match record.content_type:
+            case ContentType.HANDSHAKE:
+                self._on_handshake(record)
+            case ContentType.ACK:
+                self._delivery.receive_ack(record, self._now)
+                self._check_arrived()
+            case ContentType.ALERT:
+                self._on_alert(record)
+            case ContentType.APPLICATION_DATA if record.number.epoch >= APPLICATION_EPOCH:
+                self._events.append(DataReceived(record.content))
+            case unexpected:
+                raise ProtocolViolation(
+                    AlertDescription.UNEXPECTED_MESSAGE,
+                    f"content type {unexpected} in epoch {record.number.epoch}",
+                )
+
+    def _on_handshake(self, record: OpenedRecord) -> None:
+        self._delivery.receive(record, self._now)
+        while (message := self._delivery.next_message()) is not None:
+            self._handshake.handle(message)
+
+    def _on_alert(self, record: OpenedRecord) -> None:
+        if record.number.epoch == PLAINTEXT_EPOCH < self._epochs.read_epoch:
+            return  # anyone can forge it, and the peer has keys
+        alert = Alert.parse(record.content)
+        if alert.is_error or not self.connected:
+            self._terminate(f"the peer sent {alert}", alert.description, by_peer=True)
+        elif alert.description == AlertDescription.CLOSE_NOTIFY and self._closed_at is None:
+            self._closed_at = record.number
+            self._events.append(PeerClosed())
+
+    def _check_refusals(self) -> None:
+        if self._records.fatal is not None:
+            alert, problem = _FATAL_REFUSALS[self._records.fatal]
+            raise ProtocolViolation(alert, problem)
+
+    def _check_arrived(self) -> None:
+        """Once our KeyUpdate is acknowledged, its keys are in use (RFC 9147, 8)."""
+        if self._updating and self._delivery.idle:
+            self._updating = False
+            self._events.append(WriteKeysUpdated(self._epochs.next_write()))
+
+    def _want_update(self, *, request_peer: bool) -> None:
+        if self._wanted_update is not None:
+            request_peer = request_peer or self._wanted_update.update_requested
+        self._wanted_update = KeyUpdate(request_peer)
+
+    def _proceed(self) -> None:
+        """Send what is due, and clear away what is over."""
+        if self._terminated:
+            return
+        self._delivery.send_due_ack(self._now)
+        if not (self.connected and self._delivery.idle):
+            return
+        self._deadline = None
+        self._epochs.all_arrived()
+        if self._wanted_update is not None:
+            update, self._wanted_update = self._wanted_update, None
+            self._updating = True
+            self._deadline = self._now + self._config.handshake_timeout
+            self._delivery.send_flight([(self._epochs.write_epoch, update)], self._now)
+
+    def _fail(self, alert: AlertDescription, problem: str) -> None:
+        """End the connection, because of the peer or of ourselves, and say why to both."""
+        if self._terminated:
+            return
+        try:
+            self._send_alert(alert)
+        except KeyLimitError:
+            alert_sent = None
+        else:
+            alert_sent = alert
+        self._terminate(problem, alert_sent)
+
+    def _send_alert(self, alert: AlertDescription) -> None:
+        self._outbox.send(self._epochs.write_epoch, ContentType.ALERT, Alert(alert).encode())
+
+    def _terminate(
+        self, reason: str, alert: AlertDescription | int | None = None, *, by_peer: bool = False
+    ) -> None:
+        self._terminated = True
+        self._records.close()
+        self._events.append(ConnectionTerminated(reason, alert, by_peer))
+
+
+class _Channel:
+    """The `protocol.handshake.Channel` of a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.read_with = connection._epochs.read_with
+        self.write_with = connection._epochs.write_with
+
+    def send_flight(self, messages: Sequence[tuple[int, Encodable]]) -> None:
+        self._connection._delivery.send_flight(messages, self._connection._now)
+
+    def complete(self, result: HandshakeCompleted, *, acknowledge: bool) -> None:
+        self._connection._delivery.finish(self._connection._now, acknowledge=acknowledge)
+        self._connection._events.append(result)
+
+    def peer_updated_keys(self, *, update_requested: bool) -> None:
+        connection = self._connection
+        connection._events.append(ReadKeysUpdated(connection._epochs.next_read()))
+        if update_requested:
+            connection._want_update(request_peer=False)

@@ -1,0 +1,211 @@
+"""Reliable delivery of handshake messages over records that get lost (RFC 9147, 5.5, 5.8 and 7).
+
+Brings together what arrives (fragments in any order), what is acknowledged, what is sent again.
+"""
+
+from collections.abc import Sequence
+
+from protocol.ack import Acknowledger, parse_ack
+from protocol.alerts import AlertDescription, ProtocolViolation
+from protocol.config import ConnectionConfig
+from protocol.crypto.provider import OpenedRecord
+from protocol.fragments import Arrival, Message, Reassembler
+from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
+from protocol.handshake_framing import FRAGMENT_HEADER_BYTES, Fragment, parse_fragments
+from protocol.outbox import Outbox
+from protocol.record import ContentType
+from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
+
+#: A smaller piece of a message is not worth a record; the next datagram takes it.
+_SMALLEST_PIECE = 16
+#: RFC 9147, 7.1: this part of the retransmission interval passes before a partial flight is acked.
+_PATIENCE = 1 / 4
+
+
+class Delivery:
+    """The handshake messages of one connection, both directions.
+
+    The owner tells it which epoch new messages of the peer must have (``read_epoch``), which epoch
+    ACKs are sent in (``write_epoch``), and when the handshake is over (`finish`).
+    """
+
+    def __init__(self, config: ConnectionConfig, outbox: Outbox) -> None:
+        self.read_epoch = PLAINTEXT_EPOCH
+        self.write_epoch = PLAINTEXT_EPOCH
+        self._outbox = outbox
+        self._reassembler = Reassembler(config.max_handshake_message)
+        self._acks = Acknowledger()
+        self._timer = RetransmissionTimer(
+            config.retransmission_timeout, config.max_retransmission_timeout
+        )
+        self._flight: Flight | None = None
+        self._next_message_seq = 0
+        #: Messages before this one belong to the flights that ours have answered.
+        self._flight_start = 0
+        self._finished = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether the peer has all that we sent."""
+        return self._flight is None
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle_timer` has to be called."""
+        deadlines = (self._timer.deadline, self._acks.deadline)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def receive(self, record: OpenedRecord, now: float) -> None:
+        """Take the content of a handshake record; raises `ProtocolViolation`."""
+        if record.number.epoch == PLAINTEXT_EPOCH < self.read_epoch:
+            self._receive_late_plaintext(record, now)
+            return
+        fragments = parse_fragments(record.content)
+        if record.number.epoch != self.read_epoch:
+            self._check_old(fragments)
+        self._receive(fragments, record, now)
+
+    def next_message(self) -> Message | None:
+        """The next message in order, once it is whole."""
+        message = self._reassembler.next_message()
+        if message is not None:
+            self._acks.allowed = True
+        return message
+
+    def receive_ack(self, record: OpenedRecord, now: float) -> None:
+        """Take the content of an ACK record; raises `ProtocolViolation`.
+
+        A plaintext ACK counts only before there are keys, and not before the version is known.
+        """
+        epoch = record.number.epoch
+        if epoch == PLAINTEXT_EPOCH and (self.read_epoch or not self._acks.allowed):
+            return
+        numbers = parse_ack(record.content)
+        if epoch < APPLICATION_EPOCH and any(number.epoch > epoch for number in numbers):
+            raise ProtocolViolation(
+                AlertDescription.ILLEGAL_PARAMETER, f"an ACK in epoch {epoch} for a later one"
+            )
+        if self._flight is None:
+            return
+        self._flight.acknowledge(numbers)
+        if self._flight.complete:
+            self._flight_arrived()
+        else:
+            self._transmit()
+            self._timer.restart(now)
+
+    def send_flight(self, messages: Sequence[tuple[int, Encodable]], now: float) -> None:
+        """Send messages, each in its epoch, and again until they are acknowledged or answered."""
+        self._flight = Flight([self._number(epoch, message) for epoch, message in messages])
+        if not self._finished:
+            self._acks.forget()
+            self._flight_start = self._reassembler.next_message_seq
+        self._transmit()
+        self._timer.start(now)
+
+    def change_read_epoch(self, epoch: int) -> None:
+        """New messages of the peer come in ``epoch`` from now on.
+
+        A piece of one that came in the epoch before is dropped: messages must not span a change of
+        keys (RFC 8446, 5.1).
+        """
+        self.read_epoch = epoch
+        self._reassembler.forget_pieces()
+
+    def finish(self, now: float, *, acknowledge: bool) -> None:
+        """The handshake is over: from now on every message is acknowledged at once.
+
+        ``acknowledge``: the peer's last flight as well, since nothing answers it.
+        """
+        self._finished = True
+        if acknowledge:
+            self._acks.hurry(now)
+
+    def send_due_ack(self, now: float) -> None:
+        """Send an ACK if it is time to."""
+        if self._acks.deadline is not None and self._acks.deadline <= now:
+            self._outbox.send(self.write_epoch, ContentType.ACK, self._acks.take())
+            if self._finished:
+                self._acks.forget()
+
+    def handle_timer(self, now: float) -> None:
+        """Send again, and send ACKs, as far as it is time to."""
+        if self._timer.deadline is not None and self._timer.deadline <= now:
+            self._transmit()
+            self._timer.back_off(now)
+        self.send_due_ack(now)
+
+    def _receive_late_plaintext(self, record: OpenedRecord, now: float) -> None:
+        """Once there are keys, plaintext can only show that the peer repeats its hello.
+
+        Anyone can forge it: nothing new is taken from it, and nothing in it is an error.
+        """
+        try:
+            fragments = parse_fragments(record.content)
+        except ProtocolViolation:
+            return
+        if all(self._is_old(fragment) for fragment in fragments):
+            self._receive(fragments, record, now)
+
+    def _check_old(self, fragments: Sequence[Fragment]) -> None:
+        """New messages come in the current epoch only (RFC 9147, 6.1 and 8)."""
+        if not all(self._is_old(fragment) for fragment in fragments):
+            raise ProtocolViolation(
+                AlertDescription.UNEXPECTED_MESSAGE, "a new handshake message in an old epoch"
+            )
+
+    def _is_old(self, fragment: Fragment) -> bool:
+        return fragment.message_seq < self._reassembler.next_message_seq
+
+    def _receive(self, fragments: Sequence[Fragment], record: OpenedRecord, now: float) -> None:
+        if all(fragment.message_seq < self._flight_start for fragment in fragments):
+            self._peer_repeats(now)
+            return
+        arrivals = {self._reassembler.add(fragment) for fragment in fragments}
+        if not self._finished and not arrivals <= {Arrival.OLD, Arrival.NOT_KEPT}:
+            self._flight_arrived()  # answered, which acknowledges it (RFC 9147, 7.2)
+        if Arrival.NOT_KEPT in arrivals:
+            return
+        if self._finished or arrivals != {Arrival.IN_ORDER}:
+            self._acks.demand(record.number, now)
+        else:
+            self._acks.hold(record.number, now, self._timer.interval * _PATIENCE)
+
+    def _peer_repeats(self, now: float) -> None:
+        """The peer sends its last flight again: it lacks ours (RFC 9147, 5.8.1, way 3).
+
+        Once for the many records of its flight, and not for each copy that the network makes.
+        """
+        recently = now < self._timer.last_sent + self._timer.interval * _PATIENCE
+        if self._flight is not None and self._flight.untouched and not recently:
+            self._transmit()
+            self._timer.restart(now)
+
+    def _flight_arrived(self) -> None:
+        self._flight = None
+        self._timer.stop()
+
+    def _number(self, epoch: int, message: Encodable) -> OutgoingMessage:
+        number = self._next_message_seq
+        self._next_message_seq += 1
+        return OutgoingMessage(epoch, message.msg_type, number, message.encode())
+
+    def _transmit(self) -> None:
+        """Send what the peer lacks of the current flight, in as few datagrams as possible."""
+        assert self._flight is not None
+        self._outbox.next_datagram()
+        for message, start, stop in list(self._flight.missing()):
+            while start < stop:
+                end = min(stop, start + self._piece_room(message.epoch, stop - start))
+                content = message.fragment(start, end).encode()
+                number = self._outbox.send(message.epoch, ContentType.HANDSHAKE, content)
+                self._flight.sent(number, message, start, end)
+                start = end
+
+    def _piece_room(self, epoch: int, wanted: int) -> int:
+        """How many bytes of a message the next record takes."""
+        room = self._outbox.room(epoch) - FRAGMENT_HEADER_BYTES
+        if room < min(wanted, _SMALLEST_PIECE):
+            self._outbox.next_datagram()
+            room = self._outbox.room(epoch) - FRAGMENT_HEADER_BYTES
+        return room

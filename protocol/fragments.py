@@ -1,0 +1,143 @@
+"""Fragments of handshake messages, put together again and in order (RFC 9147, 5.2 and 5.5)."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from protocol.alerts import AlertDescription, ProtocolViolation
+from protocol.handshake_framing import Fragment
+from protocol.ranges import RangeSet
+
+#: How far ahead of the next expected message others are kept.
+_MESSAGES_AHEAD = 16
+#: How many separate pieces of one message are kept.
+_MAX_PIECES = 64
+
+
+@dataclass(frozen=True)
+class Message:
+    """A whole handshake message; ``body`` comes without header."""
+
+    msg_type: int
+    message_seq: int
+    body: bytes = field(repr=False)
+
+
+class Arrival(Enum):
+    """What became of a fragment."""
+
+    #: The next piece of the next message.
+    IN_ORDER = "in order"
+    #: Kept, but it is not the next piece: something before it is late or lost.
+    OUT_OF_ORDER = "out of order"
+    #: Of a message that was delivered before.
+    OLD = "old"
+    #: No room to keep it; it must not be acknowledged (RFC 9147, 7).
+    NOT_KEPT = "not kept"
+
+
+class Reassembler:
+    """Puts fragments, in any order and overlapping in any form, back into messages in order.
+
+    ``max_bytes`` bounds one message, and also the sum of the messages that are kept while an
+    earlier one is missing; so twice of it bounds the memory.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.next_message_seq = 0
+        self._max_bytes = max_bytes
+        self._partial: dict[int, _Partial] = {}
+
+    def add(self, fragment: Fragment) -> Arrival:
+        """Keep a fragment.
+
+        Raises `ProtocolViolation` (illegal_parameter) when it contradicts what came before, or when
+        the next message is longer than this side takes.
+        """
+        if fragment.message_seq < self.next_message_seq:
+            return Arrival.OLD
+        partial = self._partial.get(fragment.message_seq)
+        if partial is None:
+            if not self._has_room(fragment):
+                return Arrival.NOT_KEPT
+            partial = self._partial[fragment.message_seq] = _Partial(fragment)
+        in_order = self._is_next_piece(fragment, partial)
+        if not partial.insert(fragment):
+            return Arrival.NOT_KEPT
+        return Arrival.IN_ORDER if in_order else Arrival.OUT_OF_ORDER
+
+    def next_message(self) -> Message | None:
+        """The next message in order, once it is whole."""
+        partial = self._partial.get(self.next_message_seq)
+        if partial is None or not partial.whole:
+            return None
+        del self._partial[self.next_message_seq]
+        message = Message(partial.msg_type, self.next_message_seq, bytes(partial.data))
+        self.next_message_seq += 1
+        return message
+
+    @property
+    def empty(self) -> bool:
+        """Whether no piece of an undelivered message is kept."""
+        return not self._partial
+
+    def forget_pieces(self) -> None:
+        """Drop what is not delivered yet: the keys changed, and the sender has to say it again."""
+        self._partial.clear()
+
+    def _has_room(self, fragment: Fragment) -> bool:
+        if fragment.message_seq == self.next_message_seq:
+            if fragment.length > self._max_bytes:
+                raise ProtocolViolation(
+                    AlertDescription.ILLEGAL_PARAMETER,
+                    f"handshake message of {fragment.length} bytes, over {self._max_bytes}",
+                )
+            return True
+        ahead = sum(
+            len(partial.data)
+            for message_seq, partial in self._partial.items()
+            if message_seq != self.next_message_seq
+        )
+        near = fragment.message_seq - self.next_message_seq <= _MESSAGES_AHEAD
+        return near and ahead + fragment.length <= self._max_bytes
+
+    def _is_next_piece(self, fragment: Fragment, partial: "_Partial") -> bool:
+        is_next_message = fragment.message_seq == self.next_message_seq
+        return is_next_message and fragment.offset <= partial.received.prefix()
+
+
+class _Partial:
+    """A message of which some bytes have arrived."""
+
+    def __init__(self, first: Fragment) -> None:
+        self.msg_type = first.msg_type
+        self.data = bytearray(first.length)
+        self.received = RangeSet()
+
+    @property
+    def whole(self) -> bool:
+        return next(self.received.gaps(len(self.data)), None) is None
+
+    def insert(self, fragment: Fragment) -> bool:
+        stop = fragment.offset + len(fragment.data)
+        self._check_consistent(fragment, stop)
+        if len(self.received) >= _MAX_PIECES and fragment.offset > self.received.prefix():
+            return False
+        self.data[fragment.offset : stop] = fragment.data
+        self.received.add(fragment.offset, stop)
+        return True
+
+    def _check_consistent(self, fragment: Fragment, end: int) -> None:
+        if (fragment.msg_type, fragment.length) != (self.msg_type, len(self.data)):
+            raise ProtocolViolation(
+                AlertDescription.ILLEGAL_PARAMETER,
+                f"handshake message {fragment.message_seq} changes its type or length: "
+                f"{self.msg_type}, {len(self.data)} bytes, "
+                f"then {fragment.msg_type}, {fragment.length} bytes",
+            )
+        for start, stop in self.received.overlaps(fragment.offset, end):
+            again = fragment.data[start - fragment.offset : stop - fragment.offset]
+            if again != self.data[start:stop]:
+                raise ProtocolViolation(
+                    AlertDescription.ILLEGAL_PARAMETER,
+                    f"handshake message {fragment.message_seq} changes at {start}..{stop}",
+                )

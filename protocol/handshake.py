@@ -1,0 +1,168 @@
+"""What the handshakes of a client and of a server have in common (RFC 8446, 4; RFC 9147, 5)."""
+
+import hmac
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Protocol
+
+from cryptography import x509
+
+from protocol.alerts import AlertDescription, ProtocolViolation
+from protocol.certificates import Credentials
+from protocol.config import ConnectionConfig
+from protocol.crypto.suites import CipherSuite
+from protocol.events import HandshakeCompleted
+from protocol.fragments import Message
+from protocol.handshake_framing import HandshakeType
+from protocol.handshake_messages import Certificate, CertificateVerify, Finished, KeyUpdate
+from protocol.key_exchange import NamedGroup
+from protocol.key_schedule import KeySchedule, TrafficSecrets, Transcript, finished_mac
+from protocol.keylog import log_application_traffic, log_exporter, log_handshake_traffic
+from protocol.signatures import Signer, choose_scheme, sign, verify
+from protocol.state import State, StateMachine, Step
+
+#: RFC 9147, 6.1.
+PLAINTEXT_EPOCH, HANDSHAKE_EPOCH, APPLICATION_EPOCH = 0, 2, 3
+
+
+class Encodable(Protocol):
+    """A handshake message to be sent."""
+
+    msg_type: ClassVar[HandshakeType]
+
+    def encode(self) -> bytes:
+        """The body."""
+
+
+class Channel(Protocol):
+    """What a handshake asks of the connection that it belongs to."""
+
+    def read_with(self, epoch: int, suite: CipherSuite, secret: bytes) -> None:
+        """Open the records of ``epoch`` with this traffic secret from now on."""
+
+    def write_with(self, epoch: int, suite: CipherSuite, secret: bytes) -> None:
+        """Seal the records of ``epoch`` with this traffic secret from now on."""
+
+    def send_flight(self, messages: Sequence[tuple[int, Encodable]]) -> None:
+        """Send messages, each in its epoch, until they are acknowledged or answered."""
+
+    def complete(self, result: HandshakeCompleted, *, acknowledge: bool) -> None:
+        """Both sides have proved who they are; data may flow.
+
+        ``acknowledge``: the peer's last flight needs an ACK, since no flight of ours answers it.
+        """
+
+    def peer_updated_keys(self, *, update_requested: bool) -> None:
+        """The peer sends with its next keys from now on, and may want the same of us."""
+
+
+class Handshake:
+    """One side of one handshake: takes the peer's messages in order, whole, one by one."""
+
+    _own_signer: ClassVar[Signer]
+    _peer_signer: ClassVar[Signer]
+
+    def __init__(self, config: ConnectionConfig, channel: Channel, start: State) -> None:
+        self.machine = StateMachine(start)
+        self._config = config
+        self._channel = channel
+        self._transcript = Transcript()
+        self._client_random = b""
+        self._suite: CipherSuite
+        self._group: NamedGroup
+        self._schedule: KeySchedule
+        #: The secrets of epoch 2, which also key the Finished messages.
+        self._secrets: TrafficSecrets
+        self._peer_certificate: x509.Certificate | None = None
+        self._handlers: dict[int, Callable[[bytes], None]] = {
+            HandshakeType.CERTIFICATE_VERIFY: self._on_certificate_verify,
+            HandshakeType.KEY_UPDATE: self._on_key_update,
+        }
+
+    def handle(self, message: Message) -> None:
+        """Process the next message; raises `ProtocolViolation` for what the peer did wrong."""
+        self.machine.check(message.msg_type)
+        self._handlers[message.msg_type](message.body)
+
+    def _select_suite(self, suite: CipherSuite) -> None:
+        self._suite = suite
+        self._transcript.select(suite)
+
+    def _start_handshake_epoch(self, shared_secret: bytes) -> None:
+        """The transcript ends with the ServerHello."""
+        self._schedule = KeySchedule(self._suite)
+        self._secrets = self._schedule.handshake_traffic(shared_secret, self._transcript.digest())
+        if self._config.key_log:
+            log_handshake_traffic(self._config.key_log, self._client_random, self._secrets)
+
+    def _application_secrets(self) -> TrafficSecrets:
+        """The transcript ends with the server's Finished."""
+        digest = self._transcript.digest()
+        secrets = self._schedule.application_traffic(digest)
+        if self._config.key_log:
+            log_application_traffic(self._config.key_log, self._client_random, secrets)
+            exporter = self._schedule.exporter_secret(digest)
+            log_exporter(self._config.key_log, self._client_random, exporter)
+        return secrets
+
+    def _retry(self) -> None:
+        """A HelloRetryRequest follows: a hash stands for the ClientHello (RFC 8446, 4.4.1)."""
+        self._transcript.restart(self._transcript.digest())
+
+    def _record(self, message: Encodable) -> Encodable:
+        """Add a message of ours to the transcript."""
+        self._transcript.add(message.msg_type, message.encode())
+        return message
+
+    def _authentication(
+        self, credentials: Credentials, peer_schemes: Sequence[int]
+    ) -> list[tuple[int, Encodable]]:
+        """Our Certificate and CertificateVerify."""
+        scheme = choose_scheme(credentials.private_key, peer_schemes)
+        certificate = self._record(Certificate.of_chain(credentials.chain_der))
+        signature = sign(
+            credentials.private_key, scheme, self._own_signer, self._transcript.digest()
+        )
+        verification = self._record(CertificateVerify(scheme, signature))
+        return [(HANDSHAKE_EPOCH, certificate), (HANDSHAKE_EPOCH, verification)]
+
+    def _finished(self, secret: bytes) -> tuple[int, Encodable]:
+        """Our Finished, under our own handshake traffic secret."""
+        mac = finished_mac(self._suite, secret, self._transcript.digest())
+        return HANDSHAKE_EPOCH, self._record(Finished(mac))
+
+    def _on_certificate_verify(self, body: bytes) -> None:
+        message = CertificateVerify.parse(body)
+        assert self._peer_certificate is not None  # the state machine saw a Certificate before
+        verify(
+            self._peer_certificate.public_key(),
+            message.scheme,
+            self._peer_signer,
+            self._transcript.digest(),
+            message.signature,
+            self._config.signature_schemes,
+        )
+        self._transcript.add(HandshakeType.CERTIFICATE_VERIFY, body)
+        self.machine.advance(Step.CERTIFICATE_VERIFY)
+
+    def _on_key_update(self, body: bytes) -> None:
+        message = KeyUpdate.parse(body)
+        self.machine.advance(Step.KEY_UPDATE)
+        self._channel.peer_updated_keys(update_requested=message.update_requested)
+
+    def _check_finished(self, body: bytes, peer_secret: bytes) -> None:
+        expected = finished_mac(self._suite, peer_secret, self._transcript.digest())
+        if not hmac.compare_digest(Finished.parse(body).verify_data, expected):
+            raise ProtocolViolation(
+                AlertDescription.DECRYPT_ERROR, "the peer's Finished does not match the handshake"
+            )
+        self._transcript.add(HandshakeType.FINISHED, body)
+        self.machine.advance(Step.FINISHED)
+
+    def _completed(self, server_name: str | None) -> HandshakeCompleted:
+        return HandshakeCompleted(self._suite, self._group, self._peer_certificate, server_name)
+
+
+def require(holds: bool, problem: str) -> None:
+    """Raises `ProtocolViolation` with illegal_parameter unless it holds."""
+    if not holds:
+        raise ProtocolViolation(AlertDescription.ILLEGAL_PARAMETER, problem)
