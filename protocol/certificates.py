@@ -6,6 +6,7 @@ basicConstraints and keyUsage with keyCertSign in those of CAs; a subjectAltName
 certificate only. Added here: RSA keys of 2048 bits, digitalSignature (RFC 8446, 4.4.2.2), alerts.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from protocol.alerts import AlertDescription, LocalError, ProtocolViolation, UsageError
@@ -24,6 +26,14 @@ from protocol.signatures import PrivateKey, SignatureScheme, fits, key_kind
 _SHORTEST_RSA_KEY = 2048
 #: More certificates than any sound chain has; it bounds the work that a peer can cause.
 _LONGEST_CHAIN = 10
+#: What pyca/cryptography raises for a damaged certificate: at once, or for the part looked at.
+_MALFORMED = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class CredentialsError(LocalError):
@@ -143,25 +153,25 @@ def _verify(
     now: datetime,
     purpose: str,
 ) -> x509.Certificate:
-    chain = _load_chain(chain_der)
-    leaf = chain[0]
-    try:
-        _check_leaf(leaf)
-        verifier(leaf, chain[1:])
-    except VerificationError as error:
-        raise _diagnose(chain, trust, now, f"{purpose}: {error}") from None
-    except (ValueError, UnsupportedAlgorithm) as error:  # from certificates that parse lazily
-        raise _bad_certificate(f"the certificate is malformed: {error}") from None
-    return leaf
-
-
-def _load_chain(chain_der: Sequence[bytes]) -> list[x509.Certificate]:
     if len(chain_der) > _LONGEST_CHAIN:
         raise _bad_certificate(f"a chain of {len(chain_der)} certificates, over {_LONGEST_CHAIN}")
     try:
-        return [x509.load_der_x509_certificate(der) for der in chain_der]
-    except ValueError as error:
+        chain = _load_chain(chain_der)
+        _check_leaf(chain[0])
+        try:
+            verifier(chain[0], chain[1:])
+        except VerificationError as error:
+            raise _diagnose(chain, trust, now, f"{purpose}: {error}") from None
+    except _MALFORMED as error:
         raise _bad_certificate(f"the certificate is malformed: {error}") from None
+    return chain[0]
+
+
+def _load_chain(chain_der: Sequence[bytes]) -> list[x509.Certificate]:
+    with warnings.catch_warnings():
+        # What a peer's certificate holds is no reason to warn our user.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return [x509.load_der_x509_certificate(der) for der in chain_der]
 
 
 def _check_leaf(leaf: x509.Certificate) -> None:

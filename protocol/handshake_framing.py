@@ -13,8 +13,6 @@ from protocol.alerts import DecodeError
 from protocol.wire import Reader, uint, vector
 
 FRAGMENT_HEADER_BYTES = 12
-#: What the 24-bit length can say.
-LONGEST_MESSAGE = (1 << 24) - 1
 
 
 class HandshakeType(IntEnum):
@@ -47,11 +45,6 @@ class Fragment:
     #: Where ``data`` begins in the message.
     offset: int
     data: bytes = field(repr=False)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the fragment is the whole message."""
-        return len(self.data) == self.length
 
     def encode(self) -> bytes:
         """Header and data; raises `UsageError` for a field that does not fit."""

@@ -209,7 +209,7 @@ def test_a_certificate_request_names_signature_algorithms() -> None:
 def test_a_chain_becomes_a_certificate_message_and_back() -> None:
     message = Certificate.of_chain((b"leaf", b"issuer"))
 
-    assert message.encode().hex() == "000000150000046c65616600000000066973737565720000"
+    assert message.encode().hex() == "000000140000046c65616600000000066973737565720000"
     assert Certificate.parse(message.encode()).chain == (b"leaf", b"issuer")
 
 

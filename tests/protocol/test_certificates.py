@@ -1,0 +1,321 @@
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intaglio.certificates import LIFETIME, Authority, make_demo_credentials
+from protocol.alerts import AlertDescription, ProtocolViolation, UsageError
+from protocol.certificates import (
+    Credentials,
+    CredentialsError,
+    load_certificates,
+    verify_chain,
+    verify_client_chain,
+)
+from tests.protocol.certificates import (
+    KEY_KINDS,
+    LONG_AGO,
+    NOW,
+    SERVER_NAME,
+    authority,
+    credentials,
+    private_key,
+    self_signed,
+)
+
+TRUST = [authority().certificate]
+
+
+def der(*certificates: x509.Certificate) -> tuple[bytes, ...]:
+    return tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
+
+
+def refusal(
+    chain: Sequence[bytes],
+    match: str,
+    name: str = SERVER_NAME,
+    trust: Sequence[x509.Certificate] = TRUST,
+    now: datetime = NOW,
+) -> AlertDescription:
+    with pytest.raises(ProtocolViolation, match=match) as caught:
+        verify_chain(chain, name, trust, now)
+    return caught.value.alert
+
+
+def bare_certificate(key_usage: x509.KeyUsage | None) -> x509.Certificate:
+    """A server certificate of the test CA, with little in it."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(authority().certificate.subject)
+        .public_key(private_key("secp256r1").public_key())
+        .serial_number(1)
+        .not_valid_before(NOW - LIFETIME)
+        .not_valid_after(NOW + LIFETIME)
+    )
+    if key_usage:
+        builder = builder.add_extension(key_usage, critical=True)
+    return builder.sign(authority().private_key, hashes.SHA256())
+
+
+def write_pem(folder: Path, owner: Credentials, password: bytes | None = None) -> tuple[Path, Path]:
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    chain.write_bytes(b"".join(c.public_bytes(Encoding.PEM) for c in owner.chain))
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    key.write_bytes(owner.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    return chain, key
+
+
+@pytest.mark.parametrize("kind", KEY_KINDS)
+def test_a_chain_that_a_trusted_ca_issued_is_good(kind: str) -> None:
+    own = credentials(kind)
+    assert verify_chain(own.chain_der, SERVER_NAME, TRUST, NOW) == own.chain[0]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_server_may_be_named_by_its_address(address: str) -> None:
+    verify_chain(credentials(name=address).chain_der, address, TRUST, NOW)
+    chain = credentials(name=address).chain_der
+    assert refusal(chain, "192.0.2.1", "192.0.2.1") is AlertDescription.BAD_CERTIFICATE
+
+
+def test_an_intermediate_leads_to_the_root() -> None:
+    key = private_key("secp256r1")
+    middle = authority().issue_authority("Middle CA", private_key("secp256r1", "middle"), NOW)
+    leaf = middle.issue(SERVER_NAME, key, NOW)
+
+    verify_chain(der(leaf, middle.certificate), SERVER_NAME, TRUST, NOW)
+    verify_chain(der(leaf, middle.certificate, *TRUST), SERVER_NAME, TRUST, NOW)
+    assert refusal(der(leaf), "Middle CA") is AlertDescription.UNKNOWN_CA
+
+
+def test_an_expired_intermediate_is_named() -> None:
+    middle = authority("Test CA").issue_authority(
+        "Old CA", private_key("secp256r1", "middle"), LONG_AGO
+    )
+    leaf = middle.issue(SERVER_NAME, private_key("secp256r1"), NOW)
+    alert = refusal(der(leaf, middle.certificate), "CN=Old CA")
+    assert alert is AlertDescription.CERTIFICATE_EXPIRED
+
+
+def test_a_wrong_name_is_a_bad_certificate() -> None:
+    chain = credentials(name="other.example").chain_der
+    alert = refusal(chain, r"server\.example.*subjectAltName")
+    assert alert is AlertDescription.BAD_CERTIFICATE
+
+
+@pytest.mark.parametrize("now", [NOW - 2 * LIFETIME, NOW + 2 * LIFETIME], ids=["early", "late"])
+def test_a_certificate_out_of_its_time_is_expired(now: datetime) -> None:
+    alert = refusal(credentials().chain_der, "CN=server.example.*not at 2026", now=now)
+    assert alert is AlertDescription.CERTIFICATE_EXPIRED
+
+
+def test_an_expired_root_is_named() -> None:
+    root = authority("Old root", LONG_AGO)
+    leaf = root.issue(SERVER_NAME, private_key("secp256r1"), NOW)
+    alert = refusal(der(leaf), "CN=Old root", trust=[root.certificate])
+    assert alert is AlertDescription.CERTIFICATE_EXPIRED
+
+
+def test_a_ca_that_nobody_trusts_is_unknown() -> None:
+    alert = refusal(credentials(ca="Other CA").chain_der, "issued by 'CN=Other CA'")
+    assert alert is AlertDescription.UNKNOWN_CA
+
+
+def test_a_self_signed_certificate_has_an_unknown_ca() -> None:
+    assert refusal(self_signed().chain_der, "no trusted CA") is AlertDescription.UNKNOWN_CA
+    verify_chain(self_signed().chain_der, SERVER_NAME, self_signed().chain, NOW)
+
+
+def test_a_ca_with_the_name_of_a_trusted_one_is_unknown() -> None:
+    impostor = Authority.create("Test CA", private_key("secp256r1", "impostor"), NOW)
+    leaf = impostor.issue(SERVER_NAME, private_key("secp256r1"), NOW)
+    assert refusal(der(leaf), "no trusted CA") is AlertDescription.UNKNOWN_CA
+    assert refusal(der(leaf, impostor.certificate), "no trusted CA") is AlertDescription.UNKNOWN_CA
+
+
+def test_a_server_certificate_issues_nothing() -> None:
+    key = private_key("secp256r1", "middle")
+    no_ca = Authority(authority().issue("middle.example", key, NOW), key)
+    leaf = no_ca.issue(SERVER_NAME, private_key("secp256r1"), NOW)
+    alert = refusal(der(leaf, no_ca.certificate), "CA certificate")
+    assert alert is AlertDescription.BAD_CERTIFICATE
+
+
+def test_an_ed25519_ca_is_unsupported() -> None:
+    root = Authority.create("Ed CA", private_key("ed25519", "ca"), NOW)
+    leaf = root.issue(SERVER_NAME, private_key("secp256r1"), NOW)
+    alert = refusal(der(leaf), "Ed25519", trust=[root.certificate])
+    assert alert is AlertDescription.UNSUPPORTED_CERTIFICATE
+
+
+def test_a_short_rsa_key_is_unsupported() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    alert = refusal(der(authority().issue(SERVER_NAME, key, NOW)), "1024 bits")
+    assert alert is AlertDescription.UNSUPPORTED_CERTIFICATE
+
+
+def test_a_key_of_another_kind_is_unsupported() -> None:
+    key = ec.generate_private_key(ec.BrainpoolP256R1())
+    alert = refusal(der(authority().issue(SERVER_NAME, key, NOW)), "brainpoolP256r1")
+    assert alert is AlertDescription.UNSUPPORTED_CERTIFICATE
+
+
+def test_a_certificate_that_is_not_for_signatures_is_bad() -> None:
+    """RFC 8446, 4.4.2.2: digitalSignature is set if there is a keyUsage."""
+    usage = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
+    alert = refusal(der(bare_certificate(usage)), "not for signatures")
+    assert alert is AlertDescription.BAD_CERTIFICATE
+
+
+def test_a_certificate_without_alternative_names_is_bad() -> None:
+    alert = refusal(der(bare_certificate(None)), "subjectAltName")
+    assert alert is AlertDescription.BAD_CERTIFICATE
+
+
+def test_no_certificate_has_an_alert_for_each_side() -> None:
+    """RFC 8446, 4.4.2.4."""
+    assert refusal((), "no certificate") is AlertDescription.DECODE_ERROR
+    with pytest.raises(ProtocolViolation) as caught:
+        verify_client_chain((), TRUST, NOW)
+    assert caught.value.alert is AlertDescription.CERTIFICATE_REQUIRED
+
+
+def test_too_many_certificates_are_bad() -> None:
+    chain = credentials().chain_der * 11
+    assert refusal(chain, "11 certificates") is AlertDescription.BAD_CERTIFICATE
+
+
+def test_a_client_needs_no_name_but_a_ca() -> None:
+    own = credentials(name="client.example")
+
+    assert verify_client_chain(own.chain_der, TRUST, NOW) == own.chain[0]
+    with pytest.raises(ProtocolViolation, match="Other CA") as caught:
+        verify_client_chain(credentials(ca="Other CA").chain_der, TRUST, NOW)
+    assert caught.value.alert is AlertDescription.UNKNOWN_CA
+
+
+@given(st.binary(max_size=100))
+def test_bytes_that_are_no_certificate_are_bad(data: bytes) -> None:
+    assert refusal((data,), "malformed") is AlertDescription.BAD_CERTIFICATE
+
+
+@given(st.data())
+def test_a_damaged_certificate_is_never_good(data: st.DataObject) -> None:
+    certificate = credentials().chain[0]
+    damaged = bytearray(certificate.public_bytes(Encoding.DER))
+    start = damaged.index(certificate.tbs_certificate_bytes)
+    place = start + data.draw(st.integers(0, len(certificate.tbs_certificate_bytes) - 1))
+    damaged[place] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(ProtocolViolation):
+        verify_chain((bytes(damaged),), SERVER_NAME, TRUST, NOW)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "*.example", "ä.example"])
+def test_a_server_name_that_cannot_be_is_our_own_mistake(name: str) -> None:
+    with pytest.raises(UsageError, match="server name"):
+        verify_chain(credentials().chain_der, name, TRUST, NOW)
+
+
+def test_no_trust_or_a_time_without_zone_is_our_own_mistake() -> None:
+    with pytest.raises(UsageError, match="no trusted"):
+        verify_chain(credentials().chain_der, SERVER_NAME, [], NOW)
+    with pytest.raises(UsageError, match="time zone"):
+        verify_chain(credentials().chain_der, SERVER_NAME, TRUST, NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("kind", KEY_KINDS)
+@pytest.mark.parametrize("password", [None, b"open sesame"], ids=["plain", "encrypted"])
+def test_credentials_are_loaded_from_pem_files(
+    tmp_path: Path, kind: str, password: bytes | None
+) -> None:
+    own = credentials(kind)
+    loaded = Credentials.from_pem_files(*write_pem(tmp_path, own, password), password)
+
+    assert loaded.chain == own.chain
+    assert loaded.chain_der == own.chain_der
+
+
+def test_trusted_certificates_are_loaded_from_a_pem_file(tmp_path: Path) -> None:
+    path = tmp_path / "trust.pem"
+    path.write_bytes(b"".join(c.public_bytes(Encoding.PEM) for c in TRUST * 2))
+    assert load_certificates(path) == tuple(TRUST * 2)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    chain, key = write_pem(tmp_path, credentials())
+    nowhere = tmp_path / "nowhere.pem"
+    for paths in ((nowhere, key), (chain, nowhere)):
+        with pytest.raises(CredentialsError, match=r"nowhere\.pem: No such file"):
+            Credentials.from_pem_files(*paths)
+
+
+def test_a_file_that_holds_something_else_is_named(tmp_path: Path) -> None:
+    chain, key = write_pem(tmp_path, credentials())
+    with pytest.raises(CredentialsError, match=r"key\.pem: no certificate"):
+        Credentials.from_pem_files(key, key)
+    with pytest.raises(CredentialsError, match=r"chain\.pem: no private key"):
+        Credentials.from_pem_files(chain, chain)
+
+
+@pytest.mark.parametrize(
+    ("password", "given", "problem"),
+    [
+        (b"right", None, "a password is needed"),
+        (b"right", b"wrong", "the password is wrong"),
+        (None, b"any", "is not encrypted"),
+    ],
+)
+def test_a_password_that_does_not_fit_is_explained(
+    tmp_path: Path, password: bytes | None, given: bytes | None, problem: str
+) -> None:
+    paths = write_pem(tmp_path, credentials(), password)
+    with pytest.raises(CredentialsError, match=problem):
+        Credentials.from_pem_files(*paths, given)
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    chain, key = write_pem(tmp_path, credentials())
+    other = private_key("secp256r1", "other")
+    key.write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(CredentialsError, match=r"chain\.pem.*CN=server\.example"):
+        Credentials.from_pem_files(chain, key)
+    with pytest.raises(CredentialsError, match="does not belong"):
+        Credentials(credentials().chain, private_key("ed25519"))
+
+
+def test_a_key_that_cannot_sign_is_refused(tmp_path: Path) -> None:
+    chain, key = write_pem(tmp_path, credentials())
+    other = x25519.X25519PrivateKey.generate()
+    key.write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(CredentialsError, match="not supported: X25519PrivateKey"):
+        Credentials.from_pem_files(chain, key)
+    with pytest.raises(CredentialsError, match="no certificate"):
+        Credentials((), private_key("ed25519"))
+
+
+def test_no_key_shows_in_a_repr() -> None:
+    for owner in (credentials(), authority()):
+        assert "private" not in repr(owner).lower()
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_demo_credentials_pass_for_their_name(name: str) -> None:
+    ca, own = make_demo_credentials(name)
+    made = own.chain[0].not_valid_before_utc + LIFETIME
+
+    verify_chain(own.chain_der, name, [ca], made)
+    with pytest.raises(ProtocolViolation):
+        verify_chain(own.chain_der, "other.example", [ca], made)
