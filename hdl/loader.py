@@ -71,7 +71,7 @@ class SlotLoader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         unit = self.unit
-        m.submodules.schedule = schedule = KeySchedule()
+        m.submodules.schedule = schedule = KeySchedule(self._profile.sbox)
 
         staged = Signal(LoadLayout)
         taken = Signal(range(LOAD_BYTES))

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from driver.messages import TAG_BYTES
-from hdl.gcm import text_layout
+from hdl.gcm import TextBlock
 from hdl.packer import BlockUnpacker
 from hdl.unit import BufferWrite
 
@@ -28,7 +28,7 @@ class MessageOutput(wiring.Component):
     start: In(1)
     address: In(16)
     sealing: In(1)
-    text: In(stream.Signature(text_layout()))
+    text: In(stream.Signature(TextBlock))
     tags: In(stream.Signature(8 * TAG_BYTES))
 
     write: Out(BufferWrite)

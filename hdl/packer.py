@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.gcm import text_layout
+from hdl.gcm import TextBlock
 from hdl.packet_stream import PacketByte
 
 __all__ = ["BlockPacker", "BlockUnpacker", "pack_blocks", "unpack_blocks"]
@@ -63,7 +63,7 @@ class BlockUnpacker(wiring.Component):
     byte comes out the cycle after the block was taken. ``idle`` says that no byte is left.
     """
 
-    blocks: In(stream.Signature(text_layout()))
+    blocks: In(stream.Signature(TextBlock))
     bytes: Out(stream.Signature(8))
     idle: Out(1)
 

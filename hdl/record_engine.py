@@ -465,7 +465,7 @@ class RecordEngine(wiring.Component):
             # Epoch and sequence number, big-endian, ahead of the content.
             number = Cat(self._number, self.context.epoch)
             last = RECORD_NUMBER_BYTES - 1
-            self._write(m, HEADER_BYTES + self._left, number.word_select(last - self._left[:3], 8))
+            self._write(m, HEADER_BYTES + self._left, number.word_select(~self._left[:3], 8))
             m.d.sync += self._left.eq(self._left + 1)
             with m.If(self._left == last):
                 m.next = "done"
