@@ -37,7 +37,7 @@ from protocol.handshake_messages import KeyUpdate
 from protocol.outbox import Outbox, record_overhead
 from protocol.record import ContentType, RecordLayer
 from protocol.server import ServerHandshake
-from protocol.stats import Statistics
+from protocol.stats import Drop, Statistics
 
 #: RFC 8446, 5.1.
 _LONGEST_CONTENT = 1 << 14
@@ -202,6 +202,9 @@ class Connection:
     def _receive_record(self, record: OpenedRecord) -> None:
         if self._closed_at is not None and record.number > self._closed_at:
             return
+        if record.number.epoch == PLAINTEXT_EPOCH < self._epochs.read_epoch:
+            self._receive_late_plaintext(record)
+            return
         self._epochs.saw(record.number.epoch)
         match record.content_type:
             case ContentType.HANDSHAKE:
@@ -219,14 +222,17 @@ class Connection:
                     f"content type {unexpected} in epoch {record.number.epoch}",
                 )
 
+    def _receive_late_plaintext(self, record: OpenedRecord) -> None:
+        is_handshake = record.content_type == ContentType.HANDSHAKE
+        if not (is_handshake and self._delivery.receive_repeated(record, self._now)):
+            self.stats.drops[Drop.LATE_PLAINTEXT] += 1
+
     def _on_handshake(self, record: OpenedRecord) -> None:
         self._delivery.receive(record, self._now)
         while (message := self._delivery.next_message()) is not None:
             self._handshake.handle(message)
 
     def _on_alert(self, record: OpenedRecord) -> None:
-        if record.number.epoch == PLAINTEXT_EPOCH < self._epochs.read_epoch:
-            return  # anyone can forge it, and the peer has keys
         alert = Alert.parse(record.content)
         if alert.is_error or not self.connected:
             self._terminate(f"the peer sent {alert}", alert.description, by_peer=True)

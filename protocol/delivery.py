@@ -32,12 +32,11 @@ class Delivery:
     def __init__(self, config: ConnectionConfig, outbox: Outbox) -> None:
         self.read_epoch = PLAINTEXT_EPOCH
         self.write_epoch = PLAINTEXT_EPOCH
+        self._config = config
         self._outbox = outbox
         self._reassembler = Reassembler(config.max_handshake_message)
         self._acks = Acknowledger()
-        self._timer = RetransmissionTimer(
-            config.retransmission_timeout, config.max_retransmission_timeout
-        )
+        self._timer = self._new_timer()
         self._flight: Flight | None = None
         self._next_message_seq = 0
         #: Messages before this one belong to the flights that ours have answered.
@@ -57,13 +56,24 @@ class Delivery:
 
     def receive(self, record: OpenedRecord, now: float) -> None:
         """Take the content of a handshake record; raises `ProtocolViolation`."""
-        if record.number.epoch == PLAINTEXT_EPOCH < self.read_epoch:
-            self._receive_late_plaintext(record, now)
-            return
         fragments = parse_fragments(record.content)
         if record.number.epoch != self.read_epoch:
             self._check_old(fragments)
         self._receive(fragments, record, now)
+
+    def receive_repeated(self, record: OpenedRecord, now: float) -> bool:
+        """Take a plaintext record although there are keys, if it only repeats what came before.
+
+        Anyone can forge it: nothing new is taken from it, and nothing in it is an error.
+        """
+        try:
+            fragments = parse_fragments(record.content)
+        except ProtocolViolation:
+            return False
+        if not all(self._is_old(fragment) for fragment in fragments):
+            return False
+        self._receive(fragments, record, now)
+        return True
 
     def next_message(self) -> Message | None:
         """The next message in order, once it is whole."""
@@ -75,12 +85,11 @@ class Delivery:
     def receive_ack(self, record: OpenedRecord, now: float) -> None:
         """Take the content of an ACK record; raises `ProtocolViolation`.
 
-        A plaintext ACK counts only before there are keys, and not before the version is known.
+        It is ignored before the peer is known to speak DTLS 1.3 (RFC 9147bis, 7).
         """
-        epoch = record.number.epoch
-        if epoch == PLAINTEXT_EPOCH and (self.read_epoch or not self._acks.allowed):
+        if not self._acks.allowed:
             return
-        numbers = parse_ack(record.content)
+        epoch, numbers = record.number.epoch, parse_ack(record.content)
         if epoch < APPLICATION_EPOCH and any(number.epoch > epoch for number in numbers):
             raise ProtocolViolation(
                 AlertDescription.ILLEGAL_PARAMETER, f"an ACK in epoch {epoch} for a later one"
@@ -97,7 +106,9 @@ class Delivery:
     def send_flight(self, messages: Sequence[tuple[int, Encodable]], now: float) -> None:
         """Send messages, each in its epoch, and again until they are acknowledged or answered."""
         self._flight = Flight([self._number(epoch, message) for epoch, message in messages])
-        if not self._finished:
+        if self._finished:  # each message has a state machine of its own (RFC 9147, 5.8.4)
+            self._timer = self._new_timer()
+        else:
             self._acks.forget()
             self._flight_start = self._reassembler.next_message_seq
         self._transmit()
@@ -135,18 +146,6 @@ class Delivery:
             self._timer.back_off(now)
         self.send_due_ack(now)
 
-    def _receive_late_plaintext(self, record: OpenedRecord, now: float) -> None:
-        """Once there are keys, plaintext can only show that the peer repeats its hello.
-
-        Anyone can forge it: nothing new is taken from it, and nothing in it is an error.
-        """
-        try:
-            fragments = parse_fragments(record.content)
-        except ProtocolViolation:
-            return
-        if all(self._is_old(fragment) for fragment in fragments):
-            self._receive(fragments, record, now)
-
     def _check_old(self, fragments: Sequence[Fragment]) -> None:
         """New messages come in the current epoch only (RFC 9147, 6.1 and 8)."""
         if not all(self._is_old(fragment) for fragment in fragments):
@@ -180,6 +179,11 @@ class Delivery:
         if self._flight is not None and self._flight.untouched and not recently:
             self._transmit()
             self._timer.restart(now)
+
+    def _new_timer(self) -> RetransmissionTimer:
+        return RetransmissionTimer(
+            self._config.retransmission_timeout, self._config.max_retransmission_timeout
+        )
 
     def _flight_arrived(self) -> None:
         self._flight = None

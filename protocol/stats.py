@@ -8,11 +8,14 @@ from protocol.crypto.provider import Refusal
 
 
 class Drop(Enum):
-    """Why the record layer dropped a record, or the rest of a datagram, before opening it."""
+    """Why something was dropped that no provider refused."""
 
     NOT_DTLS = "not DTLS"
     NO_KEY = "no key for epoch"
     CONNECTION_ID = "connection id"
+    #: Plaintext that does not just repeat a hello, when there are keys already.
+    LATE_PLAINTEXT = "late plaintext"
+    QUEUE_FULL = "receive queue full"
 
 
 @dataclass
