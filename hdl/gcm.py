@@ -100,11 +100,11 @@ class GCM(wiring.Component):
     tag : Out(stream of 128)
         The message's tag, after its last block of text. To ``open``, it is what the tag should be.
 
-    With a ``digit`` of 8 coefficients a cycle, GHASH takes 16 cycles a block, and no core slower
-    than that holds it up. If nobody waits, a message of a blocks of associated data and n of text
-    has its tag valid 16 * (a + n + 1) + 2 cycles after its command was taken, plus, for a = 0 and
-    n > 0, the cycles that the core needs for the first keystream block over one: 12 or 16 with
-    AES-128 or AES-256. The next command is taken in the cycle after the tag. `latency` is exact for
+    With a ``digit`` of 8 coefficients a cycle, a block takes 16 cycles: GHASH's time, in which the
+    core `IterativeAES` has the next keystream block ready. If nobody makes it wait, a message of a
+    blocks of associated data and n of text has its tag valid 16 * (a + n + 1) + 2 cycles after its
+    command was taken; for a = 0 and n > 0 the first keystream block adds 12 (AES-128) or 16 cycles
+    (AES-256). The next command is taken in the cycle after the tag. `latency` gives the cycles for
     every digit. Time depends on lengths, key size and handshakes, never on data.
 
     """
@@ -147,12 +147,13 @@ class GCM(wiring.Component):
         m.d.comb += [ghash_.h.eq(self.h), last.eq(bytes_left <= BLOCK_BYTES)]
         self._request_keystream(m, command)
 
-        block = self.blocks.payload
         mask = Signal(128)
+        block = Signal(128)
         other_text = Signal(128)
         m.d.comb += [
             mask.eq(Cat(Mux(bytes_left > i, 0xFF, Const(0, 8)) for i in range(BLOCK_BYTES))),
-            other_text.eq((block ^ self.aes_results.payload) & mask),
+            block.eq(self.blocks.payload & mask),
+            other_text.eq(block ^ self.aes_results.payload & mask),
             self.text.payload.block.eq(other_text),
             self.text.payload.bytes.eq(Mux(last, bytes_left, BLOCK_BYTES)),
             self.tag.payload.eq(ghash_.digest ^ self.aes_results.payload),
@@ -164,24 +165,17 @@ class GCM(wiring.Component):
                 m.d.comb += self.commands.ready.eq(1)
                 with m.If(self.commands.valid):
                     m.d.comb += ghash_.clear.eq(1)
-                    m.d.sync += [
-                        command.eq(new),
-                        bytes_left.eq(
-                            Mux(
-                                new.associated_data_bytes, new.associated_data_bytes, new.text_bytes
-                            )
-                        ),
-                    ]
-                    with m.If(new.associated_data_bytes):
-                        m.next = "Associated data"
-                    with m.Elif(new.text_bytes):
-                        m.next = "Text"
-                    with m.Else():
+                    m.d.sync += [command.eq(new), bytes_left.eq(new.text_bytes)]
+                    m.next = "Text"
+                    with m.If(new.text_bytes == 0):
                         m.next = "Lengths"
+                    with m.If(new.associated_data_bytes != 0):
+                        m.d.sync += bytes_left.eq(new.associated_data_bytes)
+                        m.next = "Associated data"
 
             with m.State("Associated data"):
                 m.d.comb += [
-                    ghash_.blocks.payload.eq(block & mask),
+                    ghash_.blocks.payload.eq(block),
                     ghash_.blocks.valid.eq(self.blocks.valid),
                     self.blocks.ready.eq(ghash_.blocks.ready),
                 ]
@@ -200,7 +194,7 @@ class GCM(wiring.Component):
                         self.blocks.valid & self.aes_results.valid & ghash_.blocks.ready
                     ),
                     moves.eq(self.text.valid & self.text.ready),
-                    ghash_.blocks.payload.eq(Mux(command.open, block & mask, other_text)),
+                    ghash_.blocks.payload.eq(Mux(command.open, block, other_text)),
                     ghash_.blocks.valid.eq(moves),
                     self.blocks.ready.eq(moves),
                     self.aes_results.ready.eq(moves),
