@@ -27,6 +27,7 @@ from protocol.crypto.provider import (
 from protocol.stats import Drop, Statistics
 
 _PLAINTEXT_HEADER = struct.Struct(">BHHHIH")
+PLAINTEXT_HEADER_BYTES = _PLAINTEXT_HEADER.size
 _LEGACY_RECORD_VERSION = 0xFEFD
 _LONGEST_CONTENT = 1 << 14
 _LAST_NUMBER = (1 << 48) - 1
@@ -65,10 +66,10 @@ def parse_plaintext(record: bytes) -> OpenedRecord | None:
 
     None if it is malformed or of another epoch than 0.
     """
-    if len(record) < _PLAINTEXT_HEADER.size:
+    if len(record) < PLAINTEXT_HEADER_BYTES:
         return None
     content_type, _, epoch, high, low, length = _PLAINTEXT_HEADER.unpack_from(record)
-    fragment = record[_PLAINTEXT_HEADER.size :]
+    fragment = record[PLAINTEXT_HEADER_BYTES:]
     if content_type not in _PLAINTEXT_TYPES or epoch != 0 or len(fragment) != length:
         return None
     if length > _LONGEST_CONTENT:
@@ -238,5 +239,5 @@ class RecordLayer:
 
 def _plaintext_end(data: bytes) -> int:
     """Where the first DTLSPlaintext of a datagram ends, by its length field."""
-    size = _PLAINTEXT_HEADER.size
+    size = PLAINTEXT_HEADER_BYTES
     return size + int.from_bytes(data[size - 2 : size], "big")

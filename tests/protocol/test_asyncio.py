@@ -1,0 +1,313 @@
+"""Sessions over real sockets on 127.0.0.1."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+import protocol.asyncio
+from protocol.alerts import AlertDescription, UsageError
+from protocol.asyncio import Handler, Server, Session, SessionClosedError, connect, serve
+from protocol.config import ConnectionConfig
+from protocol.crypto.openssl import SoftwareProvider
+from protocol.crypto.provider import SealedRecord
+from protocol.events import ConnectionTerminated, PeerClosed
+from protocol.stats import Drop
+from tests.protocol.certificates import authority
+from tests.protocol.pair import client_config, server_config
+from tests.protocol.providers import PROVIDERS
+
+HOST = "127.0.0.1"
+#: Seconds after which a test that hangs fails.
+PATIENCE = 60
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    async def patiently() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await test
+
+    asyncio.run(patiently())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0)
+
+
+async def echo(session: Session) -> None:
+    while True:
+        await session.send(await session.receive())
+
+
+@asynccontextmanager
+async def serving(
+    handler: Handler = echo, config: ConnectionConfig | None = None
+) -> AsyncIterator[tuple[Server, int]]:
+    server = await serve(HOST, 0, config or server_config(), handler)
+    try:
+        yield server, server.address[1]
+    finally:
+        await server.close()
+
+
+def test_the_standard_library_keeps_its_name() -> None:
+    assert asyncio is not protocol.asyncio
+    assert protocol.asyncio.asyncio is asyncio
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_data_goes_both_ways(provider: str) -> None:
+    async def test() -> None:
+        own = [PROVIDERS[provider]() for _ in range(2)]
+        async with serving(config=server_config(provider=own[0])) as (_, port):
+            session = await connect(HOST, port, client_config(provider=own[1]))
+            assert session.handshake.peer_certificate is not None
+            for data in (b"hello", b"", bytes(session.max_payload)):
+                await session.send(data)
+                assert await session.receive() == data
+            await session.close()
+
+    run(test())
+
+
+def test_many_clients_at_once() -> None:
+    async def client(port: int, number: int) -> bytes:
+        session = await connect(HOST, port, client_config())
+        await session.send(b"%d" % number)
+        answer = await session.receive()
+        await session.close()
+        return answer
+
+    async def test() -> None:
+        async with serving() as (server, port):
+            answers = await asyncio.gather(*(client(port, n) for n in range(8)))
+            assert answers == [b"%d" % n for n in range(8)]
+            await until(lambda: server.sessions == 0)
+
+    run(test())
+
+
+def test_new_keys_in_both_directions() -> None:
+    async def test() -> None:
+        async with serving() as (_, port):
+            session = await connect(HOST, port, client_config())
+            for _ in range(3):
+                await session.update_keys(request_peer=True)
+                await session.send(b"hello")
+                assert await session.receive() == b"hello"
+            await session.close()
+
+    run(test())
+
+
+def test_closing_ends_the_other_side_after_its_data() -> None:
+    async def farewell(session: Session) -> None:
+        await session.send(b"a")
+        await session.send(b"b")
+
+    async def test() -> None:
+        async with serving(farewell) as (_, port):
+            session = await connect(HOST, port, client_config())
+            assert [await session.receive(), await session.receive()] == [b"a", b"b"]
+            for _ in range(2):
+                with pytest.raises(SessionClosedError, match="closed by the peer") as caught:
+                    await session.receive()
+                assert caught.value.event == PeerClosed()
+            await session.close()
+            await session.close()
+            with pytest.raises(SessionClosedError, match="closed"):
+                await session.send(b"x")
+
+    run(test())
+
+
+def test_closing_a_server_closes_its_sessions() -> None:
+    async def test() -> None:
+        async with serving() as (server, port):
+            session = await connect(HOST, port, client_config())
+            await server.close()
+            with pytest.raises(SessionClosedError, match="closed by the peer"):
+                await session.receive()
+            await session.close()
+
+    run(test())
+
+
+def test_a_failing_handler_harms_nobody_else() -> None:
+    problems = []
+
+    async def fragile(session: Session) -> None:
+        data = await session.receive()
+        if data == b"die":
+            raise ArithmeticError("as you wish")
+        await session.send(data)
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: problems.append(context["exception"]))
+        async with serving(fragile) as (_, port):
+            first, second = [await connect(HOST, port, client_config()) for _ in range(2)]
+            await first.send(b"die")
+            with pytest.raises(SessionClosedError):
+                await first.receive()
+            await second.send(b"live")
+            assert await second.receive() == b"live"
+            for session in (first, second):
+                await session.close()
+
+    run(test())
+    assert [str(problem) for problem in problems] == ["as you wish"]
+
+
+def test_a_wrong_certificate_is_refused_with_a_reason() -> None:
+    async def test() -> None:
+        async with serving() as (server, port):
+            stranger = client_config(trust=(authority("Another CA").certificate,))
+            with pytest.raises(SessionClosedError) as caught:
+                await connect(HOST, port, stranger)
+            event = caught.value.event
+            assert isinstance(event, ConnectionTerminated)
+            assert event.alert in (AlertDescription.UNKNOWN_CA, AlertDescription.BAD_CERTIFICATE)
+            assert str(caught.value) == event.reason != ""
+            await until(lambda: server.sessions == 0)
+            session = await connect(HOST, port, client_config())
+            await session.close()
+
+    run(test())
+
+
+def test_noise_is_dropped_and_the_server_goes_on() -> None:
+    async def test() -> None:
+        async with serving() as (server, port):
+            session = await connect(HOST, port, client_config())
+            noise = [b"", b"\x16", b"\x17\xfe\xfd" + bytes(40), b"\x2f" + bytes(60), bytes(1400)]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+                for data in noise:
+                    stranger.sendto(data, (HOST, port))
+            await session.send(b"hello")
+            assert await session.receive() == b"hello"
+            assert server.datagrams_dropped == len(noise)
+            await session.close()
+
+    run(test())
+
+
+def test_there_is_a_limit_to_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol.asyncio, "MAX_SESSIONS", 1)
+
+    async def test() -> None:
+        async with serving() as (server, port):
+            session = await connect(HOST, port, client_config())
+            with pytest.raises(SessionClosedError, match="in time"):
+                await connect(HOST, port, client_config(handshake_timeout=0.05))
+            assert server.sessions == 1
+            assert server.datagrams_dropped > 0
+            await session.close()
+
+    run(test())
+
+
+def test_an_unreachable_port_is_only_a_time_out() -> None:
+    async def test() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+            closed.bind((HOST, 0))
+            port = closed.getsockname()[1]
+        with pytest.raises(SessionClosedError, match="in time"):
+            await connect(HOST, port, client_config(handshake_timeout=0.05))
+
+    run(test())
+
+
+def test_the_receive_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol.asyncio, "RECEIVE_QUEUE", 2)
+
+    async def flood(session: Session) -> None:
+        for number in range(5):
+            await session.send(b"%d" % number)
+
+    async def test() -> None:
+        async with serving(flood) as (_, port):
+            session = await connect(HOST, port, client_config())
+            await until(lambda: session.stats.drops[Drop.QUEUE_FULL] == 3)
+            assert [await session.receive(), await session.receive()] == [b"0", b"1"]
+            await session.close()
+
+    run(test())
+
+
+def test_sending_waits_for_the_socket() -> None:
+    async def test() -> None:
+        async with serving() as (_, port):
+            session = await connect(HOST, port, client_config())
+            session._writable.clear()
+            sending = asyncio.create_task(session.send(b"hello"))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not sending.done()
+            session._writable.set()
+            await sending
+            assert await session.receive() == b"hello"
+            await session.close()
+
+    run(test())
+
+
+def test_too_much_data_is_an_error_of_the_caller() -> None:
+    async def test() -> None:
+        async with serving() as (_, port):
+            session = await connect(HOST, port, client_config())
+            with pytest.raises(UsageError, match="largest payload"):
+                await session.send(bytes(session.max_payload + 1))
+            await session.send(b"hello")
+            assert await session.receive() == b"hello"
+            await session.close()
+
+    run(test())
+
+
+class FailingProvider(SoftwareProvider):
+    """Opens no record of epoch 3."""
+
+    def opener(self, keys, epoch, connection_id=b""):  # type: ignore[no-untyped-def]
+        opener = super().opener(keys, epoch, connection_id)
+        if epoch == 3:
+            opener.open = self.fail  # type: ignore[method-assign]
+        return opener
+
+    def fail(self, record: bytes) -> SealedRecord:
+        raise OSError("the device is unplugged")
+
+
+def test_a_failing_provider_ends_its_session_only() -> None:
+    async def test() -> None:
+        async with serving() as (_, port):
+            unlucky = client_config(provider=FailingProvider())
+            with pytest.raises(SessionClosedError, match="the device is unplugged"):
+                await (await connect(HOST, port, unlucky)).receive()
+            session = await connect(HOST, port, client_config())
+            await session.send(b"hello")
+            assert await session.receive() == b"hello"
+            await session.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda: connect(HOST, 1, server_config()),
+        lambda: serve(HOST, 0, client_config(), echo),
+    ],
+)
+def test_a_configuration_for_the_other_side_is_refused(
+    start: Callable[[], Awaitable[object]],
+) -> None:
+    async def test() -> None:
+        with pytest.raises(UsageError):
+            await start()
+
+    run(test())
