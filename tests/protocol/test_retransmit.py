@@ -1,0 +1,83 @@
+from protocol.crypto.provider import RecordNumber
+from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
+
+HELLO = OutgoingMessage(0, 2, 4, bytes(range(50)))
+FINISHED = OutgoingMessage(2, 20, 5, bytes(range(100, 200)))
+
+
+def missing(flight):
+    return [(message.message_seq, start, stop) for message, start, stop in flight.missing()]
+
+
+def test_all_of_a_new_flight_is_missing():
+    flight = Flight([HELLO, FINISHED])
+    assert missing(flight) == [(4, 0, 50), (5, 0, 100)]
+    assert flight.untouched
+    assert not flight.complete
+
+
+def test_a_fragment_has_the_number_of_its_message_and_the_length_of_the_whole():
+    fragment = FINISHED.fragment(10, 30)
+    assert (fragment.msg_type, fragment.message_seq, fragment.length) == (20, 5, 100)
+    assert (fragment.offset, fragment.data) == (10, bytes(range(110, 130)))
+
+
+def test_only_what_is_not_acknowledged_is_missing():
+    flight = Flight([HELLO, FINISHED])
+    flight.sent(RecordNumber(0, 0), HELLO, 0, 50)
+    flight.sent(RecordNumber(2, 0), FINISHED, 0, 40)
+    flight.sent(RecordNumber(2, 1), FINISHED, 40, 80)
+    flight.sent(RecordNumber(2, 2), FINISHED, 80, 100)
+    flight.acknowledge([RecordNumber(0, 0), RecordNumber(2, 1)])
+    assert missing(flight) == [(5, 0, 40), (5, 80, 100)]
+    assert not flight.untouched
+
+
+def test_an_ack_of_any_transmission_counts_however_the_message_was_cut():
+    flight = Flight([FINISHED])
+    flight.sent(RecordNumber(2, 0), FINISHED, 0, 60)
+    flight.sent(RecordNumber(2, 1), FINISHED, 60, 100)
+    flight.sent(RecordNumber(2, 2), FINISHED, 0, 30)
+    flight.sent(RecordNumber(2, 3), FINISHED, 30, 90)
+    flight.acknowledge([RecordNumber(2, 3)])
+    flight.acknowledge([RecordNumber(2, 0)])
+    assert missing(flight) == [(5, 90, 100)]
+    flight.acknowledge([RecordNumber(2, 1)])
+    assert flight.complete
+
+
+def test_acks_of_other_records_change_nothing():
+    flight = Flight([FINISHED])
+    flight.sent(RecordNumber(2, 0), FINISHED, 0, 100)
+    flight.acknowledge([RecordNumber(2, 1), RecordNumber(3, 0)])
+    assert flight.untouched
+
+
+def test_the_interval_doubles_up_to_its_maximum():
+    """RFC 9147, 5.8.2."""
+    timer = RetransmissionTimer(1.0, 60.0)
+    timer.start(0.0)
+    deadlines = []
+    for _ in range(9):
+        deadlines.append(timer.deadline)
+        timer.back_off(timer.deadline)
+    assert deadlines == [1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 123.0, 183.0, 243.0]
+
+
+def test_a_longer_interval_stays_until_a_flight_arrives_at_once():
+    timer = RetransmissionTimer(1.0, 60.0)
+    timer.start(0.0)
+    timer.back_off(1.0)
+    timer.stop()
+    timer.start(5.0)
+    assert timer.deadline == 7.0
+    timer.stop()
+    timer.start(10.0)
+    assert timer.deadline == 11.0
+
+
+def test_a_repetition_that_the_peer_asked_for_does_not_double_the_interval():
+    timer = RetransmissionTimer(1.0, 60.0)
+    timer.start(0.0)
+    timer.restart(0.5)
+    assert timer.deadline == 1.5
