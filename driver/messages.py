@@ -383,7 +383,15 @@ class Info:
         if magic != MAGIC:
             raise MessageError(f"INFO begins with {magic!r}, not {MAGIC!r}: not this accelerator")
         known = frozenset(suite for suite in Suite if suites >> suite & 1)
-        return cls(version, slots, largest, window, known, cid, name.rstrip(b"\0").decode("ascii"))
+        return cls(
+            version,
+            slots,
+            largest,
+            window,
+            known,
+            cid,
+            name.rstrip(b"\0").decode("ascii", "replace"),
+        )
 
 
 def unpack_stats(payload: bytes) -> dict[Counter, int]:

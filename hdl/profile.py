@@ -41,7 +41,7 @@ class Profile:
         _check("name", len(self.name), 1, 12)
         _check("slots", self.slots, 1, 1 << 15)
         _check("largest_record", self.largest_record, 64, 1 << 14)
-        _check("window", self.window, 1, 1 << 10)
+        _check("window", self.window, 2, 1 << 10)
         _check("seal_limit", self.seal_limit, 1, 23_726_566)
         _check("forgery_limit", self.forgery_limit, 1, 1 << 36)
         if self.ghash_digit not in (1, 2, 4, 8, 16, 32, 64, 128):

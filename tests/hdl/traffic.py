@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from driver.messages import (
     ALL_SLOTS,
+    HEADER_BYTES,
     LOAD_BYTES,
     AeadPrefix,
     Completion,
@@ -23,7 +24,7 @@ from hdl.model import AcceleratorModel
 from hdl.profile import Profile
 
 #: Short enough that a record takes a few hundred cycles, with limits that a test can reach.
-SMALL = Profile("small", slots=4, largest_record=256, seal_limit=12, forgery_limit=6)
+SMALL = Profile("small", slots=4, largest_record=256, window=8, seal_limit=40, forgery_limit=6)
 
 _USAGE_OF_PEER = {Usage.SEAL: Usage.OPEN, Usage.OPEN: Usage.SEAL, Usage.AEAD: Usage.AEAD}
 
@@ -35,17 +36,19 @@ class Traffic:
         self._profile = profile
         self._random = random.Random(seed)
         self._peer = AcceleratorModel(profile)
+        self._usages: dict[int, Usage] = {}
         self._records: list[tuple[int, bytes]] = []
         self._kinds = [
-            (8, self._load),
+            (4, self._load),
             (20, self._seal),
             (20, self._open),
-            (6, self._repeat),
-            (8, self._open_damaged),
+            (8, self._repeat),
+            (6, self._open_damaged),
             (10, self._aead_seal),
             (10, self._aead_open),
-            (2, self._zeroize),
+            (1, self._zeroize),
             (2, self._report),
+            (2, self._damaged_load),
             (4, self._wrong_length),
             (4, self._noise),
         ]
@@ -58,7 +61,11 @@ class Traffic:
             (_, kind), *_ = self._random.choices(self._kinds, weights)
             yield kind()
 
-    def _slot(self) -> int:
+    def _slot(self, usage: Usage | None = None) -> int:
+        """Any slot; mostly one that is loaded for ``usage``."""
+        fitting = [slot for slot, loaded in self._usages.items() if loaded is usage]
+        if fitting and self._random.random() < 0.9:
+            return self._random.choice(fitting)
         return self._random.randrange(self._profile.slots)
 
     def _bytes(self, most: int | None = None) -> bytes:
@@ -78,6 +85,8 @@ class Traffic:
 
     def _load(self, slot: int | None = None) -> bytes:
         slot = self._slot() if slot is None else slot
+        # Records of the key that stood there are worthless now.
+        self._records = [(other, record) for other, record in self._records if other != slot]
         suite = self._random.choice(list(Suite))
         key_bytes = {Suite.AES_128_GCM: 16, Suite.AES_256_GCM: 32}[suite]
         fields = {
@@ -91,8 +100,14 @@ class Traffic:
             "header_form": HeaderForm(self._random.choice((0, 4, 8, 12))),
         }
         usage = self._random.choice(list(Usage))
+        self._usages[slot] = usage
         self._ask_peer(Opcode.LOAD, slot, Load(usage=_USAGE_OF_PEER[usage], **fields).pack())
         return self._request(Opcode.LOAD, slot, Load(usage=usage, **fields).pack())
+
+    def _damaged_load(self) -> bytes:
+        packet = bytearray(self._load())
+        packet[HEADER_BYTES + self._random.randrange(4)] = self._random.choice((0, 3, 21, 255))
+        return bytes(packet)
 
     def _inner_plaintext(self) -> bytes:
         content = self._bytes(self._profile.largest_record - 20)
@@ -101,11 +116,13 @@ class Traffic:
         return content + bytes([self._random.choice((22, 23, 26))]) + padding if content else b"\0"
 
     def _seal(self) -> bytes:
-        return self._request(Opcode.SEAL, self._slot(), self._inner_plaintext())
+        return self._request(Opcode.SEAL, self._slot(Usage.SEAL), self._inner_plaintext())
 
     def _open(self) -> bytes:
-        slot = self._slot()
-        for _ in range(self._random.choice((1, 1, 1, 2, 5))):  # the earlier ones are lost for now
+        slot = self._slot(Usage.OPEN)
+        for _ in range(
+            self._random.choice((1, 1, 1, 2, 5))
+        ):  # the earlier ones come later, if ever
             record = self._ask_peer(Opcode.SEAL, slot, self._inner_plaintext())
             self._records.append((slot, record))
         return self._request(Opcode.OPEN, slot, record)
@@ -137,10 +154,10 @@ class Traffic:
 
     def _aead_seal(self) -> bytes:
         payload = self._aead_payload(self._bytes(200))
-        return self._request(Opcode.AEAD_SEAL, self._slot(), payload)
+        return self._request(Opcode.AEAD_SEAL, self._slot(Usage.AEAD), payload)
 
     def _aead_open(self) -> bytes:
-        slot = self._slot()
+        slot = self._slot(Usage.AEAD)
         text = self._bytes(200)
         payload = self._aead_payload(text)
         sealed = self._ask_peer(Opcode.AEAD_SEAL, slot, payload)
