@@ -39,8 +39,7 @@ def parse_all(records, *, idle=0.0, seed=0):
                 await ctx.tick()
             offered = bool(pending)
             ctx.set(dut.bytes.valid, offered)
-            if offered:
-                ctx.set(dut.bytes.payload, pending[0])
+            ctx.set(dut.bytes.payload, pending[0] if offered else 0xFF)
             *_, ready = await ctx.tick().sample(dut.bytes.ready)
             if offered and ready:
                 pending.pop(0)
@@ -53,9 +52,11 @@ def parse_all(records, *, idle=0.0, seed=0):
             ctx.set(dut.remaining, len(record))
             ctx.set(dut.start, 1)
             await ctx.tick()
-            ctx.set(dut.start, 0)
+            # While it parses, neither of the two is heeded.
             ctx.set(dut.remaining, 0)
-            cycles = 0
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            cycles = 1
             while not ctx.get(dut.done):
                 await ctx.tick()
                 cycles += 1
@@ -169,8 +170,14 @@ def test_a_record_cut_anywhere_is_malformed_and_ends(connection_id, flags):
     assert [consumed for _, consumed, _ in results] == [
         min(cut, size) for cut in range(len(record))
     ]
-    # With the first byte the form is known, and with it the time.
+    # No byte at all counts as the shortest form; with the first one the form is known.
+    assert results[0][2] == 2
     assert {cycles for _, _, cycles in results[1:]} == {size}
+
+
+def test_the_form_decides_what_is_consumed_if_it_is_not_that_of_the_slot():
+    without, with_one = record_of(0x2C, b""), record_of(0x3C, CONNECTION_ID)
+    assert parse_all([(without, CONNECTION_ID), (with_one, b"")]) == [(None, 5, 5), (None, 5, 5)]
 
 
 @pytest.mark.parametrize(("connection_id", "flags"), FORMS)
@@ -197,6 +204,7 @@ def test_a_builder_is_ready_for_the_next_header_after_the_last_byte():
             for index in range(5):
                 assert ctx.get(dut.bytes.valid)
                 assert ctx.get(dut.bytes.payload.last) == (index == 4)
+                ctx.set(dut.start, index == 2)  # not heeded in the middle of a header
                 await ctx.tick()
 
     simulate(dut, build)

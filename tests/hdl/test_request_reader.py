@@ -86,6 +86,12 @@ def test_a_packet_cut_anywhere_still_ends_and_the_next_one_is_read(length):
     assert results[0][0]["length"] == (0 if length < 8 else 39)
 
 
+def test_a_length_cut_in_half_counts_as_none():
+    packet = REQUEST[:6] + b"\xff"
+    assert run([packet]) == [read_request(packet)]
+    assert read_request(packet)[0]["length"] == 0
+
+
 @pytest.mark.parametrize("packet", [REQUEST, EMPTY])
 def test_surplus_bytes_are_dropped(packet):
     results = run([packet + b"surplus", REQUEST])
@@ -122,7 +128,7 @@ def test_starved_is_high_without_a_byte_inside_a_packet_only():
     async def send(ctx):
         for port in (dut.requests, dut.payload, dut.end):
             ctx.set(port.ready, 1)
-        for index, transfer in enumerate(packet_bytes([REQUEST])):
+        for index, transfer in enumerate(packet_bytes([REQUEST + b"surplus"])):
             for _ in range(3):
                 # While the header is handed over, no byte is waited for.
                 waits = index > 0 and not ctx.get(dut.requests.valid)
