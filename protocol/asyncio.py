@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
+from protocol.alerts import UsageError
 from protocol.config import ConnectionConfig
 from protocol.connection import Connection
 from protocol.events import (
@@ -109,8 +110,8 @@ class Session:
         await asyncio.sleep(0)
         await self._writable.wait()
         self._require_open()
-        self._connection.send(data)
-        self._flush()
+        self._attempt(lambda _: self._connection.send(data))
+        self._require_open()
 
     async def update_keys(self, *, request_peer: bool = False) -> None:
         """Begin to change the keys that we send with, and ask the peer to do so too if wanted.
@@ -118,8 +119,8 @@ class Session:
         Raises `SessionClosedError`.
         """
         self._require_open()
-        self._connection.update_keys(self._loop.time(), request_peer=request_peer)
-        self._flush()
+        self._attempt(lambda now: self._connection.update_keys(now, request_peer=request_peer))
+        self._require_open()
 
     async def receive(self) -> bytes:
         """The data of the next record.
@@ -152,14 +153,18 @@ class Session:
             raise SessionClosedError(self._end)
 
     def _attempt(self, action: Callable[[float], None]) -> None:
-        """Do what the network or the clock demands, for which there is no caller to tell."""
+        """Do something with the connection, and all that follows; nothing after the end.
+
+        A provider may fail in ways of its own: that ends this session, and not the endpoint.
+        """
         if self._end is not None:
             return
         try:
             action(self._loop.time())
             self._flush()
+        except UsageError:
+            raise
         except Exception as error:
-            # A provider may fail in its own ways. That ends this session, not the endpoint.
             self.fail(f"{type(error).__name__}: {error}")
 
     def _flush(self) -> None:

@@ -13,7 +13,6 @@ from protocol.alerts import AlertDescription, UsageError
 from protocol.asyncio import Handler, Server, Session, SessionClosedError, connect, serve
 from protocol.config import ConnectionConfig
 from protocol.crypto.openssl import SoftwareProvider
-from protocol.crypto.provider import SealedRecord
 from protocol.events import ConnectionTerminated, PeerClosed
 from protocol.stats import Drop
 from tests.protocol.certificates import authority
@@ -270,24 +269,38 @@ def test_too_much_data_is_an_error_of_the_caller() -> None:
 
 
 class FailingProvider(SoftwareProvider):
-    """Opens no record of epoch 3."""
+    """Fails to do one thing with records of epoch 3."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.method = method
+
+    def sealer(self, keys, epoch, connection_id=b""):  # type: ignore[no-untyped-def]
+        return self.spoil(super().sealer(keys, epoch, connection_id), epoch)
 
     def opener(self, keys, epoch, connection_id=b""):  # type: ignore[no-untyped-def]
-        opener = super().opener(keys, epoch, connection_id)
-        if epoch == 3:
-            opener.open = self.fail  # type: ignore[method-assign]
-        return opener
+        return self.spoil(super().opener(keys, epoch, connection_id), epoch)
 
-    def fail(self, record: bytes) -> SealedRecord:
+    def spoil(self, worker, epoch):  # type: ignore[no-untyped-def]
+        if epoch == 3 and hasattr(worker, self.method):
+            setattr(worker, self.method, self.fail)
+        return worker
+
+    def fail(self, *arguments: object) -> None:
         raise OSError("the device is unplugged")
 
 
-def test_a_failing_provider_ends_its_session_only() -> None:
+@pytest.mark.parametrize("method", ["seal", "open"])
+def test_a_failing_provider_ends_its_session_only(method: str) -> None:
+    async def unlucky(port: int) -> None:
+        session = await connect(HOST, port, client_config(provider=FailingProvider(method)))
+        await session.send(b"hello")
+        await session.receive()
+
     async def test() -> None:
         async with serving() as (_, port):
-            unlucky = client_config(provider=FailingProvider())
-            with pytest.raises(SessionClosedError, match="the device is unplugged"):
-                await (await connect(HOST, port, unlucky)).receive()
+            with pytest.raises(SessionClosedError, match="OSError: the device is unplugged"):
+                await unlucky(port)
             session = await connect(HOST, port, client_config())
             await session.send(b"hello")
             assert await session.receive() == b"hello"
