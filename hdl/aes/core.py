@@ -11,7 +11,14 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.aes.sbox import SBOX, multiply
 
-__all__ = ["AESCoreSignature", "encrypt_block", "expand_key", "request_layout", "rounds"]
+__all__ = [
+    "AESCoreSignature",
+    "encrypt_block",
+    "expand_key",
+    "request_layout",
+    "round_key_address_layout",
+    "rounds",
+]
 
 
 def request_layout(keys: int) -> data.StructLayout:
@@ -20,7 +27,7 @@ def request_layout(keys: int) -> data.StructLayout:
 
 
 def round_key_address_layout(keys: int) -> data.StructLayout:
-    """Where a round key stands: ``round`` counts from 0, the whitening key, to 10 or 14."""
+    """Where a round key stands: row 16 * key + round, and ``round`` goes from 0 to 10 or 14."""
     return data.StructLayout({"round": 4, "key": range(keys)})
 
 

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from amaranth.hdl import Fragment
 
 from hdl.aes import KeySchedule, SBoxForm
 from hdl.aes.core import expand_key
@@ -86,13 +87,16 @@ def test_a_round_key_a_cycle():
 @pytest.mark.parametrize("key", [KEY_128, KEY_256], ids=["AES-128", "AES-256"])
 def test_no_key_is_left_behind(key):
     dut = KeySchedule(SBoxForm.TABLE)
+    fragment = Fragment.get(dut, None)
+    registers = list(fragment.statements["sync"]._lhs_signals())
+
+    def kept_bytes(ctx):
+        return [ctx.get(register) for register in registers if len(register) == 128]
 
     async def expand(ctx):
         await put_all(ctx, dut.keys, requests_for([key]))
+        assert any(kept_bytes(ctx))
         await get_all(ctx, dut.round_keys, len(expand_key(key)))
-        assert not ctx.get(dut.round_keys.valid)
-        # One cycle on, the second half of the registers would have reached the output.
-        ctx.set(dut.round_keys.ready, 1)
-        assert ctx.get(dut.round_keys.payload.round_key) == 0
+        assert kept_bytes(ctx) == [0, 0]
 
-    simulate(dut, expand)
+    simulate(fragment, expand)
