@@ -41,27 +41,15 @@ class Authority:
     def issue(self, name: str, private_key: PrivateKey, now: datetime) -> x509.Certificate:
         """A certificate for a server of that DNS name or IP address, or for a client."""
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        issuer = self.certificate.subject
         builder = (
-            self._issued(name, private_key, now)
+            _builder(_common_name(name), issuer, private_key, self.private_key, now)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
         )
         return _sign(builder, self.private_key)
-
-    def issue_authority(self, name: str, private_key: PrivateKey, now: datetime) -> "Authority":
-        """An intermediate CA of that common name."""
-        builder = (
-            self._issued(name, private_key, now)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(_key_usage(signs_certificates=True), critical=True)
-        )
-        return Authority(_sign(builder, self.private_key), private_key)
-
-    def _issued(self, name: str, private_key: PrivateKey, now: datetime) -> x509.CertificateBuilder:
-        issuer = self.certificate.subject
-        return _builder(_common_name(name), issuer, private_key, self.private_key, now)
 
 
 def make_demo_credentials(server_name: str) -> tuple[x509.Certificate, Credentials]:

@@ -7,17 +7,18 @@ Every message is a dataclass with its `HandshakeType` as ``msg_type``, ``encode(
 what has a value that the standards forbid raises `ProtocolViolation` with the alert that they name.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.extensions import (
     CLIENT_VERSIONS,
     DTLS_1_2,
     DTLS_1_3,
+    SERVER_NAME_USED,
     SERVER_VERSION,
     SIGNATURE_ALGORITHMS,
+    SUPPORTED_GROUPS,
     Extensions,
     Place,
 )
@@ -157,10 +158,12 @@ class EncryptedExtensions:
 
     @classmethod
     def parse(cls, body: bytes) -> "EncryptedExtensions":
-        """Read a body."""
+        """Read a body, and the syntax of those extensions that a client of ours may get."""
         reader = Reader(body, "EncryptedExtensions")
         extensions = Extensions.parse(reader, Place.ENCRYPTED_EXTENSIONS)
         reader.finish()
+        SERVER_NAME_USED.read(extensions)
+        SUPPORTED_GROUPS.read(extensions)
         return cls(extensions)
 
 
@@ -324,44 +327,6 @@ class NewSessionTicket:
         extensions = Extensions.parse(reader, Place.NEW_SESSION_TICKET)
         reader.finish()
         return cls(lifetime, age_add, nonce, ticket, extensions)
-
-
-HandshakeMessage: TypeAlias = (
-    ClientHello
-    | ServerHello
-    | EncryptedExtensions
-    | CertificateRequest
-    | Certificate
-    | CertificateVerify
-    | Finished
-    | KeyUpdate
-    | NewSessionTicket
-)
-
-_PARSERS: dict[int, Callable[[bytes], HandshakeMessage]] = {
-    message.msg_type: message.parse
-    for message in (
-        ClientHello,
-        ServerHello,
-        EncryptedExtensions,
-        CertificateRequest,
-        Certificate,
-        CertificateVerify,
-        Finished,
-        KeyUpdate,
-        NewSessionTicket,
-    )
-}
-
-
-def parse_message(msg_type: int, body: bytes) -> HandshakeMessage:
-    """Read a body by its type; raises unexpected_message for a type that we do not take."""
-    parser = _PARSERS.get(msg_type)
-    if parser is None:
-        raise ProtocolViolation(
-            AlertDescription.UNEXPECTED_MESSAGE, f"handshake message of type {msg_type}"
-        )
-    return parser(body)
 
 
 def _check(field_name: str, holds: bool) -> None:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from functools import cache
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from intaglio.certificates import LIFETIME, Authority
@@ -34,6 +36,35 @@ def private_key(kind: str, owner: str = "server") -> PrivateKey:
 def authority(name: str = "Test CA", now: datetime = NOW) -> Authority:
     """A root CA with a P-256 key of its own."""
     return Authority.create(name, private_key("secp256r1", name), now)
+
+
+def certificate(
+    name: str, key: PrivateKey, *extensions: x509.ExtensionType, now: datetime = NOW
+) -> x509.Certificate:
+    """A certificate of the test CA with these extensions, all critical, and no others."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+        .issuer_name(authority().certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - LIFETIME)
+        .not_valid_after(now + LIFETIME)
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
+    return builder.sign(authority().private_key, hashes.SHA256())
+
+
+@cache
+def intermediate(name: str, now: datetime = NOW) -> Authority:
+    """A CA that the test CA certifies."""
+    key = private_key("secp256r1", name)
+    extensions = (
+        x509.BasicConstraints(ca=True, path_length=None),
+        authority().certificate.extensions.get_extension_for_class(x509.KeyUsage).value,
+    )
+    return Authority(certificate(name, key, *extensions, now=now), key)
 
 
 @cache

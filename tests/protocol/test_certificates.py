@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -30,7 +29,9 @@ from tests.protocol.certificates import (
     NOW,
     SERVER_NAME,
     authority,
+    certificate,
     credentials,
+    intermediate,
     private_key,
     self_signed,
 )
@@ -52,22 +53,6 @@ def refusal(
     with pytest.raises(ProtocolViolation, match=match) as caught:
         verify_chain(chain, name, trust, now)
     return caught.value.alert
-
-
-def bare_certificate(key_usage: x509.KeyUsage | None) -> x509.Certificate:
-    """A server certificate of the test CA, with little in it."""
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([]))
-        .issuer_name(authority().certificate.subject)
-        .public_key(private_key("secp256r1").public_key())
-        .serial_number(1)
-        .not_valid_before(NOW - LIFETIME)
-        .not_valid_after(NOW + LIFETIME)
-    )
-    if key_usage:
-        builder = builder.add_extension(key_usage, critical=True)
-    return builder.sign(authority().private_key, hashes.SHA256())
 
 
 def write_pem(folder: Path, owner: Credentials, password: bytes | None = None) -> tuple[Path, Path]:
@@ -92,9 +77,8 @@ def test_a_server_may_be_named_by_its_address(address: str) -> None:
 
 
 def test_an_intermediate_leads_to_the_root() -> None:
-    key = private_key("secp256r1")
-    middle = authority().issue_authority("Middle CA", private_key("secp256r1", "middle"), NOW)
-    leaf = middle.issue(SERVER_NAME, key, NOW)
+    middle = intermediate("Middle CA")
+    leaf = middle.issue(SERVER_NAME, private_key("secp256r1"), NOW)
 
     verify_chain(der(leaf, middle.certificate), SERVER_NAME, TRUST, NOW)
     verify_chain(der(leaf, middle.certificate, *TRUST), SERVER_NAME, TRUST, NOW)
@@ -102,9 +86,7 @@ def test_an_intermediate_leads_to_the_root() -> None:
 
 
 def test_an_expired_intermediate_is_named() -> None:
-    middle = authority("Test CA").issue_authority(
-        "Old CA", private_key("secp256r1", "middle"), LONG_AGO
-    )
+    middle = intermediate("Old CA", LONG_AGO)
     leaf = middle.issue(SERVER_NAME, private_key("secp256r1"), NOW)
     alert = refusal(der(leaf, middle.certificate), "CN=Old CA")
     assert alert is AlertDescription.CERTIFICATE_EXPIRED
@@ -176,12 +158,12 @@ def test_a_key_of_another_kind_is_unsupported() -> None:
 def test_a_certificate_that_is_not_for_signatures_is_bad() -> None:
     """RFC 8446, 4.4.2.2: digitalSignature is set if there is a keyUsage."""
     usage = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
-    alert = refusal(der(bare_certificate(usage)), "not for signatures")
+    alert = refusal(der(certificate("server", private_key("rsa"), usage)), "not for signatures")
     assert alert is AlertDescription.BAD_CERTIFICATE
 
 
 def test_a_certificate_without_alternative_names_is_bad() -> None:
-    alert = refusal(der(bare_certificate(None)), "subjectAltName")
+    alert = refusal(der(certificate(SERVER_NAME, private_key("rsa"))), "subjectAltName")
     assert alert is AlertDescription.BAD_CERTIFICATE
 
 
@@ -214,10 +196,9 @@ def test_bytes_that_are_no_certificate_are_bad(data: bytes) -> None:
 
 @given(st.data())
 def test_a_damaged_certificate_is_never_good(data: st.DataObject) -> None:
-    certificate = credentials().chain[0]
-    damaged = bytearray(certificate.public_bytes(Encoding.DER))
-    start = damaged.index(certificate.tbs_certificate_bytes)
-    place = start + data.draw(st.integers(0, len(certificate.tbs_certificate_bytes) - 1))
+    signed = credentials().chain[0].tbs_certificate_bytes
+    damaged = bytearray(credentials().chain_der[0])
+    place = damaged.index(signed) + data.draw(st.integers(0, len(signed) - 1))
     damaged[place] ^= data.draw(st.integers(1, 255))
     with pytest.raises(ProtocolViolation):
         verify_chain((bytes(damaged),), SERVER_NAME, TRUST, NOW)

@@ -1,4 +1,5 @@
 import contextlib
+from typing import get_args
 
 import pytest
 from cryptography import x509
@@ -14,6 +15,7 @@ from protocol.extensions import (
     DTLS_1_3,
     RETRY_GROUP,
     SERVER_KEY_SHARE,
+    SERVER_NAME,
     SERVER_VERSION,
     SIGNATURE_ALGORITHMS,
     SUPPORTED_GROUPS,
@@ -30,11 +32,9 @@ from protocol.handshake_messages import (
     ClientHello,
     EncryptedExtensions,
     Finished,
-    HandshakeMessage,
     KeyUpdate,
     NewSessionTicket,
     ServerHello,
-    parse_message,
 )
 from protocol.key_schedule import Transcript
 from protocol.signatures import Signer, verify
@@ -61,6 +61,17 @@ RETRY = ServerHello(
     AES_128,
     Extensions([SERVER_VERSION.make(DTLS_1_3), RETRY_GROUP.make(0x17), COOKIE.make(b"abc")]),
 )
+HandshakeMessage = (
+    ClientHello
+    | ServerHello
+    | EncryptedExtensions
+    | CertificateRequest
+    | Certificate
+    | CertificateVerify
+    | Finished
+    | KeyUpdate
+    | NewSessionTicket
+)
 MESSAGES: list[HandshakeMessage] = [
     CLIENT_HELLO,
     SERVER_HELLO,
@@ -74,6 +85,11 @@ MESSAGES: list[HandshakeMessage] = [
     KeyUpdate(True),
     KeyUpdate(False),
 ]
+
+
+def parse_message(msg_type: int, body: bytes) -> HandshakeMessage:
+    (message,) = (kind for kind in get_args(HandshakeMessage) if kind.msg_type == msg_type)
+    return message.parse(body)
 
 
 def refusal(msg_type: int, body: bytes) -> AlertDescription:
@@ -232,9 +248,10 @@ def test_a_new_session_ticket_is_read() -> None:
     assert "abc" not in repr(ticket)
 
 
-@pytest.mark.parametrize("msg_type", [0, 3, 5, 9, 10, 254, 255])
-def test_a_type_that_we_do_not_take_is_an_unexpected_message(msg_type: int) -> None:
-    assert refusal(msg_type, b"") is AlertDescription.UNEXPECTED_MESSAGE
+def test_the_extensions_of_the_server_are_read_with_their_message() -> None:
+    """RFC 6066, 3: server_name is empty there."""
+    body = Extensions([SERVER_NAME.make("a.example")]).encode()
+    assert refusal(HandshakeType.ENCRYPTED_EXTENSIONS, body) is AlertDescription.DECODE_ERROR
 
 
 @given(st.sampled_from([1, 2, 4, 8, 11, 13, 15, 20, 24]), st.binary(max_size=200))
