@@ -106,7 +106,8 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _common_name(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    """It is for people: the subjectAltName counts, and may be longer than 64 (RFC 5280, A.1)."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
 
 
 def _general_name(name: str) -> x509.GeneralName:

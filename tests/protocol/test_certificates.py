@@ -292,7 +292,7 @@ def test_no_key_shows_in_a_repr() -> None:
         assert "private" not in repr(owner).lower()
 
 
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", ".".join(["a" * 60] * 4)])
 def test_demo_credentials_pass_for_their_name(name: str) -> None:
     ca, own = make_demo_credentials(name)
     made = own.chain[0].not_valid_before_utc + LIFETIME

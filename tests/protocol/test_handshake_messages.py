@@ -40,8 +40,7 @@ from protocol.key_schedule import Transcript
 from protocol.signatures import Signer, verify
 from protocol.wire import vector
 from tests.protocol import traces
-from tests.protocol.test_traces import messages, opened
-from tests.protocol.traces import GCM_TRACES, SENDERS
+from tests.protocol.traces import GCM_TRACES, SENDERS, messages, opened
 
 RANDOM = bytes(range(32))
 AES_128 = 0x1301
