@@ -1,17 +1,15 @@
 """Our record layer, key schedule and transcript against sessions between stacks of others."""
 
-from collections import Counter
-
 import pytest
 
 from protocol.crypto.openssl import SoftwareProvider
-from protocol.crypto.provider import CryptoProvider, OpenedRecord, Refusal
-from protocol.key_schedule import Transcript, finished_mac, next_generation, traffic_keys
-from protocol.record import ContentType, RecordLayer
+from protocol.crypto.provider import CryptoProvider, Refusal
+from protocol.key_schedule import Transcript, finished_mac
+from protocol.record import ContentType
 from protocol.stats import Drop
 from tests.protocol import traces
 from tests.protocol.providers import PROVIDERS
-from tests.protocol.traces import GCM_TRACES, SENDERS, Trace
+from tests.protocol.traces import GCM_TRACES, SENDERS, Trace, messages, opened, record_layer
 
 FINISHED = 20
 #: The random of a ServerHello that is a HelloRetryRequest (RFC 8446, 4.1.3).
@@ -26,50 +24,6 @@ def provider(request: pytest.FixtureRequest) -> CryptoProvider:
 @pytest.fixture(params=GCM_TRACES)
 def trace(request: pytest.FixtureRequest) -> Trace:
     return traces.load(request.param)
-
-
-def connection_id(hello: bytes) -> bytes:
-    """The connection ID that the sender of a hello asks for: extension 54 (RFC 9146, 3)."""
-    # The one trace that has them has connection IDs of 4 bytes.
-    extension = hello.find(bytes.fromhex("0036000504"))
-    return b"" if extension < 0 else hello[extension + 5 : extension + 9]
-
-
-def record_layer(trace: Trace, sender: str, provider: CryptoProvider) -> RecordLayer:
-    """What ``sender``'s peer has, with the keys of epochs 2, 3 and 4 installed."""
-    hellos = {who: b"".join(d for d in trace.sent_by(who) if d[0] == 22) for who in SENDERS}
-    receiver = "server" if sender == "client" else "client"
-    layer = RecordLayer(provider)
-    layer.use_connection_ids(connection_id(hellos[receiver]), connection_id(hellos[sender]))
-    first = trace.application_secret(sender)
-    secrets = (trace.handshake_secret(sender), first, next_generation(trace.suite, first))
-    for epoch, secret in enumerate(secrets, start=2):
-        layer.install_opener(epoch, traffic_keys(trace.suite, secret))
-    return layer
-
-
-def opened(trace: Trace, sender: str, provider: CryptoProvider) -> list[OpenedRecord]:
-    """All records of one direction; none may be dropped."""
-    layer = record_layer(trace, sender, provider)
-    records = [r for data in trace.sent_by(sender) for r in layer.open_datagram(data)]
-    layer.close()
-    assert layer.statistics.drops == Counter()
-    return records
-
-
-def messages(records: list[OpenedRecord]) -> list[tuple[int, bytes]]:
-    """Type and body of the handshake messages in the order of message_seq."""
-    bodies: dict[int, tuple[int, bytearray]] = {}
-    for record in records:
-        rest = record.content if record.content_type == ContentType.HANDSHAKE else b""
-        while rest:
-            length, sequence, offset, size = (
-                int.from_bytes(rest[a:b], "big") for a, b in ((1, 4), (4, 6), (6, 9), (9, 12))
-            )
-            _, body = bodies.setdefault(sequence, (rest[0], bytearray(length)))
-            body[offset : offset + size] = rest[12 : 12 + size]
-            rest = rest[12 + size :]
-    return [(kind, bytes(body)) for _, (kind, body) in sorted(bodies.items())]
 
 
 @pytest.mark.parametrize("sender", SENDERS)
