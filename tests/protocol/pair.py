@@ -102,6 +102,8 @@ class Pair:
                 if (timer := side.timer()) is not None and timer <= self.now:
                     side.handle_timer(self.now)
             self._collect()
+        if time is not None:
+            self.now = end
 
     def data(self, side: str) -> list[bytes]:
         return [event.data for event in self.events[side] if isinstance(event, DataReceived)]
