@@ -18,7 +18,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from cryptography.x509.verification import (
+    PolicyBuilder,
+    ServerVerifier,
+    Store,
+    VerificationError,
+)
 
 from protocol.alerts import AlertDescription, LocalError, ProtocolViolation, UsageError
 from protocol.signatures import PrivateKey, SignatureScheme, fits, key_kind
@@ -106,14 +111,15 @@ def verify_chain(
     - bad_certificate: anything else. That is where a wrong name goes: the RFC has no alert for it
       (unrecognized_name is a server's answer to a name), and OpenSSL sends this one too.
     """
-    verifier = _policy(trust, now)
-    try:
-        server = verifier.build_server_verifier(_subject_to_verify(server_name))
-    except ValueError as error:
-        raise UsageError(f"server name {server_name!r}: {error}") from None
+    server = _server_verifier(server_name, _policy(trust, now))
     if not chain_der:
         raise ProtocolViolation(AlertDescription.DECODE_ERROR, "the server has no certificate")
     return _verify(server.verify, chain_der, trust, now, f"for {server_name!r}")
+
+
+def check_server_name(server_name: str, trust: Sequence[x509.Certificate]) -> None:
+    """Raises `UsageError` for what `verify_chain` could never take, before there is a chain."""
+    _server_verifier(server_name, _store(trust))
 
 
 def verify_client_chain(
@@ -131,12 +137,23 @@ def verify_client_chain(
     return _verify(client.verify, chain_der, trust, now, "as a client's")
 
 
-def _policy(trust: Sequence[x509.Certificate], now: datetime) -> PolicyBuilder:
+def _store(trust: Sequence[x509.Certificate]) -> PolicyBuilder:
     if not trust:
         raise UsageError("there is no trusted certificate to verify the peer with")
+    return PolicyBuilder().store(Store(list(trust)))
+
+
+def _policy(trust: Sequence[x509.Certificate], now: datetime) -> PolicyBuilder:
     if now.tzinfo is None:
         raise UsageError(f"the time {now} has no time zone")
-    return PolicyBuilder().store(Store(list(trust))).time(now)
+    return _store(trust).time(now)
+
+
+def _server_verifier(server_name: str, policy: PolicyBuilder) -> ServerVerifier:
+    try:
+        return policy.build_server_verifier(_subject_to_verify(server_name))
+    except ValueError as error:
+        raise UsageError(f"server name {server_name!r}: {error}") from None
 
 
 def _subject_to_verify(server_name: str) -> x509.DNSName | x509.IPAddress:

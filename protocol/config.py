@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from protocol.alerts import UsageError
-from protocol.certificates import Credentials
+from protocol.certificates import Credentials, check_server_name
 from protocol.crypto.provider import CryptoProvider
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import NamedGroup
@@ -94,6 +94,7 @@ class ConnectionConfig:
         """Raises `UsageError` for what a client lacks."""
         _require(bool(self.trust), "trust", "the roots that a client trusts", self.trust)
         _require(bool(self.server_name), "server_name", "set for a client", self.server_name)
+        check_server_name(self.server_name or "", self.trust)
 
     def check_server(self) -> None:
         """Raises `UsageError` for what a server lacks."""

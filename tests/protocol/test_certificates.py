@@ -19,6 +19,7 @@ from protocol.alerts import AlertDescription, ProtocolViolation, UsageError
 from protocol.certificates import (
     Credentials,
     CredentialsError,
+    check_server_name,
     load_certificates,
     verify_chain,
     verify_client_chain,
@@ -204,10 +205,12 @@ def test_a_damaged_certificate_is_never_good(data: st.DataObject) -> None:
         verify_chain((bytes(damaged),), SERVER_NAME, TRUST, NOW)
 
 
-@pytest.mark.parametrize("name", ["", "two words", "*.example", "ä.example"])
+@pytest.mark.parametrize("name", ["", "two words", "under_score", "*.example", "ä.example"])
 def test_a_server_name_that_cannot_be_is_our_own_mistake(name: str) -> None:
     with pytest.raises(UsageError, match="server name"):
         verify_chain(credentials().chain_der, name, TRUST, NOW)
+    with pytest.raises(UsageError, match="server name"):
+        check_server_name(name, TRUST)
 
 
 def test_no_trust_or_a_time_without_zone_is_our_own_mistake() -> None:
