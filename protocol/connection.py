@@ -74,7 +74,7 @@ class Connection:
         self._now = now
         self._records = RecordLayer(config.provider, self.stats)
         self._outbox = Outbox(self._records, config.mtu)
-        self._delivery = Delivery(config, self._outbox)
+        self._delivery = Delivery(config, self._outbox, self.stats)
         self._epochs = Epochs(self._records, self._delivery)
         self._handshake = handshake(config, _Channel(self))
         self._events: deque[Event] = deque()

@@ -15,6 +15,7 @@ from protocol.handshake_framing import FRAGMENT_HEADER_BYTES, Fragment, parse_fr
 from protocol.outbox import Outbox
 from protocol.record import ContentType
 from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
+from protocol.stats import Statistics
 
 #: A smaller piece of a message is not worth a record; the next datagram takes it.
 _SMALLEST_PIECE = 16
@@ -29,11 +30,12 @@ class Delivery:
     ACKs are sent in (``write_epoch``), and when the handshake is over (`finish`).
     """
 
-    def __init__(self, config: ConnectionConfig, outbox: Outbox) -> None:
+    def __init__(self, config: ConnectionConfig, outbox: Outbox, stats: Statistics) -> None:
         self.read_epoch = PLAINTEXT_EPOCH
         self.write_epoch = PLAINTEXT_EPOCH
         self._config = config
         self._outbox = outbox
+        self._stats = stats
         self._reassembler = Reassembler(config.max_handshake_message)
         self._acks = Acknowledger()
         self._timer = self._new_timer()
@@ -105,6 +107,7 @@ class Delivery:
 
     def send_flight(self, messages: Sequence[tuple[int, Encodable]], now: float) -> None:
         """Send messages, each in its epoch, and again until they are acknowledged or answered."""
+        self._stats.flights_sent += 1
         self._flight = Flight([self._number(epoch, message) for epoch, message in messages])
         if self._finished:  # each message has a state machine of its own (RFC 9147, 5.8.4)
             self._timer = self._new_timer()

@@ -22,6 +22,8 @@ class Drop(Enum):
 class Statistics:
     """What went in and out since the connection began; bytes are those of records, as sent."""
 
+    #: Flights of handshake messages; one that is sent again counts once.
+    flights_sent: int = 0
     datagrams_received: int = 0
     datagrams_sent: int = 0
     records_received: int = 0

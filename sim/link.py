@@ -22,6 +22,8 @@ class SimulatedLink:
 
     def __init__(self, simulation: Simulation, clock: Callable[[], float] = time.monotonic):
         self.simulation = simulation
+        #: Seconds spent in the simulation so far.
+        self.seconds = 0.0
         self._clock = clock
 
     def send(self, packet: bytes) -> None:
@@ -33,13 +35,16 @@ class SimulatedLink:
 
     def receive(self, timeout: float) -> bytes:
         """The next completion; raises `LinkTimeout` after ``timeout`` seconds without one."""
-        deadline = self._clock() + timeout
+        began = self._clock()
+        deadline = began + timeout
         try:
             while (packet := self.simulation.receive(_CYCLES_PER_LOOK)) is None:
                 if self._clock() >= deadline:
                     raise LinkTimeout(f"no completion from the simulation in {timeout} s")
         except SimulationError as error:
             raise LinkError(str(error)) from error
+        finally:
+            self.seconds += self._clock() - began
         return packet
 
     def close(self) -> None:

@@ -1,0 +1,210 @@
+"""The command line: `intaglio --help`."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driver import DriverError
+from intaglio.demo import DemoOptions, DemoResult, run_demo
+from intaglio.display import DemoDisplay, print_result
+from intaglio.transfer import FileTooLargeError
+from protocol.alerts import LocalError
+from protocol.asyncio import SessionClosedError
+from protocol.crypto.suites import CipherSuite
+
+app = typer.Typer(
+    help="Hardware that seals datagrams: a DTLS 1.3 record accelerator, and the stack on it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_MEBIBYTE = 1 << 20
+#: With waves every cycle costs disk space, so the file is small unless the user says otherwise.
+_BYTES_WITH_WAVES = 4096
+
+
+class ProviderName(StrEnum):
+    """Who protects the demo's records."""
+
+    ACCELERATOR = "accelerator"
+    SOFTWARE = "software"
+
+
+class SuiteName(StrEnum):
+    """The cipher suites that the demo can be told to use."""
+
+    AES_128 = "aes-128-gcm"
+    AES_256 = "aes-256-gcm"
+
+
+_SUITES = {
+    SuiteName.AES_128: CipherSuite.TLS_AES_128_GCM_SHA256,
+    SuiteName.AES_256: CipherSuite.TLS_AES_256_GCM_SHA384,
+}
+
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the results here as JSON; - for the terminal.")
+]
+
+
+@app.callback()
+def _root() -> None:
+    """Keep the commands' names even while there are few."""
+
+
+@app.command()
+def demo(
+    provider: Annotated[
+        ProviderName, typer.Option(help="Who protects the records.")
+    ] = ProviderName.ACCELERATOR,
+    file: Annotated[
+        Path | None, typer.Option(help="The file to send; by default 1 MiB of random bytes.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=0, help="Send so many random bytes instead.")
+    ] = None,
+    suite: Annotated[SuiteName, typer.Option(help="The cipher suite.")] = SuiteName.AES_128,
+    waves: Annotated[
+        Path | None,
+        typer.Option(help="Write waves of the client's device here (VCD; 4 KiB are sent then)."),
+    ] = None,
+    keylog: Annotated[
+        Path | None, typer.Option(help="Append the session's secrets here (SSLKEYLOGFILE).")
+    ] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Send a file through a DTLS 1.3 session over UDP, its records protected by the gateware."""
+    if waves is not None and provider is ProviderName.SOFTWARE:
+        raise typer.BadParameter("there is no device to take waves of with --provider software")
+    if size is None:
+        size = _MEBIBYTE if waves is None else _BYTES_WITH_WAVES
+    with _one_sentence(), tempfile.TemporaryDirectory(prefix="intaglio-") as folder:
+        options = DemoOptions(
+            provider=provider,
+            suite=_SUITES[suite],
+            source=file or _random_file(Path(folder, "sent"), size),
+            target=Path(folder, "received"),
+            waves=waves,
+        )
+        result = _run_demo(options, keylog)
+        print_result(result)
+        _write_json(json_file, result.report())
+        if waves is not None:
+            print(f"Waves of the client's device: {waves} (GTKWave and Surfer open it)")
+    if not result.sound:
+        raise typer.Exit(1)
+
+
+def _run_demo(options: DemoOptions, keylog: Path | None) -> DemoResult:
+    with DemoDisplay(options) as display:
+        if keylog is None:
+            return run_demo(options, display)
+        with open(keylog, "a", opener=_private) as lines:
+            logging = replace(options, key_log=lambda line: print(line, file=lines))
+            return run_demo(logging, display)
+
+
+def _random_file(path: Path, size: int) -> Path:
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+def _private(path: str, flags: int) -> int:
+    """Only the user may read it: who has these lines can read the session."""
+    return os.open(path, flags, 0o600)
+
+
+@app.command()
+def generate(
+    profile: Annotated[str, typer.Option(help="What to start from.")] = "compact",
+    slots: Annotated[int | None, typer.Option(help="Keys resident at once.")] = None,
+    largest_record: Annotated[
+        int | None, typer.Option(help="Largest content of a record, in bytes.")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Width of the replay window, in records.")
+    ] = None,
+    ghash_digit: Annotated[int | None, typer.Option(help="Bits that GHASH takes a cycle.")] = None,
+    sbox: Annotated[str | None, typer.Option(help="S-boxes: table or composite.")] = None,
+    module: Annotated[str, typer.Option(help="Name of the top module.")] = "intaglio",
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write; - for the terminal.")
+    ] = Path("intaglio.v"),
+    json_file: JsonOption = None,
+) -> None:
+    """Write the accelerator as Verilog with AXI4-Stream ports."""
+    with _one_sentence():
+        from intaglio.generate import derive_profile, write_verilog
+
+        changes = {
+            "slots": slots,
+            "largest_record": largest_record,
+            "window": window,
+            "ghash_digit": ghash_digit,
+            "sbox": sbox,
+        }
+        try:
+            chosen = derive_profile(profile, changes)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        report = write_verilog(chosen, module, output)
+        _write_json(json_file, report)
+
+
+def _write_json(path: Path | None, report: dict[str, object]) -> None:
+    if path is None:
+        return
+    text = json.dumps(report, indent=2) + "\n"
+    if path == Path("-"):
+        print(text, end="")
+    else:
+        path.write_text(text)
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """What a user can mend is told in one sentence, without a traceback."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        _fail(f"the package {error.name} is missing: pip install 'intaglio[hdl]' brings it")
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except Exception as error:
+        if not isinstance(error, _expected_errors()):
+            raise
+        _fail(str(error))
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    expected: list[type[Exception]] = [
+        DriverError,
+        LocalError,
+        SessionClosedError,
+        FileTooLargeError,
+    ]
+    with suppress(ModuleNotFoundError):  # The simulator is part of an extra.
+        from sim import SimulationError
+
+        expected.append(SimulationError)
+    return tuple(expected)
+
+
+def _fail(sentence: str) -> None:
+    print(f"intaglio: {sentence}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """The entry point."""
+    app()

@@ -1,0 +1,183 @@
+"""The demo: two DTLS 1.3 endpoints, a file between them, and an account of what happened."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from intaglio.certificates import make_demo_credentials
+from intaglio.check import differing_records
+from intaglio.side import Side, SideFigures
+from intaglio.transfer import receive_file, send_file
+from protocol.asyncio import Session, SessionClosedError, connect, serve
+from protocol.config import ConnectionConfig
+from protocol.crypto.openssl import SoftwareProvider
+from protocol.crypto.suites import CipherSuite
+from protocol.events import PeerClosed
+from protocol.keylog import KeyLog
+
+__all__ = ["DemoOptions", "DemoResult", "Watcher", "run_demo"]
+
+_HOST = "127.0.0.1"
+_SERVER_NAME = "demo.intaglio.example"
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the user chose."""
+
+    #: "accelerator" or "software".
+    provider: str
+    suite: CipherSuite
+    #: The file to send, and where to write what arrives.
+    source: Path
+    target: Path
+    #: Where to write the waves of the client's device.
+    waves: Path | None = None
+    key_log: KeyLog | None = None
+
+
+class Watcher(Protocol):
+    """Who is told how it goes."""
+
+    def building(self, what: str) -> None:
+        """A step of the build begins."""
+
+    def connected(self) -> None:
+        """The handshake is complete."""
+
+    def sent(self, done: int) -> None:
+        """So many bytes of the file have been acknowledged."""
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What happened."""
+
+    provider: str
+    suite: str
+    group: str
+    handshake_seconds: float
+    handshake_flights: int
+    transfer_seconds: float
+    file_bytes: int
+    sha256_sent: str
+    sha256_received: str
+    client: SideFigures
+    server: SideFigures
+    #: Records that were sealed again in software, and how many came out differently.
+    records_checked: int
+    records_differing: int
+
+    @property
+    def sound(self) -> bool:
+        """The file arrived as it was, and every record is what software would have made."""
+        return self.sha256_sent == self.sha256_received and not self.records_differing
+
+    def report(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it."""
+        report = asdict(self)
+        for name, side in (("client", self.client), ("server", self.server)):
+            if side.device is not None:
+                report[name]["device"]["cycles_per_record"] = side.device.cycles_per_record
+                report[name]["device"]["cycles_per_byte"] = side.device.cycles_per_byte
+        return report
+
+
+def run_demo(options: DemoOptions, watcher: Watcher) -> DemoResult:
+    """Run one session from handshake to close.
+
+    Raises `sim.SimulationError` if the model cannot be built, OSError for files that cannot be
+    read or written, and `protocol.asyncio.SessionClosedError` if the session fails.
+    """
+    with ExitStack() as stack:
+        client = stack.enter_context(_make_side(options, options.waves, watcher))
+        server = stack.enter_context(_make_side(options, None, watcher))
+        return asyncio.run(_run(options, watcher, client, server))
+
+
+def _make_side(options: DemoOptions, waves: Path | None, watcher: Watcher) -> Side:
+    if options.provider == "software":
+        return Side()
+    return Side.simulated(waves, watcher.building)
+
+
+async def _run(options: DemoOptions, watcher: Watcher, client: Side, server: Side) -> DemoResult:
+    root, credentials = make_demo_credentials(_SERVER_NAME)
+    server_config = ConnectionConfig(
+        provider=server.provider, credentials=credentials, suites=(options.suite,)
+    )
+    client_config = ConnectionConfig(
+        provider=client.provider,
+        trust=(root,),
+        server_name=_SERVER_NAME,
+        suites=(options.suite,),
+        key_log=options.key_log,
+    )
+    receiver = _Receiver(options.target)
+    endpoint = await serve(_HOST, 0, server_config, receiver.handle)
+    began = time.perf_counter()
+    session = await connect(_HOST, endpoint.address[1], client_config)
+    connected = time.perf_counter()
+    watcher.connected()
+    await receiver.unless_it_fails(send_file(session, options.source, watcher.sent))
+    sent = time.perf_counter()
+    await session.close()
+    peer = await receiver.session
+    await endpoint.close()
+    return DemoResult(
+        provider=client.provider.name,
+        suite=session.handshake.suite.name,
+        group=session.handshake.group.name,
+        handshake_seconds=connected - began,
+        handshake_flights=session.stats.flights_sent + peer.stats.flights_sent,
+        transfer_seconds=sent - connected,
+        file_bytes=options.source.stat().st_size,
+        sha256_sent=_sha256(options.source),
+        sha256_received=_sha256(options.target),
+        client=client.figures(),
+        server=server.figures(),
+        records_checked=client.provider.records_sealed + server.provider.records_sealed,
+        records_differing=sum(
+            differing_records(side.provider, SoftwareProvider()) for side in (client, server)
+        ),
+    )
+
+
+class _Receiver:
+    """The server's handler: it writes the file until the client closes the session."""
+
+    def __init__(self, target: Path):
+        self._target = target
+        #: The session, once the client has closed it; or the error that ended it before.
+        self.session: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+
+    async def handle(self, session: Session) -> None:
+        try:
+            await receive_file(session, self._target)
+        except SessionClosedError as closed:
+            if isinstance(closed.event, PeerClosed):
+                self.session.set_result(session)
+            else:
+                self.session.set_exception(closed)
+        except OSError as error:
+            self.session.set_exception(error)
+
+    async def unless_it_fails(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Send; but a receiver that fails, as for want of disk space, ends it with its error."""
+        task = asyncio.create_task(sending)
+        either: set[asyncio.Future[Any]] = {task, self.session}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            await self.session
+        await task
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

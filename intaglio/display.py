@@ -1,0 +1,126 @@
+"""What the demo shows on a terminal: progress while it runs, and a table at its end."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from intaglio.demo import DemoOptions, DemoResult
+
+__all__ = ["DemoDisplay", "print_result"]
+
+
+class DemoDisplay:
+    """The demo's watcher: lines for what is built, a bar for the file; on standard error."""
+
+    def __init__(self, options: DemoOptions):
+        self._console = Console(stderr=True, highlight=False)
+        self._bytes = options.source.stat().st_size
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TimeElapsedColumn(),
+            console=self._console,
+        )
+        self._task = self._progress.add_task(f"Handshake ({options.provider})", total=None)
+
+    def building(self, what: str) -> None:
+        """A step of the build begins."""
+        self._progress.update(self._task, description=what)
+        if not self._console.is_terminal:
+            self._console.print(what)
+
+    def connected(self) -> None:
+        """The handshake is complete."""
+        description = "Sending the file"
+        self._progress.update(self._task, description=description, total=self._bytes)
+
+    def sent(self, done: int) -> None:
+        """So many bytes of the file have been acknowledged."""
+        self._progress.update(self._task, completed=done)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+
+def print_result(result: DemoResult) -> None:
+    """The account of what happened, on standard output."""
+    console = Console(highlight=False)
+    console.print(_session_table(result), _records_table(result))
+    for holds, sentence in _findings(result):
+        console.print(f"[green]✓[/] {sentence}" if holds else f"[bold red]✗ {sentence}[/]")
+
+
+def _session_table(result: DemoResult) -> Table:
+    rate = result.file_bytes / result.transfer_seconds / 1024
+    table = Table(title="Session", show_header=False, title_justify="left")
+    table.add_row("Records protected by", result.provider)
+    table.add_row("Suite", result.suite)
+    table.add_row("Key exchange", result.group)
+    table.add_row(
+        "Handshake", f"{result.handshake_flights} flights in {result.handshake_seconds:.3f} s"
+    )
+    table.add_row(
+        "File",
+        f"{result.file_bytes:,} bytes in {result.transfer_seconds:.1f} s, {rate:,.0f} KiB/s",
+    )
+    return table
+
+
+def _records_table(result: DemoResult) -> Table:
+    table = Table("", title="Protected records, handshake included", title_justify="left")
+    for name in ("Client", "Server"):
+        table.add_column(name, justify="right")
+    sides = (result.client, result.server)
+
+    def add(name: str, values: Iterable[float], form: str = ",d") -> None:
+        table.add_row(name, *(format(value, form) for value in values))
+
+    add("Sealed by the device", (side.sealed_by_device for side in sides))
+    add("Opened by the device", (side.opened_by_device for side in sides))
+    add("Sealed in software", (side.sealed_by_software for side in sides))
+    add("Opened in software", (side.opened_by_software for side in sides))
+    devices = [side.device for side in sides if side.device is not None]
+    if devices:
+        add("Device cycles per record", (d.cycles_per_record for d in devices), ",.0f")
+        add("Device cycles per byte", (d.cycles_per_byte for d in devices), ",.2f")
+        add("Simulated cycles per second", (d.cycles_per_second for d in devices), ",.0f")
+    return table
+
+
+def _findings(result: DemoResult) -> list[tuple[bool, str]]:
+    """What was checked at the end, and whether it holds."""
+    digest = result.sha256_sent[:16]
+    same = result.records_checked - result.records_differing
+    return [
+        (
+            result.sha256_sent == result.sha256_received,
+            f"The file arrived byte for byte (SHA-256 {digest}...)",
+        ),
+        (
+            result.records_differing == 0,
+            f"{same:,} of {result.records_checked:,} sealed records are byte for byte "
+            "what the software provider makes of the same content",
+        ),
+    ]

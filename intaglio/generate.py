@@ -1,0 +1,42 @@
+"""`intaglio generate`: a profile, changed where the user says so, as Verilog."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from hdl.aes.sbox import SBoxForm
+from hdl.profile import PROFILES, Profile
+from hdl.verilog import generate_verilog
+
+__all__ = ["derive_profile", "write_verilog"]
+
+
+def derive_profile(name: str, changes: Mapping[str, object]) -> Profile:
+    """The profile of that name with some fields changed; None leaves a field as it is.
+
+    Raises ValueError, naming the value, for an unknown name or a field out of its range.
+    """
+    if name not in PROFILES:
+        raise ValueError(f"profile {name!r} is not one of {', '.join(PROFILES)}")
+    fields = {field: value for field, value in changes.items() if value is not None}
+    if "sbox" in fields:
+        fields["sbox"] = SBoxForm(fields["sbox"])
+    return replace(PROFILES[name], **fields)  # type: ignore[arg-type]
+
+
+def write_verilog(profile: Profile, module: str, output: Path) -> dict[str, object]:
+    """Write the Verilog and say what it is of, as JSON can hold it."""
+    text = generate_verilog(profile, module)
+    header = f"// {module}: Intaglio {version('intaglio')}, {profile}\n"
+    if output == Path("-"):
+        sys.stdout.write(header + text)
+    else:
+        output.write_text(header + text)
+        print(f"{output}: module {module}, profile {profile.name}, {text.count(chr(10))} lines")
+    return {
+        "module": module,
+        "output": str(output),
+        "profile": {**asdict(profile), "sbox": profile.sbox.value},
+    }

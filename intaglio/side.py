@@ -1,0 +1,109 @@
+"""One end of the demo's session: its provider, and the device behind it if there is one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from driver import Device
+from driver.messages import Counter
+from intaglio.check import RecordingProvider
+from protocol.crypto.accelerator import AcceleratorProvider
+from protocol.crypto.openssl import SoftwareProvider
+
+if TYPE_CHECKING:
+    from sim import SimulatedLink
+
+__all__ = ["DeviceFigures", "Side", "SideFigures"]
+
+#: Seconds that a request may take: simulated devices are slow, and more so with waves.
+_DEVICE_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class DeviceFigures:
+    """What a device did; cycles are its own."""
+
+    records_sealed: int
+    records_opened: int
+    bytes_sealed: int
+    bytes_opened: int
+    #: Cycles in which it worked on a request.
+    busy_cycles: int
+    #: Cycles simulated for each second that the simulation ran.
+    cycles_per_second: float
+
+    @property
+    def cycles_per_record(self) -> float:
+        """Busy cycles for each record."""
+        return self.busy_cycles / (self.records_sealed + self.records_opened)
+
+    @property
+    def cycles_per_byte(self) -> float:
+        """Busy cycles for each byte of plaintext, its content type included."""
+        return self.busy_cycles / (self.bytes_sealed + self.bytes_opened)
+
+
+@dataclass(frozen=True)
+class SideFigures:
+    """Protected records of one side, by who protected them."""
+
+    sealed_by_device: int
+    sealed_by_software: int
+    opened_by_device: int
+    opened_by_software: int
+    device: DeviceFigures | None
+
+
+class Side:
+    """A provider that is listened to; a context manager that closes the device."""
+
+    def __init__(self, link: "SimulatedLink | None" = None):
+        self._link = link
+        self._device = None if link is None else Device(link, timeout=_DEVICE_TIMEOUT)
+        self.provider = RecordingProvider(
+            SoftwareProvider() if self._device is None else AcceleratorProvider(self._device)
+        )
+
+    @classmethod
+    def simulated(cls, waves: Path | None, progress: Callable[[str], None]) -> "Side":
+        """With a simulated accelerator of its own; raises `sim.SimulationError`."""
+        # The gateware's packages are an extra: a session in software does without.
+        from hdl.accelerator import Accelerator
+        from hdl.profile import COMPACT
+        from sim import SimulatedLink, simulate
+
+        return cls(SimulatedLink(simulate(Accelerator(COMPACT), waves=waves, progress=progress)))
+
+    def figures(self) -> SideFigures:
+        """What was protected so far. The device's numbers are those that it counted itself."""
+        sealed, opened = self.provider.records_sealed, self.provider.records_opened
+        if self._device is None or self._link is None:
+            return SideFigures(0, sealed, 0, opened, None)
+        device = _device_figures(self._device, self._link)
+        return SideFigures(
+            device.records_sealed,
+            sealed - device.records_sealed,
+            device.records_opened,
+            opened - device.records_opened,
+            device,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._device is not None:
+            self._device.close()
+
+
+def _device_figures(device: Device, link: "SimulatedLink") -> DeviceFigures:
+    counters = device.stats()
+    return DeviceFigures(
+        counters[Counter.RECORDS_SEALED],
+        counters[Counter.RECORDS_OPENED],
+        counters[Counter.BYTES_SEALED],
+        counters[Counter.BYTES_OPENED],
+        counters[Counter.BUSY_CYCLES],
+        link.simulation.cycles / link.seconds,
+    )
