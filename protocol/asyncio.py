@@ -215,10 +215,15 @@ class _Socket(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.writable = asyncio.Event()
         self.writable.set()
+        self.lost = asyncio.Event()
         self.network_errors = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.writable.set()
+        self.lost.set()
 
     def error_received(self, exc: Exception) -> None:
         self.network_errors += 1
@@ -231,20 +236,35 @@ class _Socket(asyncio.DatagramProtocol):
 
 
 class _ClientSocket(_Socket):
-    """A socket with one session, connected to its peer."""
+    """A socket that one session has for itself, connected to its peer."""
 
-    def start(self, connection: Connection) -> Session:
-        self.session = Session(
-            connection, self.transport.sendto, self.writable, self.transport.close
-        )
-        return self.session
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.session = _ClientSession(self._connection, self)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         self.session.receive_datagram(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.writable.set()
+        super().connection_lost(exc)
         self.session.fail(f"the socket is lost: {exc}")
+
+
+class _ClientSession(Session):
+    """A session whose end is that of its socket."""
+
+    def __init__(self, connection: Connection, socket: _ClientSocket) -> None:
+        transport = socket.transport
+        super().__init__(connection, transport.sendto, socket.writable, transport.close)
+        self._socket = socket
+
+    async def close(self) -> None:
+        await super().close()
+        await self._socket.lost.wait()
 
 
 Handler: TypeAlias = Callable[[Session], Awaitable[None]]
@@ -278,7 +298,11 @@ class Server(_Socket):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A task that was cancelled before its first step has not closed its session.
+        for session in list(self._sessions.values()):
+            await session.close()
         self.transport.close()
+        await self.lost.wait()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """Called by asyncio."""
@@ -335,14 +359,15 @@ async def connect(host: str, port: int, config: ConnectionConfig) -> Session:
     """
     loop = asyncio.get_running_loop()
     connection = Connection.client(config, loop.time())
-    _, socket = await loop.create_datagram_endpoint(_ClientSocket, remote_addr=(host, port))
-    session = socket.start(connection)
+    _, socket = await loop.create_datagram_endpoint(
+        lambda: _ClientSocket(connection), remote_addr=(host, port)
+    )
     try:
-        await session.established()
+        await socket.session.established()
     except BaseException:
-        await session.close()
+        await socket.session.close()
         raise
-    return session
+    return socket.session
 
 
 async def serve(host: str, port: int, config: ConnectionConfig, handler: Handler) -> Server:

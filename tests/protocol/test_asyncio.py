@@ -136,6 +136,42 @@ def test_closing_a_server_closes_its_sessions() -> None:
     run(test())
 
 
+def test_a_server_can_be_closed_in_the_middle_of_a_handshake() -> None:
+    async def visit(port: int) -> None:
+        session = await connect(HOST, port, client_config())
+        try:
+            await session.receive()
+        finally:
+            await session.close()
+
+    async def test() -> None:
+        async with serving() as (server, port):
+            visiting = asyncio.create_task(visit(port))
+            await until(lambda: server.sessions > 0)
+            await server.close()
+            assert server.sessions == 0
+            with pytest.raises(SessionClosedError):
+                await visiting
+
+    run(test())
+
+
+def test_giving_up_a_connect_leaves_nothing_behind() -> None:
+    async def test() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind((HOST, 0))
+            connecting = asyncio.create_task(
+                connect(HOST, silent.getsockname()[1], client_config())
+            )
+            silent.setblocking(False)
+            await asyncio.get_running_loop().sock_recv(silent, 2048)
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+
+    run(test())
+
+
 def test_a_failing_handler_harms_nobody_else() -> None:
     problems = []
 
