@@ -147,15 +147,17 @@ class GCM(wiring.Component):
         m.d.comb += [ghash_.h.eq(self.h), last.eq(bytes_left <= BLOCK_BYTES)]
         self._request_keystream(m, command)
 
+        block_bytes = Signal(5)  # of them, those in the next block
         mask = Signal(128)
         block = Signal(128)
         other_text = Signal(128)
         m.d.comb += [
-            mask.eq(Cat(Mux(bytes_left > i, 0xFF, Const(0, 8)) for i in range(BLOCK_BYTES))),
+            block_bytes.eq(Mux(last, bytes_left, BLOCK_BYTES)),
+            mask.eq(Cat(Mux(block_bytes > i, 0xFF, Const(0, 8)) for i in range(BLOCK_BYTES))),
             block.eq(self.blocks.payload & mask),
             other_text.eq(block ^ self.aes_results.payload & mask),
             self.text.payload.block.eq(other_text),
-            self.text.payload.bytes.eq(Mux(last, bytes_left, BLOCK_BYTES)),
+            self.text.payload.bytes.eq(block_bytes),
             self.tag.payload.eq(ghash_.digest ^ self.aes_results.payload),
         ]
 

@@ -7,7 +7,7 @@ first, takes a substituted word: so four S-boxes give a whole round key a cycle.
     AES-256: round key r + 2 from r and r + 1;       RotWord and Rcon for even r, else neither
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -51,15 +51,22 @@ class KeySchedule(wiring.Component):
         current = Signal(128)  # the round key to give next
         following = Signal(128)  # AES-256: the one after it
         computed = Signal(128)  # the first one that is not in a register
+        last_word = Signal(32)
+        rotated = Signal(32)
         aes256 = Signal()
+        with_constant = Signal()
         round_constant = Signal(8)
+        constant = Signal(8)
         busy = Signal()
         number = Signal(4)
         last = Signal()
         m.d.comb += [
-            computed.eq(
-                self._next_round_key(m, current, following, aes256, number, round_constant)
-            ),
+            # AES-256 leaves RotWord and Rcon out of every other round key.
+            with_constant.eq(~aes256 | ~number[0]),
+            last_word.eq(Mux(aes256, following[96:], current[96:])),
+            rotated.eq(Mux(with_constant, last_word.rotate_right(8), last_word)),
+            constant.eq(Mux(with_constant, round_constant, 0)),
+            computed.eq(_add_words(current, self._substitute(m, rotated) ^ constant)),
             last.eq(number == Mux(aes256, rounds(True), rounds(False))),
             self.keys.ready.eq(~busy),
             self.round_keys.valid.eq(busy),
@@ -83,27 +90,26 @@ class KeySchedule(wiring.Component):
                 following.eq(Mux(aes256, computed, 0)),
                 number.eq(number + 1),
             ]
-            with m.If(~aes256 | ~number[0]):
+            with m.If(with_constant):
                 m.d.sync += round_constant.eq(xtime(round_constant))
             with m.If(last):
                 m.d.sync += [current.eq(0), following.eq(0), busy.eq(0)]
         return m
 
-    def _next_round_key(self, m, current, following, aes256, number, round_constant):
-        """Four words: the substituted word added to the first, each new one to the next."""
-        word = Mux(aes256, following[96:], current[96:])
-        with_constant = ~aes256 | ~number[0]
-        rotated = Mux(with_constant, word.rotate_right(8), word)
-        substituted = Signal(32)
+    def _substitute(self, m: Module, word: Value) -> Value:
+        """SubWord (FIPS 197, 5.2)."""
+        substituted = []
         for i in range(4):
             m.submodules[f"sbox_{i}"] = box = SBox(self._sbox)
-            m.d.comb += [
-                box.input.eq(rotated.word_select(i, 8)),
-                substituted.word_select(i, 8).eq(box.output),
-            ]
-        words = []
-        feedback = substituted ^ Mux(with_constant, round_constant, 0)
-        for i in range(4):
-            feedback = feedback ^ current.word_select(i, 32)
-            words.append(feedback)
-        return Cat(words)
+            m.d.comb += box.input.eq(word.word_select(i, 8))
+            substituted.append(box.output)
+        return Cat(substituted)
+
+
+def _add_words(words: Value, addend: Value) -> Value:
+    """Each of four words added to the new word before it, the first one to ``addend``."""
+    new_words = []
+    for i in range(4):
+        addend = addend ^ words.word_select(i, 32)
+        new_words.append(addend)
+    return Cat(new_words)
