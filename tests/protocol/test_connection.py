@@ -16,6 +16,7 @@ from tests.protocol.certificates import (
     self_signed,
 )
 from tests.protocol.pair import Network, Pair, client_config, server_config
+from tests.protocol.providers import PROVIDERS
 
 SMALL = {"mtu": 300}
 
@@ -57,6 +58,28 @@ def test_data_crosses_in_one_record_and_one_datagram_each():
     after = pair.client.stats.records_sent, pair.client.stats.datagrams_sent
     assert (after[0] - before[0], after[1] - before[1]) == (3, 3)
     assert len(pair.datagrams("client")[-1]) == 1200
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_protected_record_goes_through_the_provider(name):
+    providers = {"client": PROVIDERS[name](), "server": PROVIDERS[name]()}
+    pair = Pair.connected(
+        client_config(provider=providers["client"]), server_config(provider=providers["server"])
+    )
+    for number in range(10):
+        pair.client.send(b"%d" % number)
+    pair.run()
+    pair.client.update_keys(pair.now, request_peer=True)
+    pair.run()
+    for side, provider in providers.items():
+        hello = 1  # in plaintext, both ways
+        assert provider.records_sealed == pair.sides[side].stats.records_sent - hello
+        assert provider.records_opened == pair.sides[side].stats.records_received - hello
+    # Finished, data, KeyUpdate, ACK; the server's flight, the ACK of Finished, KeyUpdate, ACK.
+    assert providers["client"].records_sealed == 1 + 10 + 1 + 1
+    assert providers["server"].records_sealed == 4 + 1 + 1 + 1
+    assert providers["client"].records_sealed == providers["server"].records_opened
+    assert providers["server"].records_sealed == providers["client"].records_opened
 
 
 def test_every_datagram_fits_the_mtu():
