@@ -120,7 +120,8 @@ class SBoxForm(Enum):
 
     #: A table of 256 bytes, one look-up: memories with an asynchronous read port, and simulation.
     TABLE = "table"
-    #: Logic in the tower field: fabrics of small look-up tables.
+    #: Logic in the tower field: 68 four-input look-up tables, where the table takes 297. On an ECP5
+    #: Yosys needs -nowidelut for it; otherwise it flattens the logic into wide multiplexers again.
     COMPOSITE = "composite"
 
 
