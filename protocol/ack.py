@@ -11,21 +11,21 @@ from protocol.crypto.provider import RecordNumber
 from protocol.wire import Reader, uint, vector
 
 _NUMBER_BYTES = 16
-#: How many records one ACK names: it must fit a datagram.
+_LENGTH_BYTES = 2
+#: How many records are remembered.
 _MAX_NUMBERS = 32
 
 
 def encode_ack(numbers: Iterable[RecordNumber]) -> bytes:
     """The content of an ACK record; the numbers are put in ascending order."""
-    return vector(
-        b"".join(uint(epoch, 8) + uint(sequence, 8) for epoch, sequence in sorted(numbers)), 2
-    )
+    content = b"".join(uint(epoch, 8) + uint(sequence, 8) for epoch, sequence in sorted(numbers))
+    return vector(content, _LENGTH_BYTES)
 
 
 def parse_ack(content: bytes) -> list[RecordNumber]:
     """The record numbers of an ACK; raises `DecodeError`."""
     reader = Reader(content, "ACK")
-    numbers = reader.nested(2)
+    numbers = reader.nested(_LENGTH_BYTES)
     reader.finish()
     found = []
     while numbers.remaining:
@@ -72,10 +72,13 @@ class Acknowledger:
         self._numbers.clear()
         self._deadline = None
 
-    def take(self) -> bytes:
-        """The content of the ACK to send; the next one names the same records again."""
+    def take(self, size: int) -> bytes:
+        """The content of the ACK to send, of at most ``size`` bytes: it names the latest records.
+
+        The next ACK names them again.
+        """
         self._deadline = None
-        return encode_ack(self._numbers)
+        return encode_ack(self._numbers[-((size - _LENGTH_BYTES) // _NUMBER_BYTES) :])
 
     def _note(self, number: RecordNumber) -> None:
         self._numbers = [*self._numbers, number][-_MAX_NUMBERS:]

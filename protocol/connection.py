@@ -34,13 +34,10 @@ from protocol.events import (
 )
 from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
 from protocol.handshake_messages import KeyUpdate
-from protocol.outbox import Outbox, record_overhead
+from protocol.outbox import Outbox, largest_content
 from protocol.record import ContentType, RecordLayer
 from protocol.server import ServerHandshake
 from protocol.stats import Drop, Statistics
-
-#: RFC 8446, 5.1.
-_LONGEST_CONTENT = 1 << 14
 
 #: What ends a connection after records that were refused, and the alert for it.
 _FATAL_REFUSALS = {
@@ -113,7 +110,7 @@ class Connection:
     @property
     def max_payload(self) -> int:
         """How many bytes one `send` takes: one record, in one datagram of the MTU."""
-        return min(_LONGEST_CONTENT, self._config.mtu - record_overhead(APPLICATION_EPOCH))
+        return largest_content(APPLICATION_EPOCH, self._config.mtu)
 
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Process a datagram of the peer, or of whoever says so."""

@@ -12,7 +12,7 @@ from protocol.crypto.provider import OpenedRecord
 from protocol.fragments import Arrival, Message, Reassembler
 from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
 from protocol.handshake_framing import FRAGMENT_HEADER_BYTES, Fragment, parse_fragments
-from protocol.outbox import Outbox
+from protocol.outbox import Outbox, largest_content
 from protocol.record import ContentType
 from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
 from protocol.stats import Statistics
@@ -21,6 +21,11 @@ from protocol.stats import Statistics
 _SMALLEST_PIECE = 16
 #: RFC 9147, 7.1: this part of the retransmission interval passes before a partial flight is acked.
 _PATIENCE = 1 / 4
+
+#: RFC 9147, 4.4: after so many time-outs of a flight its datagrams may have been too large.
+_SHRINK_AFTER = 3
+#: What every path takes: 576 bytes of IPv4 without the headers of IP and UDP.
+_SAFE_MTU = 548
 
 
 class Delivery:
@@ -138,15 +143,18 @@ class Delivery:
     def send_due_ack(self, now: float) -> None:
         """Send an ACK if it is time to."""
         if self._acks.deadline is not None and self._acks.deadline <= now:
-            self._outbox.send(self.write_epoch, ContentType.ACK, self._acks.take())
+            size = largest_content(self.write_epoch, self._outbox.mtu)
+            self._outbox.send(self.write_epoch, ContentType.ACK, self._acks.take(size))
             if self._finished:
                 self._acks.forget()
 
     def handle_timer(self, now: float) -> None:
         """Send again, and send ACKs, as far as it is time to."""
         if self._timer.deadline is not None and self._timer.deadline <= now:
-            self._transmit()
             self._timer.back_off(now)
+            if self._timer.failures == _SHRINK_AFTER:
+                self._outbox.mtu = min(self._outbox.mtu, _SAFE_MTU)
+            self._transmit()
         self.send_due_ack(now)
 
     def _check_old(self, fragments: Sequence[Fragment]) -> None:

@@ -1,17 +1,18 @@
 """Records on their way into datagrams of at most the MTU (RFC 9147, 4.3 and 4.4)."""
 
 from protocol.crypto.provider import RecordNumber
-from protocol.record import ContentType, RecordLayer
+from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType, RecordLayer
 
-#: DTLSPlaintext header.
-_PLAINTEXT_OVERHEAD = 13
 #: Unified header with a 16-bit number and a length, content type, tag of AES-GCM.
 _CIPHERTEXT_OVERHEAD = 5 + 1 + 16
+#: RFC 8446, 5.1.
+_LONGEST_CONTENT = 1 << 14
 
 
-def record_overhead(epoch: int) -> int:
-    """How many bytes a record of ``epoch`` is longer than its content."""
-    return _CIPHERTEXT_OVERHEAD if epoch else _PLAINTEXT_OVERHEAD
+def largest_content(epoch: int, size: int) -> int:
+    """How many bytes of content a record of ``epoch`` has that fills ``size`` bytes."""
+    overhead = _CIPHERTEXT_OVERHEAD if epoch else PLAINTEXT_HEADER_BYTES
+    return min(_LONGEST_CONTENT, size - overhead)
 
 
 class Outbox:
@@ -22,14 +23,15 @@ class Outbox:
     """
 
     def __init__(self, records: RecordLayer, mtu: int) -> None:
+        #: Largest datagram for what may be cut to size: everything but application data.
+        self.mtu = mtu
         self._records = records
-        self._mtu = mtu
         self._datagrams: list[bytes] = []
         self._filling = b""
 
     def room(self, epoch: int) -> int:
         """How many bytes of content fit the datagram that is being filled; 0 or less if none."""
-        return self._mtu - len(self._filling) - record_overhead(epoch)
+        return largest_content(epoch, self.mtu - len(self._filling))
 
     def next_datagram(self) -> None:
         """The records that follow go into a new datagram."""
@@ -40,7 +42,7 @@ class Outbox:
     def send(self, epoch: int, content_type: ContentType, content: bytes) -> RecordNumber:
         """Seal a record and put it into a datagram; raises `KeyLimitError`."""
         record = self._records.seal(epoch, content_type, content)
-        if len(self._filling) + len(record.data) > self._mtu:
+        if len(self._filling) + len(record.data) > self.mtu:
             self.next_datagram()
         self._filling += record.data
         return record.number

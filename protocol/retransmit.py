@@ -86,17 +86,21 @@ class RetransmissionTimer:
         self.interval = initial
         self.deadline: float | None = None
         self.last_sent = float("-inf")
+        #: How often in a row the current flight timed out.
+        self.failures = 0
 
     def start(self, now: float) -> None:
         """A new flight was sent."""
         if not self._repeated:
             self.interval = self._initial
         self._repeated = False
+        self.failures = 0
         self._arm(now)
 
     def back_off(self, now: float) -> None:
         """The flight was sent again because nothing came back in time."""
         self._repeated = True
+        self.failures += 1
         self.interval = min(2 * self.interval, self._maximum)
         self._arm(now)
 

@@ -44,6 +44,8 @@ class Network:
     loss: float = 0.0
     duplication: float = 0.0
     reordering: float = 0.0
+    #: Longer datagrams are lost.
+    path_mtu: int = 65_507
     #: For tests that lose particular datagrams: (sender, index among the sender's) -> lose it.
     lose: Callable[[str, int], bool] = lambda sender, index: False
     _random: random.Random = field(init=False)
@@ -51,9 +53,9 @@ class Network:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
-    def delays(self, sender: str, index: int) -> list[float]:
+    def delays(self, sender: str, index: int, size: int) -> list[float]:
         """The delay of each copy that arrives."""
-        if self.lose(sender, index) or self._random.random() < self.loss:
+        if size > self.path_mtu or self.lose(sender, index) or self._random.random() < self.loss:
             return []
         copies = 2 if self._random.random() < self.duplication else 1
         return [self._delay() for _ in range(copies)]
@@ -142,7 +144,7 @@ class Pair:
             for data in side.datagrams_to_send(self.now):
                 index = len(self.datagrams(name))
                 self.sent.append((self.now, name, data))
-                for delay in self.network.delays(name, index):
+                for delay in self.network.delays(name, index, len(data)):
                     entry = (self.now + delay, next(self._order), target, data)
                     heapq.heappush(self._in_flight, entry)
             self.events[name].extend(_events(side))

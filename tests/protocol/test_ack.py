@@ -40,7 +40,7 @@ def test_a_partial_flight_is_acknowledged_when_patience_ends():
     acks.hold(RecordNumber(2, 0), now=10.0, patience=0.25)
     acks.hold(RecordNumber(2, 1), now=10.1, patience=0.25)
     assert acks.deadline == 10.25
-    assert parse_ack(acks.take()) == [RecordNumber(2, 0), RecordNumber(2, 1)]
+    assert parse_ack(acks.take(1000)) == [RecordNumber(2, 0), RecordNumber(2, 1)]
     assert acks.deadline is None
 
 
@@ -49,9 +49,9 @@ def test_a_record_out_of_order_is_acknowledged_at_once_with_the_flight_so_far():
     acks.hold(RecordNumber(2, 0), now=10.0, patience=0.25)
     acks.demand(RecordNumber(2, 2), now=10.1)
     assert acks.deadline == 10.1
-    acks.take()
+    acks.take(1000)
     acks.demand(RecordNumber(2, 1), now=10.2)
-    assert len(parse_ack(acks.take())) == 3
+    assert len(parse_ack(acks.take(1000))) == 3
 
 
 def test_a_flight_that_ours_answers_needs_no_ack():
@@ -60,7 +60,7 @@ def test_a_flight_that_ours_answers_needs_no_ack():
     acks.forget()
     assert acks.deadline is None
     acks.hurry(11.0)
-    assert parse_ack(acks.take()) == []
+    assert parse_ack(acks.take(1000)) == []
 
 
 def test_there_is_no_ack_before_the_version_is_known():
@@ -75,4 +75,11 @@ def test_an_ack_names_the_latest_records_when_there_are_many():
     acks = acknowledger()
     for number in range(100):
         acks.demand(RecordNumber(2, number), now=10.0)
-    assert parse_ack(acks.take()) == [RecordNumber(2, number) for number in range(68, 100)]
+    assert parse_ack(acks.take(1000)) == [RecordNumber(2, number) for number in range(68, 100)]
+
+
+def test_an_ack_fits_the_room_that_there_is():
+    acks = acknowledger()
+    for number in range(10):
+        acks.demand(RecordNumber(2, number), now=10.0)
+    assert parse_ack(acks.take(2 + 3 * 16 + 15)) == [RecordNumber(2, n) for n in (7, 8, 9)]

@@ -3,6 +3,7 @@ from itertools import product
 import pytest
 
 from protocol.alerts import AlertDescription, UsageError
+from protocol.certificates import Credentials
 from protocol.connection import Connection
 from protocol.crypto.suites import CipherSuite
 from protocol.events import ConnectionTerminated, HandshakeCompleted, PeerClosed
@@ -86,6 +87,16 @@ def test_every_datagram_fits_the_mtu():
     pair = Pair.connected(client_config(**SMALL), server_config(credentials("rsa"), **SMALL))
     assert max(len(data) for _, _, data in pair.sent) == 300
     assert len(pair.datagrams("server")) > 4
+
+
+@pytest.mark.parametrize("mtu", [128, 65_507])
+def test_the_smallest_and_the_largest_mtu_work(mtu):
+    own = credentials("rsa")
+    chain = Credentials(own.chain * 30, own.private_key)  # over 16 KiB
+    pair = Pair(client_config(mtu=mtu), server_config(chain, mtu=mtu))
+    pair.run()
+    assert max(len(data) for _, _, data in pair.sent) <= mtu
+    assert pair.end("client").alert is AlertDescription.BAD_CERTIFICATE  # too many
 
 
 def test_the_server_asks_again_when_it_cannot_use_the_key_share():

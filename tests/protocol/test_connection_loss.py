@@ -136,6 +136,14 @@ def _old_finished(pair):
     return bytes.fromhex("14 000020 0001 000000 000001 00")
 
 
+def test_datagrams_that_are_too_large_for_the_path_become_smaller():
+    """RFC 9147, 4.4."""
+    pair = Pair(network=Network(path_mtu=600))
+    pair.run()
+    assert pair.server.connected
+    assert max(len(data) for data in pair.datagrams("server")) > 600
+
+
 def test_a_peer_that_never_answers_ends_the_handshake():
     pair = Pair(client_config(handshake_timeout=20.0), network=Network(loss=1.0))
     pair.run()
