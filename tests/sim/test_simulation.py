@@ -6,7 +6,7 @@ import pytest
 from vcd.reader import TokenKind, tokenize
 
 from sim import SimulationError, StreamTiming, simulate
-from tests.sim.toy import Incrementer
+from tests.sim.toy import Crossing, Incrementer
 
 BACKENDS = ("amaranth", "cxxrtl")
 TIMINGS = [StreamTiming(), StreamTiming(0.5, 0, 1), StreamTiming(0, 0.5, 2), StreamTiming(0.7, 0.7)]
@@ -46,6 +46,15 @@ def test_backends_take_the_same_cycles(timing):
                 simulation.run(7)
             cycles.append(simulation.cycles)
     assert cycles[0] == cycles[1]
+
+
+def test_a_design_that_needs_delta_cycles_runs_the_same_on_both_backends():
+    results = []
+    for backend in BACKENDS:
+        with simulate(Crossing(), backend, timing=StreamTiming(0.3, 0.3, 5)) as simulation:
+            results.append(exchange(simulation, some_packets(5, seed=6)))
+    assert None not in results[0][0]
+    assert results[0] == results[1]
 
 
 @each_backend
