@@ -62,10 +62,14 @@ class Sink:
         self._ready.value = 0
         self._is_ready = False
         self._waiting: Item | None = None
-        self.items: list[Item] = []
+        self.items: list[Any] = []
         self.stall = 0.0
 
-    def take(self) -> list[Item]:
+    def collect(self, item: Item) -> None:
+        """One transfer."""
+        self.items.append(item)
+
+    def take(self) -> list[Any]:
         """What was collected since the last call."""
         items, self.items = self.items, []
         return items
@@ -77,7 +81,7 @@ class Sink:
             assert self._waiting in (None, item), f"{self._waiting} became {item} before its turn"
             self._waiting = None if self._is_ready else item
             if self._is_ready:
-                self.items.append(item)
+                self.collect(item)
         else:
             assert self._waiting is None, f"{self._waiting} was withdrawn"
         is_ready = rng.random() >= self.stall
@@ -98,27 +102,25 @@ class PacketSource(Source):
 
 
 class PacketSink(Sink):
-    """The AXI4-Stream port ``<prefix>_t*`` that gives packets, one byte a transfer."""
+    """The AXI4-Stream port ``<prefix>_t*`` that gives packets; its items are whole packets."""
 
     def __init__(self, dut: Any, prefix: str):
         super().__init__(*_axi_stream(dut, prefix))
+        self._packet = bytearray()
 
-    def receive(self) -> list[bytes]:
-        """Take all packets received so far; the last one must be whole."""
-        packets, packet = [], bytearray()
-        for byte, last in self.take():
-            packet.append(byte)
-            if last:
-                packets.append(bytes(packet))
-                packet.clear()
-        assert not packet, f"{len(packet)} bytes after the last whole packet"
-        return packets
+    def collect(self, item: Item) -> None:
+        """One byte of a packet."""
+        byte, last = item
+        self._packet.append(byte)
+        if last:
+            self.items.append(bytes(self._packet))
+            self._packet.clear()
 
 
 class Bench:
     """Clock, reset and the one coroutine that serves ``ports``."""
 
-    def __init__(self, dut: Any, ports: Iterable[Source | Sink], seed: int):
+    def __init__(self, dut: Any, ports: Iterable[Source | Sink], seed: int | str):
         self._dut, self._ports = dut, tuple(ports)
         self._rng = Random(seed)
         Clock(dut.clk, 10, "ns").start()
@@ -129,10 +131,6 @@ class Bench:
         await ClockCycles(self._dut.clk, 2)
         self._dut.rst.value = 0
         await RisingEdge(self._dut.clk)
-
-    async def idle(self, cycles: int) -> None:
-        """Let ``cycles`` pass; the ports stay as they are."""
-        await ClockCycles(self._dut.clk, cycles)
 
     def pace(self, idle: float, stall: float) -> None:
         """Set how often sources are idle and sinks not ready, as probabilities."""
@@ -152,6 +150,13 @@ class Bench:
             if done():
                 return cycle + 1
         raise AssertionError(f"not done after {cycles} cycles")
+
+    async def run_for(self, cycles: int) -> None:
+        """Serve the ports for so many cycles."""
+        for _ in range(cycles):
+            await RisingEdge(self._dut.clk)
+            for port in self._ports:
+                port.edge(self._rng)
 
 
 def _axi_stream(dut: Any, prefix: str) -> tuple[Any, Any, list[Any]]:
