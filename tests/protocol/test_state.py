@@ -3,6 +3,7 @@ import pytest
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.handshake_framing import HandshakeType
 from protocol.state import TRANSITIONS, State, StateMachine, Step
+from tests.protocol.pair import Pair
 
 CLIENT = [
     Step.SERVER_HELLO,
@@ -77,3 +78,24 @@ def test_every_state_can_be_reached_and_left():
     reached = {state for steps in TRANSITIONS.values() for state in steps.values()}
     starts = {State.WAIT_SERVER_HELLO, State.WAIT_CLIENT_HELLO}
     assert reached | starts == set(State) == set(TRANSITIONS)
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_every_message_that_the_table_accepts_has_a_handler(side):
+    handshake = getattr(Pair(), side)._handshake
+    reached, new = set(), {handshake.machine.state}
+    while new:
+        reached |= new
+        new = {after for state in new for after in TRANSITIONS[state].values()} - reached
+    accepted = {
+        msg_type for state in reached for msg_type in HandshakeType if _accepts(state, msg_type)
+    }
+    assert accepted == set(handshake._handlers)
+
+
+def _accepts(state, msg_type):
+    try:
+        StateMachine(state).check(msg_type)
+    except ProtocolViolation:
+        return False
+    return True
