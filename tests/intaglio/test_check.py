@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+import pytest
+
+from intaglio.check import RecordingProvider, differing_records
+from protocol.crypto.openssl import SoftwareProvider
+from protocol.crypto.provider import TrafficKeys
+from protocol.crypto.suites import CipherSuite
+
+KEYS = TrafficKeys(CipherSuite.TLS_AES_128_GCM_SHA256, bytes(16), bytes(12), bytes(16))
+
+
+class Altering(SoftwareProvider):
+    """Seals as software does, but flips one bit of every third record."""
+
+    def sealer(self, keys, epoch, connection_id=b""):
+        sealer = super().sealer(keys, epoch, connection_id)
+        seal = sealer.seal
+
+        def altered(content_type, content):
+            record = seal(content_type, content)
+            if record.number.sequence_number % 3 == 2:
+                flipped = record.data[:-1] + bytes([record.data[-1] ^ 1])
+                return replace(record, data=flipped)
+            return record
+
+        sealer.seal = altered
+        return sealer
+
+
+@pytest.mark.parametrize(("provider", "differing"), [(SoftwareProvider(), 0), (Altering(), 3)])
+def test_records_that_the_reference_makes_otherwise_are_counted(provider, differing):
+    recording = RecordingProvider(provider)
+    sealer = recording.sealer(KEYS, 3)
+    for length in range(10):
+        sealer.seal(23, bytes(length))
+    assert recording.records_sealed == 10
+    assert differing_records(recording, SoftwareProvider()) == differing
+
+
+def test_only_records_that_were_accepted_count_as_opened():
+    recording = RecordingProvider(SoftwareProvider())
+    record = recording.sealer(KEYS, 3).seal(23, b"hello").data
+    opener = recording.opener(KEYS, 3)
+    assert opener.open(record).content == b"hello"
+    opener.open(record)
+    opener.open(record[:-1])
+    assert recording.records_opened == 1

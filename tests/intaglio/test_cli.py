@@ -1,0 +1,137 @@
+"""The command line as its users see it: as a process, with its output and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+ONE_MEBIBYTE = 1 << 20
+
+
+def intaglio(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "intaglio", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "100", **environment},
+    )
+
+
+def sealed_and_opened(side):
+    return {name: side[name] for name in side if name.endswith(("_by_device", "_by_software"))}
+
+
+@pytest.mark.parametrize("suite", ["aes-128-gcm", "aes-256-gcm"])
+def test_the_demo_protects_every_record_on_the_device(tmp_path, suite):
+    """The records of the handshake too, sealed and opened, on both sides."""
+    source = tmp_path / "file"
+    source.write_bytes(os.urandom(30_000))
+    run = intaglio("demo", "--file", source, "--suite", suite, "--json", tmp_path / "result.json")
+    assert run.returncode == 0, run.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["file_bytes"] == 30_000
+    assert result["sha256_sent"] == result["sha256_received"]
+    assert result["records_differing"] == 0
+    for side in (result["client"], result["server"]):
+        assert side["sealed_by_software"] == side["opened_by_software"] == 0
+        assert side["sealed_by_device"] > 20
+        assert side["opened_by_device"] > 20
+        assert side["device"]["busy_cycles"] > 30_000
+    assert "Sealed by the device" in run.stdout
+
+
+def test_the_demo_runs_the_same_session_in_software(tmp_path):
+    run = intaglio("demo", "--provider", "software", "--json", tmp_path / "result.json")
+    assert run.returncode == 0, run.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["file_bytes"] == ONE_MEBIBYTE
+    assert result["sha256_sent"] == result["sha256_received"]
+    for side in (result["client"], result["server"]):
+        assert side["sealed_by_device"] == side["opened_by_device"] == 0
+        assert side["sealed_by_software"] > 800
+        assert side["device"] is None
+
+
+def test_the_key_log_is_for_the_user_only(tmp_path):
+    log = tmp_path / "keys"
+    run = intaglio("demo", "--provider", "software", "--size", 10, "--keylog", log)
+    assert run.returncode == 0, run.stderr
+    labels = {line.split()[0] for line in log.read_text().splitlines()}
+    assert {"CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_TRAFFIC_SECRET_0"} <= labels
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_json_goes_to_the_terminal_on_request():
+    run = intaglio("demo", "--provider", "software", "--size", 0, "--json", "-")
+    assert json.loads(run.stdout[run.stdout.index("\n{") :])["file_bytes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (["--file", "/nonexistent"], {}, "/nonexistent: No such file or directory"),
+        (["--json", "/dev/full"], {}, "No space left on device"),
+        (["--keylog", "/nonexistent/keys"], {}, "/nonexistent/keys: No such file"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence(arguments, environment, sentence):
+    run = intaglio("demo", "--provider", "software", "--size", 10, *arguments, **environment)
+    assert run.returncode == 1
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("intaglio: ")
+    assert sentence in last
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"CXX": "no-such-compiler"}, "no-such-compiler"),
+        ({"CXX": "false"}, "false"),
+        ({"INTAGLIO_CACHE": "/proc/nowhere"}, "/proc/nowhere"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_one_sentence(tmp_path, environment, sentence):
+    run = intaglio("demo", "--size", 10, **{"INTAGLIO_CACHE": str(tmp_path), **environment})
+    assert run.returncode == 1
+    assert sentence in run.stderr
+    assert "intaglio: " in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_waves_need_a_device():
+    run = intaglio("demo", "--provider", "software", "--waves", "waves.vcd")
+    assert run.returncode == 2
+    assert "no device" in run.stderr
+
+
+def test_generate_writes_verilog_with_axi4_stream_ports(tmp_path):
+    output, report = tmp_path / "core.v", tmp_path / "core.json"
+    run = intaglio(
+        "generate", "--slots", 4, "--module", "sealer", "--output", output, "--json", report
+    )
+    assert run.returncode == 0, run.stderr
+    verilog = output.read_text()
+    for port in ("s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast"):
+        assert f" {port};" in verilog
+        assert f" {port.replace('s_', 'm_', 1)};" in verilog
+    assert "module sealer(" in verilog
+    assert json.loads(report.read_text())["profile"]["slots"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--profile", "huge"], "'huge'"),
+        (["--slots", 0], "slots is 0"),
+        (["--sbox", "magic"], "'magic'"),
+        (["--window", 1], "window is 1"),
+    ],
+)
+def test_generate_names_the_value_that_it_refuses(tmp_path, arguments, named):
+    run = intaglio("generate", *arguments, "--output", tmp_path / "core.v")
+    assert run.returncode == 2
+    assert named in run.stderr
+    assert not (tmp_path / "core.v").exists()
