@@ -103,11 +103,6 @@ class Connection:
         return self._handshake.machine.connected and not self._terminated
 
     @property
-    def terminated(self) -> bool:
-        """Whether the connection is over: nothing that comes is looked at."""
-        return self._terminated
-
-    @property
     def max_payload(self) -> int:
         """How many bytes one `send` takes: one record, in one datagram of the MTU."""
         return largest_content(APPLICATION_EPOCH, self._config.mtu)
@@ -270,8 +265,6 @@ class Connection:
 
     def _fail(self, alert: AlertDescription, problem: str) -> None:
         """End the connection, because of the peer or of ourselves, and say why to both."""
-        if self._terminated:
-            return
         try:
             self._send_alert(alert)
         except KeyLimitError:

@@ -75,11 +75,6 @@ class Reassembler:
         self.next_message_seq += 1
         return message
 
-    @property
-    def empty(self) -> bool:
-        """Whether no piece of an undelivered message is kept."""
-        return not self._partial
-
     def forget_pieces(self) -> None:
         """Drop what is not delivered yet: the keys changed, and the sender has to say it again."""
         self._partial.clear()

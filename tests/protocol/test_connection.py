@@ -119,6 +119,15 @@ def test_a_server_prefers_its_own_order_of_suites():
     assert Pair.connected(server=server_config(suites=suites)).result("client").suite is suites[0]
 
 
+def test_a_server_may_be_named_by_its_address():
+    """RFC 6066, 3: the address is verified, and not sent."""
+    pair = Pair.connected(
+        client_config(server_name="127.0.0.1"), server_config(credentials(name="127.0.0.1"))
+    )
+    assert pair.result("client").server_name == "127.0.0.1"
+    assert pair.result("server").server_name is None
+
+
 def test_the_key_log_has_the_same_lines_on_both_sides():
     lines = {"client": [], "server": []}
     Pair.connected(

@@ -133,8 +133,29 @@ def test_plaintext_while_the_server_waits_for_the_finished_is_dropped_and_counte
     pair.inject("server", build_plaintext(ContentType.ALERT, 9, alert))
     pair.inject("server", build_plaintext(ContentType.HANDSHAKE, 9, b"garbage"))
     pair.inject("server", build_plaintext(ContentType.ACK, 9, encode_ack([RecordNumber(0, 0)])))
-    assert pair.server.stats.drops == {Drop.LATE_PLAINTEXT: 3}
+    pair.inject("server", plaintext(Finished(bytes(32)), 1))
+    assert pair.server.stats.drops == {Drop.LATE_PLAINTEXT: 4}
     pair.run()
+    assert alive(pair)
+
+
+def test_an_ack_before_the_version_is_known_is_ignored():
+    """RFC 9147bis, 7: a peer of an earlier version does not know ACKs."""
+    pair = Pair(network=Network(lose=lambda sender, index: index == 0))
+    pair.run(0.5)
+    pair.inject("client", build_plaintext(ContentType.ACK, 0, encode_ack([RecordNumber(0, 0)])))
+    pair.run()
+    assert alive(pair)
+
+
+def test_a_message_that_is_not_kept_is_not_acknowledged():
+    """RFC 9147, 7: else it would be lost for good."""
+    pair = Pair.connected()
+    before = pair.server.stats.records_sent
+    far_ahead = Fragment(HandshakeType.KEY_UPDATE, 1, 50, 0, b"\0").encode()
+    pair.client._outbox.send(3, ContentType.HANDSHAKE, far_ahead)
+    pair.run()
+    assert pair.server.stats.records_sent == before
     assert alive(pair)
 
 
@@ -347,6 +368,15 @@ def test_a_key_that_may_seal_no_more_ends_the_connection(monkeypatch):
     pair.run()
     assert pair.end("client").alert is None
     assert not pair.end("client").by_peer
+
+
+def test_a_violation_ends_the_connection_even_when_no_alert_can_be_sealed(monkeypatch):
+    pair = Pair.connected()
+    monkeypatch.setattr(pair.client._records._sealers[3], "_limit", 0)
+    pair.server._outbox.send(3, ContentType.ALERT, b"")
+    pair.run()
+    assert pair.end("client").alert is None
+    assert "alert record of 0 bytes" in pair.end("client").reason
 
 
 def test_key_update_of_a_handshake_that_is_not_over_is_unexpected():
