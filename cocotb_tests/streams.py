@@ -122,6 +122,7 @@ class Bench:
 
     def __init__(self, dut: Any, ports: Iterable[Source | Sink], seed: int | str):
         self._dut, self._ports = dut, tuple(ports)
+        self._edge = RisingEdge(dut.clk)
         self._rng = Random(seed)
         Clock(dut.clk, 10, "ns").start()
 
@@ -130,7 +131,7 @@ class Bench:
         self._dut.rst.value = 1
         await ClockCycles(self._dut.clk, 2)
         self._dut.rst.value = 0
-        await RisingEdge(self._dut.clk)
+        await self._edge
 
     def pace(self, idle: float, stall: float) -> None:
         """Set how often sources are idle and sinks not ready, as probabilities."""
@@ -140,23 +141,23 @@ class Bench:
             else:
                 port.stall = stall
 
-    async def run_until(self, done: Callable[[], bool], cycles: int) -> int:
-        """Run until ``done``; returns the cycles that took, and fails after ``cycles``."""
-        edge, ports, rng = RisingEdge(self._dut.clk), self._ports, self._rng
-        for cycle in range(cycles):
-            await edge
-            for port in ports:
-                port.edge(rng)
+    async def run_until(self, done: Callable[[], bool], cycles: int) -> None:
+        """Run until ``done``; fails if that takes more than ``cycles``."""
+        for _ in range(cycles):
+            await self._step()
             if done():
-                return cycle + 1
+                return
         raise AssertionError(f"not done after {cycles} cycles")
 
     async def run_for(self, cycles: int) -> None:
-        """Serve the ports for so many cycles."""
+        """Run for so many cycles."""
         for _ in range(cycles):
-            await RisingEdge(self._dut.clk)
-            for port in self._ports:
-                port.edge(self._rng)
+            await self._step()
+
+    async def _step(self) -> None:
+        await self._edge
+        for port in self._ports:
+            port.edge(self._rng)
 
 
 def _axi_stream(dut: Any, prefix: str) -> tuple[Any, Any, list[Any]]:

@@ -12,6 +12,7 @@ from cocotb_tests.runner import FULL, SEED, run
 from driver.messages import (
     ALL_SLOTS,
     HEADER_BYTES,
+    HeaderForm,
     Info,
     Opcode,
     Request,
@@ -125,10 +126,12 @@ async def the_protocol_opens_what_it_seals(dut, suite, form):
     for _ in range(2 * ROUNDS):
         direction, slot = Direction.random(rng, suite), rng.randrange(COMPACT.slots)
         opener = direction.opener()
-        await host.load(slot, direction.load(Usage.SEAL, form))
+        # Now and then, the part of the number that is sent wraps.
+        first = rng.choice((0, (1 << (16 if form & HeaderForm.SEQUENCE_NUMBER_16 else 8)) - 4))
+        await host.load(slot, direction.load(Usage.SEAL, form, first))
         inners = [inner_plaintext(rng) for _ in range(8)]
         answers = await host.ask_all([(Opcode.SEAL, slot, inner) for inner in inners])
-        for number, (inner, answer) in enumerate(zip(inners, answers, strict=True)):
+        for number, (inner, answer) in enumerate(zip(inners, answers, strict=True), first):
             assert answer == (Status.OK, direction.seal(number, inner, form))
             content = inner.rstrip(b"\0")
             assert opener.open(answer.payload) == OpenedRecord(
@@ -204,6 +207,19 @@ async def records_of_full_size(dut):
         REFUSED[Status.TOO_LONG],
         (Status.OK, direction.epoch.to_bytes(2, "big") + bytes(6) + inner),
         REFUSED[Status.TOO_LONG],
+    ]
+    await host.finish()
+
+
+@cocotb.test()
+async def a_key_ends_with_its_last_number(dut):
+    host, rng = await start(dut, "last number")
+    direction = Direction.random(rng, CipherSuite.TLS_AES_128_GCM_SHA256)
+    last = (1 << 48) - 2  # 2**48 - 1 would leave no next number
+    await host.load(0, direction.load(Usage.SEAL, first=last))
+    assert await host.ask_all(2 * [(Opcode.SEAL, 0, b"content\x17")]) == [
+        (Status.OK, direction.seal(last, b"content\x17")),
+        REFUSED[Status.KEY_LIMIT],
     ]
     await host.finish()
 
