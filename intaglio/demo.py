@@ -4,10 +4,9 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Coroutine
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from intaglio.certificates import make_demo_credentials
 from intaglio.check import differing_records
@@ -19,6 +18,9 @@ from protocol.crypto.openssl import SoftwareProvider
 from protocol.crypto.suites import CipherSuite
 from protocol.events import PeerClosed
 from protocol.keylog import KeyLog
+
+if TYPE_CHECKING:
+    from sim import SimulatedLink
 
 __all__ = ["DemoOptions", "DemoResult", "Watcher", "run_demo"]
 
@@ -94,16 +96,20 @@ def run_demo(options: DemoOptions, watcher: Watcher) -> DemoResult:
     Raises `sim.SimulationError` if the model cannot be built, OSError for files that cannot be
     read or written, and `protocol.asyncio.SessionClosedError` if the session fails.
     """
-    with ExitStack() as stack:
-        client = stack.enter_context(_make_side(options, options.waves, watcher))
-        server = stack.enter_context(_make_side(options, None, watcher))
+    links = (None, None) if options.provider == "software" else _simulate(options, watcher)
+    with Side(links[0]) as client, Side(links[1]) as server:
         return asyncio.run(_run(options, watcher, client, server))
 
 
-def _make_side(options: DemoOptions, waves: Path | None, watcher: Watcher) -> Side:
-    if options.provider == "software":
-        return Side()
-    return Side.simulated(waves, watcher.building)
+def _simulate(options: DemoOptions, watcher: Watcher) -> "tuple[SimulatedLink, SimulatedLink]":
+    """Links to two simulated accelerators, the client's and the server's."""
+    # The gateware's packages are an extra: a session in software does without.
+    from hdl.accelerator import Accelerator
+    from hdl.profile import COMPACT
+    from sim import CompiledModel, SimulatedLink
+
+    model = CompiledModel(Accelerator(COMPACT), options.waves is not None, watcher.building)
+    return SimulatedLink(model.simulate(options.waves)), SimulatedLink(model.simulate())
 
 
 async def _run(options: DemoOptions, watcher: Watcher, client: Side, server: Side) -> DemoResult:

@@ -1,8 +1,6 @@
 """One end of the demo's session: its provider, and the device behind it if there is one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from driver import Device
@@ -58,22 +56,12 @@ class SideFigures:
 class Side:
     """A provider that is listened to; a context manager that closes the device."""
 
-    def __init__(self, link: "SimulatedLink | None" = None):
+    def __init__(self, link: "SimulatedLink | None"):
         self._link = link
         self._device = None if link is None else Device(link, timeout=_DEVICE_TIMEOUT)
         self.provider = RecordingProvider(
             SoftwareProvider() if self._device is None else AcceleratorProvider(self._device)
         )
-
-    @classmethod
-    def simulated(cls, waves: Path | None, progress: Callable[[str], None]) -> "Side":
-        """With a simulated accelerator of its own; raises `sim.SimulationError`."""
-        # The gateware's packages are an extra: a session in software does without.
-        from hdl.accelerator import Accelerator
-        from hdl.profile import COMPACT
-        from sim import SimulatedLink, simulate
-
-        return cls(SimulatedLink(simulate(Accelerator(COMPACT), waves=waves, progress=progress)))
 
     def figures(self) -> SideFigures:
         """What was protected so far. The device's numbers are those that it counted itself."""

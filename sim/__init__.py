@@ -7,13 +7,20 @@ from amaranth.lib.wiring import Component
 
 from hdl.packet_stream import AXI4StreamTop
 from sim.amaranth_backend import AmaranthSimulation
-from sim.cxxrtl_backend import CXXRTLSimulation
+from sim.cxxrtl_backend import CompiledModel
 from sim.errors import SimulationError
 from sim.link import SimulatedLink
 from sim.simulation import Simulation
 from sim.stream_timing import FULL_RATE, StreamTiming
 
-__all__ = ["SimulatedLink", "Simulation", "SimulationError", "StreamTiming", "simulate"]
+__all__ = [
+    "CompiledModel",
+    "SimulatedLink",
+    "Simulation",
+    "SimulationError",
+    "StreamTiming",
+    "simulate",
+]
 
 
 def simulate(
@@ -31,7 +38,7 @@ def simulate(
     model cannot be built.
     """
     if backend == "cxxrtl":
-        return CXXRTLSimulation(AXI4StreamTop(component), waves, timing, progress)
+        return CompiledModel(component, waves is not None, progress).simulate(waves, timing)
     if backend == "amaranth":
         return AmaranthSimulation(AXI4StreamTop(component), waves, timing)
     raise ValueError(f"backend {backend!r} is neither 'cxxrtl' nor 'amaranth'")

@@ -5,13 +5,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from amaranth.lib.wiring import Component
+
 from hdl.packet_stream import AXI4StreamTop
 from sim.cxxrtl_model import build_model
 from sim.errors import SimulationError
 from sim.simulation import Simulation
 from sim.stream_timing import FULL_RATE, StreamTiming
 
-__all__ = ["CXXRTLSimulation"]
+__all__ = ["CXXRTLSimulation", "CompiledModel"]
 
 #: Cycles in one call of the model; between calls Python handles signals such as Ctrl-C.
 _CYCLES_PER_CALL = 1 << 15
@@ -28,22 +30,39 @@ _SIGNATURES = {
 }
 
 
-class CXXRTLSimulation(Simulation):
-    """Runs some hundred thousand cycles a second; the first start of a design compiles it.
+class CompiledModel:
+    """A component with packet streams, compiled; it can be simulated any number of times.
 
-    The interpreter lock is free while the model runs.
+    Elaborating and translating takes seconds, and compiling about a minute, once for each design;
+    the cache keeps the result. With ``waves`` its simulations can write waves. ``progress`` is told
+    what is being built. Raises `SimulationError` if the model cannot be built.
     """
 
     def __init__(
         self,
-        top: AXI4StreamTop,
-        waves: Path | None = None,
-        timing: StreamTiming = FULL_RATE,
+        component: Component,
+        waves: bool = False,
         progress: Callable[[str], None] | None = None,
     ):
+        self._library = _load(build_model(AXI4StreamTop(component), waves, progress))
+
+    def simulate(
+        self, waves: Path | None = None, timing: StreamTiming = FULL_RATE
+    ) -> "CXXRTLSimulation":
+        """A simulation of its own, from reset; raises `SimulationError` if ``waves`` fail."""
+        return CXXRTLSimulation(self._library, waves, timing)
+
+
+class CXXRTLSimulation(Simulation):
+    """Runs some hundred thousand cycles a second; `CompiledModel.simulate` makes it.
+
+    The interpreter lock is free while the model runs.
+    """
+
+    def __init__(self, library: ctypes.CDLL, waves: Path | None, timing: StreamTiming):
         self._handle: int | None = None
         self._waves = waves
-        self._library = _load(build_model(top, waves is not None, progress))
+        self._library = library
         idle, stall = timing.idle_pattern, timing.stall_pattern
         self._handle = self._library.intaglio_open(
             None if waves is None else os.fsencode(waves),

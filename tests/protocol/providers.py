@@ -1,13 +1,16 @@
 """The crypto providers that tests run with: by name, what makes one."""
 
 from collections.abc import Callable
+from functools import cache
 
 from driver import Device
+from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
 from hdl.profile import COMPACT
 from protocol.crypto.accelerator import AcceleratorProvider
 from protocol.crypto.openssl import SoftwareProvider
 from protocol.crypto.provider import CryptoProvider
+from sim import CompiledModel, SimulatedLink
 from sim.model_link import ModelLink
 
 
@@ -15,7 +18,18 @@ def accelerator_model() -> CryptoProvider:
     return AcceleratorProvider(Device(ModelLink(AcceleratorModel(COMPACT))))
 
 
+@cache
+def compiled_accelerator() -> CompiledModel:
+    return CompiledModel(Accelerator(COMPACT))
+
+
+def accelerator_rtl() -> CryptoProvider:
+    link = SimulatedLink(compiled_accelerator().simulate())
+    return AcceleratorProvider(Device(link, timeout=60))
+
+
 PROVIDERS: dict[str, Callable[[], CryptoProvider]] = {
     "software": SoftwareProvider,
     "accelerator_model": accelerator_model,
+    "accelerator_rtl": accelerator_rtl,
 }

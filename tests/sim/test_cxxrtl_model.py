@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hdl.packet_stream import AXI4StreamTop
-from sim import SimulationError, compiler
+from sim import CompiledModel, SimulationError, compiler
 from sim.cache import cache_directory, cached_library
 from sim.compiler import find_compiler
 from sim.cxxrtl_model import build_model
@@ -130,19 +130,16 @@ def test_the_cache_is_the_users_if_nothing_else_is_said(monkeypatch):
 
 
 def test_a_damaged_library_is_named(own_cache, tmp_path, monkeypatch):
-    from sim.cxxrtl_backend import CXXRTLSimulation
-
     script = 'while [ "$1" != -o ]; do shift; done; echo junk > "$2"'
     monkeypatch.setenv("CXX", fake_compiler(tmp_path / "cxx", script))
     with pytest.raises(SimulationError, match=r"Cannot load the compiled model .*\.so"):
-        CXXRTLSimulation(toy())
+        CompiledModel(Incrementer())
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
 def test_two_simulations_of_one_model_do_not_share_state():
-    from sim import simulate
-
-    with simulate(Incrementer()) as one, simulate(Incrementer()) as other:
+    model = CompiledModel(Incrementer())
+    with model.simulate() as one, model.simulate() as other:
         one.send(b"a")
         assert other.receive(50) is None
         assert one.receive(50) == b"b"
