@@ -60,8 +60,9 @@ def test_the_standard_library_keeps_its_name() -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_data_goes_both_ways(provider: str) -> None:
+    own = [PROVIDERS[provider]() for _ in range(2)]
+
     async def test() -> None:
-        own = [PROVIDERS[provider]() for _ in range(2)]
         async with serving(config=server_config(provider=own[0])) as (_, port):
             session = await connect(HOST, port, client_config(provider=own[1]))
             assert session.handshake.peer_certificate is not None
