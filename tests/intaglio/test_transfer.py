@@ -1,7 +1,6 @@
 import asyncio
 import random
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -65,4 +64,4 @@ def test_a_file_that_offsets_cannot_address_is_refused(tmp_path):
     with source.open("wb") as file:
         file.truncate(1 << 32)
     with pytest.raises(FileTooLargeError, match="4294967296"):
-        asyncio.run(transfer_between(source, Path("nowhere"), seed=0, loss=0.0))
+        asyncio.run(transfer_between(source, tmp_path / "received", seed=0, loss=0.0))
