@@ -26,9 +26,6 @@ from hdl.slots import SlotStore
 
 __all__ = ["Accelerator"]
 
-#: A unit writes at most this many bytes more than its payload has: header, record number and tag.
-_GROWTH = 64
-
 #: The counter of messages behind each opcode that has one; that of their bytes follows it.
 _COUNTERS = {
     Opcode.SEAL: Counter.RECORDS_SEALED,
@@ -47,8 +44,11 @@ class Accelerator(wiring.Component):
     then those of the unit.
 
     A completion leaves the release buffer only once it is complete and its request was well-formed.
-    The next request is worked on meanwhile. A record of n bytes of payload takes about n + 100
-    cycles (docs/design.md has the figures of a run).
+    The next request is worked on meanwhile, once there is room for the largest completion. A record
+    of n bytes of payload takes about n + 100 cycles (docs/design.md has the figures of a run).
+
+    Reset does not clear memories, so it begins with a wipe of all slots: the first request is taken
+    32 cycles a slot later.
     """
 
     def __init__(self, profile: Profile):
@@ -74,10 +74,11 @@ class Accelerator(wiring.Component):
             (self._reports.unit, (Opcode.INFO, Opcode.STATS)),
         )
 
-        self._request = Signal(RequestHeader)
+        # At reset it is the request that wipes all slots.
+        self._request = Signal(RequestHeader, init={"opcode": Opcode.ZEROIZE, "slot": ALL_SLOTS})
         self._status = Signal(8)
         self._started = Signal()  # a unit has begun, and must finish
-        self._well_formed = Signal()
+        self._well_formed = Signal(init=1)
         self._position = Signal(range(HEADER_BYTES))
         # From the unit that the opcode names.
         self._done = Signal()
@@ -186,10 +187,18 @@ class Accelerator(wiring.Component):
         reader, request, buffer = self._reader, self._request, self._buffer
         room = Signal()
         m.d.comb += [
-            room.eq(buffer.ready & (buffer.free >= request.length + _GROWTH)),
+            # One bound for all, refusals and reports too: their completions outgrow their requests.
+            room.eq(buffer.ready & (buffer.free >= self._profile.largest_completion)),
             self._counters.busy.eq(1),
         ]
         with m.FSM():
+            with m.State("reset"):
+                m.d.comb += [self._finish.eq(1), self._counters.busy.eq(0)]
+                m.next = "wipe"
+            with m.State("wipe"):
+                m.d.comb += self._counters.busy.eq(0)
+                with m.If(self._finished):
+                    m.next = "idle"
             with m.State("idle"):
                 m.d.comb += [reader.requests.ready.eq(1), self._counters.busy.eq(0)]
                 m.d.sync += [request.eq(reader.requests.payload), self._started.eq(0)]
@@ -199,7 +208,7 @@ class Accelerator(wiring.Component):
                 m.d.sync += self._status.eq(self._refusal(m))
                 m.next = "check"
             with m.State("check"):
-                with m.If(self._status != Status.OK):
+                with m.If(room & (self._status != Status.OK)):
                     m.next = "drain"
                 with m.Elif(room):
                     m.d.comb += self._start.eq(1)
@@ -253,9 +262,9 @@ class Accelerator(wiring.Component):
         with m.Elif(request.length < least):
             m.d.comb += status.eq(Status.MALFORMED_REQUEST)
         with m.Elif(request.length > most):
-            m.d.comb += status.eq(Status.TOO_LONG)
-            with m.If(self._is(Opcode.LOAD, *self._units[2][1], Opcode.ZEROIZE)):
-                m.d.comb += status.eq(Status.MALFORMED_REQUEST)
+            # The other opcodes take one length only.
+            takes_any_message = self._is(*_COUNTERS)
+            m.d.comb += status.eq(Mux(takes_any_message, Status.TOO_LONG, Status.MALFORMED_REQUEST))
         return status
 
     def _length_bounds(self, m):

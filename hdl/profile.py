@@ -38,14 +38,15 @@ class Profile:
     forgery_limit: int = 1 << 36
 
     def __post_init__(self):
-        _check("name", len(self.name), 1, 12)
+        if not (self.name.isascii() and 1 <= len(self.name) <= 12):
+            raise ValueError(f"name is {self.name!r}, not 1 to 12 ASCII characters")
         _check("slots", self.slots, 1, 1 << 15)
         _check("largest_record", self.largest_record, 64, 1 << 14)
         _check("window", self.window, 2, 1 << 10)
         _check("seal_limit", self.seal_limit, 1, 23_726_566)
         _check("forgery_limit", self.forgery_limit, 1, 1 << 36)
-        if self.ghash_digit not in (1, 2, 4, 8, 16, 32, 64, 128):
-            raise ValueError(f"ghash_digit is {self.ghash_digit}, not a power of two up to 128")
+        if self.ghash_digit not in (1, 2, 4, 8, 16, 32, 64):
+            raise ValueError(f"ghash_digit is {self.ghash_digit}, not a power of two up to 64")
 
     @property
     def largest_seal(self) -> int:
@@ -64,12 +65,12 @@ class Profile:
 
     @property
     def largest_completion(self) -> int:
-        """Longest completion in bytes, with room for what OPEN writes before it strips padding."""
+        """Room in bytes that any completion may take, with what OPEN writes before the verdict."""
         return HEADER_BYTES + RECORD_NUMBER_BYTES + self.largest_open + TAG_BYTES
 
     @property
     def release_bytes(self) -> int:
-        """Depth of the release buffer: the next power of two over the longest completion."""
+        """Depth of the release buffer in bytes: the least power of two with room for one."""
         return 1 << (self.largest_completion - 1).bit_length()
 
 
