@@ -11,11 +11,11 @@ __all__ = ["Counters"]
 
 
 class Counters(wiring.Component):
-    """One 64-bit counter for each `driver.messages.Counter`, all zero at reset; they wrap.
+    """One 64-bit counter for each `driver.messages.Counter`, zero 26 cycles after reset; they wrap.
 
     The first four count cycles by themselves. The others live in a memory: ``add`` adds ``amount``
     to counter ``index`` and takes two cycles, so strobes must be two cycles apart. ``value`` is
-    counter ``read`` two cycles after ``read`` was set, as long as nothing is added meanwhile.
+    the counter that ``read`` named in the cycle before, if nothing was added in that cycle.
     """
 
     busy: In(1)
@@ -42,13 +42,22 @@ class Counters(wiring.Component):
         m.submodules.events = events = Memory(shape=64, depth=len(Counter), init=[])
         read, write = events.read_port(), events.write_port()
         adding = Signal()
+        address = Signal.like(read.addr)
         amount = Signal(16)
-        m.d.sync += [adding.eq(self.add), amount.eq(self.amount), write.addr.eq(read.addr)]
-        m.d.comb += [
-            read.addr.eq(Mux(self.add, self.index, self.read)),
-            write.en.eq(adding),
-            write.data.eq(read.data + amount),
-        ]
+        m.d.sync += [adding.eq(self.add), address.eq(read.addr), amount.eq(self.amount)]
+        m.d.comb += read.addr.eq(Mux(self.add, self.index, self.read))
+
+        # Reset does not clear memories.
+        cleared = Signal(range(len(Counter) + 1))
+        with m.If(cleared != len(Counter)):
+            m.d.sync += cleared.eq(cleared + 1)
+            m.d.comb += [write.en.eq(1), write.addr.eq(cleared)]
+        with m.Else():
+            m.d.comb += [
+                write.en.eq(adding),
+                write.addr.eq(address),
+                write.data.eq(read.data + amount),
+            ]
         is_live = Signal()
         m.d.sync += is_live.eq(self.read < len(live))
         m.d.comb += self.value.eq(Mux(is_live, live[self.read], read.data))

@@ -9,7 +9,7 @@ from hdl.gcm import TextBlock
 from hdl.packer import BlockUnpacker
 from hdl.unit import BufferWrite
 
-__all__ = ["SAMPLE_BYTES", "MessageOutput"]
+__all__ = ["SAMPLE_BYTES", "MessageOutput", "write_message"]
 
 #: RFC 9147, 4.2.3: the first 16 bytes of the encrypted record make the mask of its number.
 SAMPLE_BYTES = 16
@@ -19,10 +19,10 @@ class MessageOutput(wiring.Component):
     """Writes text, and when sealing the tag behind it, byte by byte to ``address`` and up.
 
     ``start`` samples ``address`` and begins a message; it is settled when its tag is known and its
-    last byte written. ``sample`` is then the first 16 bytes written, ``tag`` the computed tag, and
-    ``content_bytes`` the length of the text up to its last byte that is not zero, which is how much
-    is left of a DTLSInnerPlaintext without its padding (RFC 8446, 5.4). A block takes 16 cycles;
-    cycles depend on nothing but lengths.
+    last byte written. ``tag`` is then the computed tag. When sealing, ``sample`` is the first 16
+    bytes written. When opening, ``content_bytes`` is the length of the text up to its last byte
+    that is not zero, which is how much is left of a DTLSInnerPlaintext without its padding (RFC
+    8446, 5.4). A block takes 16 cycles; cycles depend on nothing but lengths.
     """
 
     start: In(1)
@@ -77,3 +77,9 @@ class MessageOutput(wiring.Component):
                 self.content_bytes.eq(0),
             ]
         return m
+
+
+def write_message(text: bytes, tag: bytes, sealing: bool) -> tuple[bytes, bytes, int]:
+    """Software model of `MessageOutput`: the bytes written, ``sample`` and ``content_bytes``."""
+    written = text + tag if sealing else text
+    return written, written[:SAMPLE_BYTES], len(text.rstrip(b"\0"))

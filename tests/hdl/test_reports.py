@@ -1,0 +1,50 @@
+"""INFO and STATS, byte for byte."""
+
+from driver.messages import HEADER_BYTES, INFO_BYTES, Counter, Opcode, Status, unpack_stats
+from hdl.profile import COMPACT
+from hdl.reports import Reports, info
+from tests.hdl.streams import simulate
+from tests.hdl.units import first_phase, second_phase, writes_into
+
+#: A different one for each counter, none with two equal bytes.
+VALUES = {counter: 0x0102_0304_0506_0700 + counter for counter in Counter}
+
+
+def report(opcode):
+    """What the unit says, its payload, and the cycles from start to done."""
+    dut, written, outcome = Reports(COMPACT), {}, {}
+    cycles = []
+
+    async def counters(ctx):
+        """As `Counters` answers: in the cycle after."""
+        async for *_, read in ctx.tick().sample(dut.read):
+            ctx.set(dut.value, VALUES.get(read, 0))
+
+    async def count(ctx):
+        cycle = 0
+        async for *_, start, done in ctx.tick().sample(dut.unit.start, dut.unit.done):
+            if start or done:
+                cycles.append(cycle)
+            cycle += 1
+
+    async def testbench(ctx):
+        outcome.update(await first_phase(ctx, dut.unit, opcode))
+        assert await second_phase(ctx, dut.unit, keep=True) == 0
+
+    simulate(dut, testbench, background=[counters, count, writes_into(dut.unit, written)])
+    payload = bytes(written[HEADER_BYTES + i] for i in range(len(written)))
+    return outcome, payload, cycles[1] - cycles[0]
+
+
+def test_info():
+    outcome, payload, cycles = report(Opcode.INFO)
+    assert payload == info(COMPACT).pack()
+    assert outcome == {"status": Status.OK, "length": INFO_BYTES, "amount": 0}
+    assert cycles == 33
+
+
+def test_stats():
+    outcome, payload, cycles = report(Opcode.STATS)
+    assert unpack_stats(payload) == VALUES
+    assert outcome == {"status": Status.OK, "length": 8 * len(Counter), "amount": 0}
+    assert cycles == 10 * len(Counter) + 1
