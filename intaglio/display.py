@@ -85,6 +85,8 @@ def _session_table(result: DemoResult) -> Table:
         "File",
         f"{result.file_bytes:,} bytes in {result.transfer_seconds:.1f} s, {rate:,.0f} KiB/s",
     )
+    versions = (f"{name} {version}" for name, version in result.versions.items())
+    table.add_row("With", ", ".join(versions))
     return table
 
 
