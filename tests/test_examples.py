@@ -1,4 +1,4 @@
-"""The examples run, and print what they promise."""
+"""The examples run, and print what the pages under docs/ say."""
 
 import asyncio
 import runpy
@@ -11,16 +11,7 @@ DOCS = ROOT / "docs"
 
 def test_seal_and_open(capsys):
     runpy.run_path(str(EXAMPLES / "seal_and_open.py"))["main"]("amaranth")
-    *lines, last = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "profile example, 4 slots",
-        "27 bytes -> record 0: b'first'",
-        "28 bytes -> record 1: b'second'",
-        "27 bytes -> record 2: b'third'",
-        "again: REPLAYED",
-        "forged: BAD_TAG",
-    ]
-    assert last.startswith("done in ")
+    assert capsys.readouterr().out in (DOCS / "simulation.md").read_text()
 
 
 def test_two_connections(capsys):
