@@ -61,6 +61,7 @@ from protocol.state import State, Step
 class ClientHandshake(Handshake):
     """Begins with flight 1 when `start` is called."""
 
+    peer_hello = ServerHello
     _own_signer = Signer.CLIENT
     _peer_signer = Signer.SERVER
 

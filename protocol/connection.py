@@ -57,6 +57,11 @@ class Connection:
 
     What the network damages, forges or repeats is dropped and counted in `stats`. What a genuine
     peer does wrong ends the connection, with an alert to it and a `ConnectionTerminated` here.
+
+    Nothing proves that plaintext (epoch 0) is genuine. Two things in it end a connection all the
+    same, because that is how a genuine peer says no: a well-formed hello that is not acceptable,
+    and an alert while a hello of ours is unanswered. The first genuine record of a later epoch
+    closes epoch 0.
     """
 
     def __init__(
@@ -71,7 +76,7 @@ class Connection:
         self._now = now
         self._records = RecordLayer(config.provider, self.stats)
         self._outbox = Outbox(self._records, config.mtu)
-        self._delivery = Delivery(config, self._outbox, self.stats)
+        self._delivery = Delivery(config, self._outbox, self.stats, handshake.peer_hello)
         self._epochs = Epochs(self._records, self._delivery)
         self._handshake = handshake(config, _Channel(self))
         self._events: deque[Event] = deque()
@@ -194,13 +199,14 @@ class Connection:
     def _receive_record(self, record: OpenedRecord) -> None:
         if self._closed_at is not None and record.number > self._closed_at:
             return
-        if record.number.epoch == PLAINTEXT_EPOCH < self._epochs.read_epoch:
-            self._receive_late_plaintext(record)
+        if record.number.epoch == PLAINTEXT_EPOCH:
+            self._receive_plaintext(record)
             return
         self._epochs.saw(record.number.epoch)
         match record.content_type:
             case ContentType.HANDSHAKE:
-                self._on_handshake(record)
+                self._delivery.receive(record, self._now)
+                self._handle_messages()
             case ContentType.ACK:
                 self._delivery.receive_ack(record, self._now)
                 self._check_arrived()
@@ -214,13 +220,32 @@ class Connection:
                     f"content type {unexpected} in epoch {record.number.epoch}",
                 )
 
-    def _receive_late_plaintext(self, record: OpenedRecord) -> None:
-        is_handshake = record.content_type == ContentType.HANDSHAKE
-        if not (is_handshake and self._delivery.receive_repeated(record, self._now)):
-            self.stats.drops[Drop.LATE_PLAINTEXT] += 1
+    def _receive_plaintext(self, record: OpenedRecord) -> None:
+        """Anyone can forge it: what is of no use is dropped and counted."""
+        late = self._epochs.read_epoch > PLAINTEXT_EPOCH
+        try:
+            used = self._use_plaintext(record, late)
+        except ProtocolViolation:
+            used = False
+        if not used:
+            self.stats.drops[Drop.LATE_PLAINTEXT if late else Drop.BAD_PLAINTEXT] += 1
+        self._handle_messages()
 
-    def _on_handshake(self, record: OpenedRecord) -> None:
-        self._delivery.receive(record, self._now)
+    def _use_plaintext(self, record: OpenedRecord, late: bool) -> bool:
+        match record.content_type:
+            case ContentType.HANDSHAKE if late:
+                return self._delivery.receive_repeated(record, self._now)
+            case ContentType.HANDSHAKE:
+                return self._delivery.receive_hello(record, self._now)
+            case ContentType.ACK if self._delivery.acks_allowed and not late:
+                self._delivery.receive_ack(record, self._now)
+                return True
+            case ContentType.ALERT if self._delivery.hello_outstanding:
+                self._on_alert(record)
+                return True
+        return False
+
+    def _handle_messages(self) -> None:
         while (message := self._delivery.next_message()) is not None:
             self._handshake.handle(message)
 

@@ -6,12 +6,13 @@ Brings together what arrives (fragments in any order), what is acknowledged, wha
 from collections.abc import Sequence
 
 from protocol.ack import Acknowledger, parse_ack
-from protocol.alerts import AlertDescription, ProtocolViolation
+from protocol.alerts import AlertDescription, DecodeError, ProtocolViolation
 from protocol.config import ConnectionConfig
 from protocol.crypto.provider import OpenedRecord
 from protocol.fragments import Arrival, Message, Reassembler
 from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
 from protocol.handshake_framing import FRAGMENT_HEADER_BYTES, Fragment, parse_fragments
+from protocol.handshake_messages import ClientHello, ServerHello
 from protocol.outbox import Outbox, largest_content
 from protocol.record import ContentType
 from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
@@ -35,12 +36,19 @@ class Delivery:
     ACKs are sent in (``write_epoch``), and when the handshake is over (`finish`).
     """
 
-    def __init__(self, config: ConnectionConfig, outbox: Outbox, stats: Statistics) -> None:
+    def __init__(
+        self,
+        config: ConnectionConfig,
+        outbox: Outbox,
+        stats: Statistics,
+        peer_hello: type[ClientHello] | type[ServerHello],
+    ) -> None:
         self.read_epoch = PLAINTEXT_EPOCH
         self.write_epoch = PLAINTEXT_EPOCH
         self._config = config
         self._outbox = outbox
         self._stats = stats
+        self._peer_hello = peer_hello
         self._reassembler = Reassembler(config.max_handshake_message)
         self._acks = Acknowledger()
         self._timer = self._new_timer()
@@ -56,6 +64,16 @@ class Delivery:
         return self._flight is None
 
     @property
+    def hello_outstanding(self) -> bool:
+        """Whether a hello of ours has no answer; until then the peer may have no keys."""
+        return self._flight is not None and self._flight.messages[0].epoch == PLAINTEXT_EPOCH
+
+    @property
+    def acks_allowed(self) -> bool:
+        """Whether the peer is known to speak DTLS 1.3; its ACKs are ignored before (9147bis, 7)."""
+        return self._acks.allowed
+
+    @property
     def deadline(self) -> float | None:
         """When `handle_timer` has to be called."""
         deadlines = (self._timer.deadline, self._acks.deadline)
@@ -68,15 +86,27 @@ class Delivery:
             self._check_old(fragments)
         self._receive(fragments, record, now)
 
+    def receive_hello(self, record: OpenedRecord, now: float) -> bool:
+        """Take a plaintext record while there are no keys, if it fits; raises `DecodeError`.
+
+        Only the peer's next hello may be in it, or one that it sends again. Where two records
+        contradict each other one is forged: the later one is kept, since a genuine peer repeats
+        itself. A hello that cannot be parsed is not kept.
+        """
+        fragments = parse_fragments(record.content)
+        if not all(self._may_be_hello(fragment) for fragment in fragments):
+            return False
+        fits = self._add_hello(fragments, record, now)
+        if not fits:
+            self._add_hello(fragments, record, now)
+        return fits
+
     def receive_repeated(self, record: OpenedRecord, now: float) -> bool:
         """Take a plaintext record although there are keys, if it only repeats what came before.
 
-        Anyone can forge it: nothing new is taken from it, and nothing in it is an error.
+        Raises `DecodeError`.
         """
-        try:
-            fragments = parse_fragments(record.content)
-        except ProtocolViolation:
-            return False
+        fragments = parse_fragments(record.content)
         if not all(self._is_old(fragment) for fragment in fragments):
             return False
         self._receive(fragments, record, now)
@@ -87,15 +117,11 @@ class Delivery:
         message = self._reassembler.next_message()
         if message is not None:
             self._acks.allowed = True
+            self._answered()
         return message
 
     def receive_ack(self, record: OpenedRecord, now: float) -> None:
-        """Take the content of an ACK record; raises `ProtocolViolation`.
-
-        It is ignored before the peer is known to speak DTLS 1.3 (RFC 9147bis, 7).
-        """
-        if not self._acks.allowed:
-            return
+        """Take the content of an ACK record; raises `ProtocolViolation`."""
         epoch, numbers = record.number.epoch, parse_ack(record.content)
         if epoch < APPLICATION_EPOCH and any(number.epoch > epoch for number in numbers):
             raise ProtocolViolation(
@@ -167,13 +193,42 @@ class Delivery:
     def _is_old(self, fragment: Fragment) -> bool:
         return fragment.message_seq < self._reassembler.next_message_seq
 
+    def _may_be_hello(self, fragment: Fragment) -> bool:
+        """Whether it is of a hello up to the next one: in epoch 0 the sides take turns."""
+        is_hello = fragment.msg_type == self._peer_hello.msg_type
+        return is_hello and fragment.message_seq <= self._reassembler.next_message_seq
+
+    def _add_hello(self, fragments: Sequence[Fragment], record: OpenedRecord, now: float) -> bool:
+        try:
+            self._receive(fragments, record, now)
+        except ProtocolViolation:
+            fits = False
+        else:
+            message = self._reassembler.whole_message()
+            fits = message is None or self._is_well_formed(message)
+        if not fits:
+            self._reassembler.forget_pieces()
+            self._acks.forget()
+        return fits
+
+    def _is_well_formed(self, hello: Message) -> bool:
+        """Whether it has the syntax; the handshake judges what it says."""
+        try:
+            self._peer_hello.parse(hello.body)
+        except DecodeError:
+            return False
+        except ProtocolViolation:
+            pass
+        return True
+
     def _receive(self, fragments: Sequence[Fragment], record: OpenedRecord, now: float) -> None:
         if all(fragment.message_seq < self._flight_start for fragment in fragments):
             self._peer_repeats(now)
             return
         arrivals = {self._reassembler.add(fragment) for fragment in fragments}
-        if not self._finished and not arrivals <= {Arrival.OLD, Arrival.NOT_KEPT}:
-            self._flight_arrived()  # answered, which acknowledges it (RFC 9147, 7.2)
+        is_new = not arrivals <= {Arrival.OLD, Arrival.NOT_KEPT}
+        if is_new and record.number.epoch != PLAINTEXT_EPOCH:  # there only a whole hello counts
+            self._answered()
         if Arrival.NOT_KEPT in arrivals:
             return
         if self._finished or arrivals != {Arrival.IN_ORDER}:
@@ -195,6 +250,11 @@ class Delivery:
         return RetransmissionTimer(
             self._config.retransmission_timeout, self._config.max_retransmission_timeout
         )
+
+    def _answered(self) -> None:
+        """The peer's next flight acknowledges ours (RFC 9147, 7.2)."""
+        if not self._finished:
+            self._flight_arrived()
 
     def _flight_arrived(self) -> None:
         self._flight = None

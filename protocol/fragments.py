@@ -65,14 +65,19 @@ class Reassembler:
             return Arrival.NOT_KEPT
         return Arrival.IN_ORDER if in_order else Arrival.OUT_OF_ORDER
 
-    def next_message(self) -> Message | None:
-        """The next message in order, once it is whole."""
+    def whole_message(self) -> Message | None:
+        """The next message in order, once it is whole; it stays the next one."""
         partial = self._partial.get(self.next_message_seq)
         if partial is None or not partial.whole:
             return None
-        del self._partial[self.next_message_seq]
-        message = Message(partial.msg_type, self.next_message_seq, bytes(partial.data))
-        self.next_message_seq += 1
+        return Message(partial.msg_type, self.next_message_seq, bytes(partial.data))
+
+    def next_message(self) -> Message | None:
+        """The next message in order, once it is whole; the one after it is the next then."""
+        message = self.whole_message()
+        if message is not None:
+            del self._partial[self.next_message_seq]
+            self.next_message_seq += 1
         return message
 
     def forget_pieces(self) -> None:

@@ -13,7 +13,14 @@ from protocol.crypto.suites import CipherSuite
 from protocol.events import HandshakeCompleted
 from protocol.fragments import Message
 from protocol.handshake_framing import HandshakeType
-from protocol.handshake_messages import Certificate, CertificateVerify, Finished, KeyUpdate
+from protocol.handshake_messages import (
+    Certificate,
+    CertificateVerify,
+    ClientHello,
+    Finished,
+    KeyUpdate,
+    ServerHello,
+)
 from protocol.key_exchange import NamedGroup
 from protocol.key_schedule import KeySchedule, TrafficSecrets, Transcript, finished_mac
 from protocol.keylog import log_application_traffic, log_exporter, log_handshake_traffic
@@ -58,6 +65,8 @@ class Channel(Protocol):
 class Handshake:
     """One side of one handshake: takes the peer's messages in order, whole, one by one."""
 
+    #: The only message that the peer sends in epoch 0.
+    peer_hello: ClassVar[type[ClientHello] | type[ServerHello]]
     _own_signer: ClassVar[Signer]
     _peer_signer: ClassVar[Signer]
 

@@ -8,17 +8,23 @@ what has a value that the standards forbid raises `ProtocolViolation` with the a
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.extensions import (
+    CLIENT_KEY_SHARES,
     CLIENT_VERSIONS,
+    COOKIE,
     DTLS_1_2,
     DTLS_1_3,
+    RETRY_GROUP,
+    SERVER_KEY_SHARE,
+    SERVER_NAME,
     SERVER_NAME_USED,
     SERVER_VERSION,
     SIGNATURE_ALGORITHMS,
     SUPPORTED_GROUPS,
+    Codec,
     Extensions,
     Place,
 )
@@ -60,7 +66,7 @@ class ClientHello:
 
     @classmethod
     def parse(cls, body: bytes) -> "ClientHello":
-        """Read a body."""
+        """Read a body, and the syntax of those extensions that a server of ours reads."""
         reader = Reader(body, "ClientHello")
         legacy_version, random = reader.uint(2), reader.take(RANDOM_BYTES)
         legacy_session_id = reader.vector(1, maximum=32)
@@ -80,6 +86,14 @@ class ClientHello:
         _check("ClientHello.legacy_version", legacy_version == DTLS_1_2)
         _check("ClientHello.legacy_cookie", not legacy_cookie)
         _check("ClientHello.legacy_compression_methods", compression == _NO_COMPRESSION)
+        _check_syntax(
+            extensions,
+            SUPPORTED_GROUPS,
+            SIGNATURE_ALGORITHMS,
+            CLIENT_KEY_SHARES,
+            COOKIE,
+            SERVER_NAME,
+        )
         return cls(random, cipher_suites, extensions, legacy_session_id)
 
 
@@ -115,7 +129,7 @@ class ServerHello:
 
     @classmethod
     def parse(cls, body: bytes) -> "ServerHello":
-        """Read a body."""
+        """Read a body, and the syntax of those extensions that a client of ours reads."""
         reader = Reader(body, "ServerHello")
         legacy_version, random = reader.uint(2), reader.take(RANDOM_BYTES)
         session_id = reader.vector(1, maximum=32)
@@ -132,6 +146,10 @@ class ServerHello:
         _check("ServerHello.legacy_version", legacy_version == DTLS_1_2)
         _check("ServerHello.legacy_session_id_echo", not session_id)
         _check("ServerHello.legacy_compression_method", compression == _NO_COMPRESSION)
+        if place is Place.HELLO_RETRY_REQUEST:
+            _check_syntax(extensions, RETRY_GROUP, COOKIE)
+        else:
+            _check_syntax(extensions, SERVER_KEY_SHARE)
         return cls(random, cipher_suite, extensions)
 
     def check_answers(self, hello: ClientHello) -> None:
@@ -162,8 +180,7 @@ class EncryptedExtensions:
         reader = Reader(body, "EncryptedExtensions")
         extensions = Extensions.parse(reader, Place.ENCRYPTED_EXTENSIONS)
         reader.finish()
-        SERVER_NAME_USED.read(extensions)
-        SUPPORTED_GROUPS.read(extensions)
+        _check_syntax(extensions, SERVER_NAME_USED, SUPPORTED_GROUPS)
         return cls(extensions)
 
 
@@ -327,6 +344,11 @@ class NewSessionTicket:
         extensions = Extensions.parse(reader, Place.NEW_SESSION_TICKET)
         reader.finish()
         return cls(lifetime, age_add, nonce, ticket, extensions)
+
+
+def _check_syntax(extensions: Extensions, *codecs: Codec[Any]) -> None:
+    for codec in codecs:
+        codec.read(extensions)
 
 
 def _check(field_name: str, holds: bool) -> None:

@@ -63,6 +63,7 @@ T = TypeVar("T", bound=int)
 class ServerHandshake(Handshake):
     """Waits for flight 1."""
 
+    peer_hello = ClientHello
     _own_signer = Signer.SERVER
     _peer_signer = Signer.CLIENT
 

@@ -13,6 +13,8 @@ class Drop(Enum):
     NOT_DTLS = "not DTLS"
     NO_KEY = "no key for epoch"
     CONNECTION_ID = "connection id"
+    #: Plaintext that is neither the peer's next hello nor an answer to ours.
+    BAD_PLAINTEXT = "bad plaintext"
     #: Plaintext that does not just repeat a hello, when there are keys already.
     LATE_PLAINTEXT = "late plaintext"
     QUEUE_FULL = "receive queue full"
