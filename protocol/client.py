@@ -54,7 +54,7 @@ from protocol.handshake_messages import (
     ServerHello,
 )
 from protocol.key_exchange import NamedGroup, generate
-from protocol.signatures import Signer
+from protocol.signatures import Signer, fits
 from protocol.state import State, Step
 
 
@@ -163,8 +163,7 @@ class ClientHandshake(Handshake):
         require(not certificate.context, "the server's Certificate.context is not empty")
         if not certificate.entries:  # RFC 8446, 4.4.2.4
             raise ProtocolViolation(AlertDescription.DECODE_ERROR, "the server has no certificate")
-        for entry in certificate.entries:
-            entry.extensions.check_answers(self._hello.extensions)
+        certificate.check_answers(self._hello.extensions)
         self._peer_certificate = verify_chain(
             certificate.chain,
             self._server_name,
@@ -186,10 +185,12 @@ class ClientHandshake(Handshake):
     def _client_authentication(self) -> list[tuple[int, Encodable]]:
         if self._request is None:
             return []
-        if self._config.credentials is None:  # RFC 8446, 4.4.2: an empty Certificate says so
-            return [(HANDSHAKE_EPOCH, self._record(Certificate(())))]
+        own = self._config.credentials
         schemes = SIGNATURE_ALGORITHMS.require(self._request.extensions)
-        return self._authentication(self._config.credentials, schemes)
+        if own is None or not any(fits(own.private_key, scheme) for scheme in schemes):
+            # RFC 8446, 4.4.2: an empty Certificate says that there is no suitable one.
+            return [(HANDSHAKE_EPOCH, self._record(Certificate(())))]
+        return self._authentication(own, schemes)
 
     def _on_new_session_ticket(self, body: bytes) -> None:
         """Sessions are not resumed; a ticket has to be well-formed, and to be acknowledged."""

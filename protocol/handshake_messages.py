@@ -237,6 +237,11 @@ class Certificate:
         """The message for a chain in DER, without extensions."""
         return cls(tuple(CertificateEntry(der) for der in chain_der), context)
 
+    def check_answers(self, offered: Extensions) -> None:
+        """Hold its entries against the ClientHello or CertificateRequest (RFC 8446, 4.4.2)."""
+        for entry in self.entries:
+            entry.extensions.check_answers(offered)
+
     def encode(self) -> bytes:
         """The body."""
         entries = b"".join(

@@ -73,6 +73,7 @@ class ServerHandshake(Handshake):
         self._server_name: str | None = None
         self._retried: ClientHello | None = None
         self._application: TrafficSecrets
+        self._request: CertificateRequest
         self._handlers |= {
             HandshakeType.CLIENT_HELLO: self._on_client_hello,
             HandshakeType.CERTIFICATE: self._on_certificate,
@@ -158,7 +159,8 @@ class ServerHandshake(Handshake):
 
     def _certificate_request(self) -> tuple[int, Encodable]:
         schemes = SIGNATURE_ALGORITHMS.make(self._config.signature_schemes)
-        return HANDSHAKE_EPOCH, self._record(CertificateRequest(Extensions([schemes])))
+        self._request = CertificateRequest(Extensions([schemes]))
+        return HANDSHAKE_EPOCH, self._record(self._request)
 
     def _server_authentication(self, schemes: Sequence[int]) -> list[tuple[int, Encodable]]:
         assert self._config.credentials is not None  # check_server
@@ -171,6 +173,7 @@ class ServerHandshake(Handshake):
             raise ProtocolViolation(
                 AlertDescription.CERTIFICATE_REQUIRED, "the client has no certificate"
             )
+        certificate.check_answers(self._request.extensions)
         self._peer_certificate = verify_client_chain(
             certificate.chain, self._config.trust, self._config.verification_time()
         )

@@ -14,6 +14,7 @@ from protocol.extensions import (
     DTLS_1_3,
     RETRY_GROUP,
     SERVER_VERSION,
+    Extension,
     Extensions,
     ExtensionType,
 )
@@ -21,6 +22,7 @@ from protocol.handshake_framing import Fragment, HandshakeType, parse_fragments
 from protocol.handshake_messages import (
     RETRY_RANDOM,
     Certificate,
+    CertificateEntry,
     ClientHello,
     Finished,
     KeyUpdate,
@@ -29,7 +31,9 @@ from protocol.handshake_messages import (
 from protocol.key_exchange import NamedGroup
 from protocol.key_schedule import traffic_keys
 from protocol.record import ContentType, build_plaintext, parse_plaintext
+from protocol.signatures import SignatureScheme
 from protocol.stats import Drop
+from tests.protocol.certificates import authority, credentials
 from tests.protocol.pair import Network, Pair, client_config, server_config
 
 SIDES = pytest.mark.parametrize("side", ["client", "server"])
@@ -365,3 +369,39 @@ def test_key_update_of_a_handshake_that_is_not_over_is_unexpected():
     pair.server._handshake._server_authentication = lambda schemes: [(2, KeyUpdate(False))]
     pair.run()
     assert pair.end("client").alert is AlertDescription.UNEXPECTED_MESSAGE
+
+
+# Client authentication
+
+
+def authenticating_pair(client=None, **changes):
+    own = credentials("ed25519", "client.example")
+    server = server_config(trust=(authority().certificate,), **changes)
+    return Pair(client or client_config(credentials=own), server)
+
+
+def test_a_client_without_a_suitable_certificate_says_so_with_an_empty_one():
+    """RFC 8446, 4.4.2: none of its key's schemes is among those of the CertificateRequest."""
+    pair = authenticating_pair(signature_schemes=(SignatureScheme.RSA_PSS_RSAE_SHA256,))
+    pair.run()
+    assert pair.end("server").alert is AlertDescription.CERTIFICATE_REQUIRED
+    assert pair.end("client").alert is AlertDescription.CERTIFICATE_REQUIRED
+    assert pair.end("client").by_peer
+
+
+@SIDES
+def test_an_extension_of_a_certificate_that_nobody_offered_is_unsupported(side, monkeypatch):
+    """RFC 8446, 4.4.2."""
+    stapled = Extensions([Extension(ExtensionType.STATUS_REQUEST, b"")])
+
+    def of_chain(chain, context=b""):
+        return Certificate(tuple(CertificateEntry(der, stapled) for der in chain), context)
+
+    pair = authenticating_pair()
+    other = "server" if side == "client" else "client"
+    if side == "client":
+        pair.run(0.015)
+    monkeypatch.setattr(Certificate, "of_chain", of_chain)
+    pair.run()
+    assert pair.end(other).alert is AlertDescription.UNSUPPORTED_EXTENSION
+    assert pair.end(side).by_peer
