@@ -36,9 +36,9 @@ def test_accelerator():
 
 
 async def start(dut, name: str) -> tuple[Host, Random]:
-    """A host of the device with all slots empty, and what the test draws from."""
+    """A host of the device after reset, and what the test draws from."""
     host = Host(dut, f"{SEED} {name}")
-    await host.start()
+    await host.reset()
     return host, Random(f"{SEED} {name}")
 
 
@@ -71,8 +71,20 @@ async def tells_what_it_is(dut):
     info = Info.unpack(answer.payload)
     assert (info.profile, info.slots, info.window) == ("compact", COMPACT.slots, COMPACT.window)
     assert info.suites == frozenset(Suite)
+    await host.finish()
+
+
+@cocotb.test()
+async def a_reset_empties_all_slots(dut):
+    host, rng = await start(dut, "reset")
+    direction = Direction.random(rng, CipherSuite.TLS_AES_256_GCM_SHA384)
+    sealing = [(Opcode.SEAL, slot, b"content\x17") for slot in range(COMPACT.slots)]
     for slot in range(COMPACT.slots):
-        assert await host.ask(Opcode.SEAL, slot, b"\x17") == REFUSED[Status.SLOT_EMPTY]
+        await host.load(slot, direction.load(Usage.SEAL))
+    expected = (Status.OK, direction.seal(0, b"content\x17"))
+    assert await host.ask_all(sealing) == COMPACT.slots * [expected]
+    await host.reset()
+    assert await host.ask_all(sealing) == COMPACT.slots * [REFUSED[Status.SLOT_EMPTY]]
     await host.finish()
 
 
