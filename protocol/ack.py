@@ -81,4 +81,5 @@ class Acknowledger:
         return encode_ack(self._numbers[-((size - _LENGTH_BYTES) // _NUMBER_BYTES) :])
 
     def _note(self, number: RecordNumber) -> None:
-        self._numbers = [*self._numbers, number][-_MAX_NUMBERS:]
+        others = [other for other in self._numbers if other != number]
+        self._numbers = [*others, number][-_MAX_NUMBERS:]

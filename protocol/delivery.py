@@ -129,10 +129,11 @@ class Delivery:
             )
         if self._flight is None:
             return
-        self._flight.acknowledge(numbers)
+        news = self._flight.acknowledge(numbers)
         if self._flight.complete:
             self._flight_arrived()
-        else:
+        elif news or (not numbers and not self._sent_recently(now)):
+            # An empty ACK: the peer has records of the flight that it cannot open yet.
             self._transmit()
             self._timer.restart(now)
 
@@ -241,10 +242,13 @@ class Delivery:
 
         Once for the many records of its flight, and not for each copy that the network makes.
         """
-        recently = now < self._timer.last_sent + self._timer.interval * _PATIENCE
-        if self._flight is not None and self._flight.untouched and not recently:
+        untouched = self._flight is not None and self._flight.untouched
+        if untouched and not self._sent_recently(now):
             self._transmit()
             self._timer.restart(now)
+
+    def _sent_recently(self, now: float) -> bool:
+        return now < self._timer.last_sent + self._timer.interval * _PATIENCE
 
     def _new_timer(self) -> RetransmissionTimer:
         return RetransmissionTimer(

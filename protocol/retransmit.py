@@ -64,12 +64,17 @@ class Flight:
         """The record ``number`` carries these bytes of the message."""
         self._sent[number] = _Piece(message.message_seq, start, stop)
 
-    def acknowledge(self, numbers: Iterable[RecordNumber]) -> None:
-        """The peer has these records; numbers that are none of this flight are ignored."""
+    def acknowledge(self, numbers: Iterable[RecordNumber]) -> bool:
+        """The peer has these records; returns whether less is missing now.
+
+        Numbers that are none of this flight are ignored.
+        """
+        before = list(self.missing())
         for number in numbers:
             piece = self._sent.pop(number, None)
             if piece is not None:
                 self._acknowledged[piece.message_seq].add(piece.start, piece.stop)
+        return list(self.missing()) != before
 
 
 class RetransmissionTimer:

@@ -83,3 +83,11 @@ def test_an_ack_fits_the_room_that_there_is():
     for number in range(10):
         acks.demand(RecordNumber(2, number), now=10.0)
     assert parse_ack(acks.take(2 + 3 * 16 + 15)) == [RecordNumber(2, n) for n in (7, 8, 9)]
+
+
+def test_an_ack_names_a_record_once():
+    """Records of epoch 0 may come again: no window refuses them."""
+    acks = acknowledger()
+    for sequence_number in (0, 1, 0):
+        acks.demand(RecordNumber(0, sequence_number), now=10.0)
+    assert parse_ack(acks.take(1000)) == [RecordNumber(0, 0), RecordNumber(0, 1)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol.ack import parse_ack
+from protocol.ack import encode_ack, parse_ack
 from protocol.alerts import AlertDescription
 from protocol.crypto.provider import RecordNumber
 from protocol.record import ContentType
@@ -134,6 +134,41 @@ def _old_finished(pair):
     """A fragment of the client's Finished, message_seq 1, which the server has had."""
     assert pair.server._delivery._reassembler.next_message_seq == 2
     return bytes.fromhex("14 000020 0001 000000 000001 00")
+
+
+@pytest.mark.parametrize("numbers", [[RecordNumber(2, 0)], [RecordNumber(3, 99)]])
+def test_an_ack_without_news_does_not_trigger_a_retransmission(numbers):
+    pair = Pair.connected()
+    pair.network = Network(lose=lambda sender, index: sender == "client")
+    pair.client.update_keys(pair.now)
+    pair.run(0.5)
+    before = len(pair.datagrams("client"))
+    for _ in range(3):
+        pair.server._outbox.send(3, ContentType.ACK, encode_ack(numbers))
+    pair.run(0.1)
+    assert len(pair.datagrams("client")) == before
+
+
+def test_a_repeated_ack_does_not_trigger_a_second_retransmission():
+    pair = lossy_pair(losing(*(("server", index) for index in range(3, 99))))
+    pair.run(0.3)
+    before = len(pair.datagrams("server"))
+    pair.client._outbox.send(2, ContentType.ACK, encode_ack([RecordNumber(2, 0)]))
+    pair.run(0.1)
+    assert len(pair.datagrams("server")) == before
+
+
+def test_an_empty_ack_asks_for_the_flight_again_but_not_without_end():
+    """RFC 9147, 7.1: the peer has records of it that it cannot open."""
+    pair = Pair.connected()
+    pair.network = Network(lose=lambda sender, index: sender == "client")
+    pair.client.update_keys(pair.now)
+    pair.run(0.5)
+    before = len(pair.datagrams("client"))
+    for _ in range(5):
+        pair.server._outbox.send(3, ContentType.ACK, encode_ack([]))
+    pair.run(0.1)
+    assert len(pair.datagrams("client")) == before + 1
 
 
 def test_datagrams_that_are_too_large_for_the_path_become_smaller():
