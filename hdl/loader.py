@@ -67,13 +67,14 @@ class SlotLoader(wiring.Component):
                 "new_state": Out(state_layout(profile)),
             }
         )
+        #: The payload of a LOAD while it is worked on, else zero.
+        self.staged = Signal(LoadLayout)
 
     def elaborate(self, platform):
         m = Module()
-        unit = self.unit
+        unit, staged = self.unit, self.staged
         m.submodules.schedule = schedule = KeySchedule(self._profile.sbox)
 
-        staged = Signal(LoadLayout)
         taken = Signal(range(LOAD_BYTES))
         loading = Signal()
         slot = Signal(range(self._profile.slots))
@@ -89,7 +90,7 @@ class SlotLoader(wiring.Component):
             self.aes_requests.payload.key.eq(Cat(0, slot)),
             self.aes_requests.payload.aes256.eq(aes256),
         ]
-        self._check(m, staged)
+        self._check(m)
 
         with m.FSM():
             with m.State("idle"):
@@ -152,7 +153,7 @@ class SlotLoader(wiring.Component):
             with m.State("enter"):
                 m.d.comb += self.aes_results.ready.eq(1)
                 with m.If(self.aes_results.valid):
-                    self._enter(m, staged)
+                    self._enter(m)
                     m.next = "forget"
             with m.State("forget"):
                 m.d.sync += staged.eq(0)
@@ -160,9 +161,9 @@ class SlotLoader(wiring.Component):
                 m.next = "idle"
         return m
 
-    def _check(self, m, staged):
+    def _check(self, m):
         """The status of a LOAD; ZEROIZE finds ``staged`` zero and has nothing to check."""
-        unit = self.unit
+        unit, staged = self.unit, self.staged
         suite_known = Signal()
         fields_valid = Signal()
         m.d.comb += [
@@ -191,7 +192,8 @@ class SlotLoader(wiring.Component):
             self.write_data.eq(round_keys.payload.round_key),
         ]
 
-    def _enter(self, m, staged):
+    def _enter(self, m):
+        staged = self.staged
         m.d.comb += [
             self.write_entry.eq(1),
             self.new_context.valid.eq(1),

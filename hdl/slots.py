@@ -58,7 +58,6 @@ class SlotStore(wiring.Component):
     """
 
     def __init__(self, profile: Profile):
-        self._profile = profile
         slot = range(profile.slots)
         address = round_key_address_layout(2 * profile.slots)
         super().__init__(
@@ -78,13 +77,18 @@ class SlotStore(wiring.Component):
                 "new_state": In(state_layout(profile)),
             }
         )
+        slots = profile.slots
+        self.round_keys = Memory(shape=128, depth=slots * WORDS_PER_SLOT, init=[])
+        self.contexts = Memory(shape=context_layout(), depth=slots, init=[])
+        self.states = Memory(shape=state_layout(profile), depth=slots, init=[])
 
     def elaborate(self, platform):
         m = Module()
-        slots = self._profile.slots
+        m.submodules.round_keys = self.round_keys
+        m.submodules.contexts = self.contexts
+        m.submodules.states = self.states
 
-        m.submodules.round_keys = keys = Memory(shape=128, depth=slots * WORDS_PER_SLOT, init=[])
-        read, write = keys.read_port(), keys.write_port()
+        read, write = self.round_keys.read_port(), self.round_keys.write_port()
         m.d.comb += [
             read.addr.eq(self.round_key_address),
             self.round_key.eq(read.data),
@@ -92,18 +96,16 @@ class SlotStore(wiring.Component):
             write.addr.eq(self.write_address),
             write.data.eq(self.write_data),
         ]
-        self._memory(m, "contexts", self.context, self.write_context, self.new_context)
-        self._memory(m, "states", self.state, self.write_state, self.new_state)
+        for memory, value, write_enable, new_value in (
+            (self.contexts, self.context, self.write_context, self.new_context),
+            (self.states, self.state, self.write_state, self.new_state),
+        ):
+            read, write = memory.read_port(), memory.write_port()
+            m.d.comb += [
+                read.addr.eq(self.slot),
+                value.eq(read.data),
+                write.en.eq(write_enable),
+                write.addr.eq(self.write_slot),
+                write.data.eq(new_value),
+            ]
         return m
-
-    def _memory(self, m, name, value, write_enable, new_value):
-        memory = Memory(shape=value.shape(), depth=self._profile.slots, init=[])
-        m.submodules[name] = memory
-        read, write = memory.read_port(), memory.write_port()
-        m.d.comb += [
-            read.addr.eq(self.slot),
-            value.eq(read.data),
-            write.en.eq(write_enable),
-            write.addr.eq(self.write_slot),
-            write.data.eq(new_value),
-        ]

@@ -18,8 +18,8 @@ class IterativeAES(wiring.Component):
     A request is taken one cycle after it became valid, or later if the core is busy: in the cycle
     before, its whitening key is read. Its result is valid 11 cycles after the request was taken
     for AES-128 and 15 for AES-256. The next request can be taken in the cycle in which the result
-    is, so the throughput is a block in 11 or 15 cycles. A result that is not taken holds the core.
-    Time depends on key sizes and handshakes, never on data.
+    is, so the throughput is a block in 11 or 15 cycles. A result that is not taken holds the core;
+    once taken, it stands in no register. Time depends on key sizes and handshakes, never on data.
     """
 
     def __init__(self, keys: int, sbox: SBoxForm = SBoxForm.COMPOSITE):
@@ -73,7 +73,7 @@ class IterativeAES(wiring.Component):
             m.d.sync += whitening_key_read.eq(self.requests.valid)
 
         with m.If(self.results.ready):
-            m.d.sync += self.results.valid.eq(0)
+            m.d.sync += [self.results.valid.eq(0), state.eq(0)]
         with m.If(take):
             m.d.sync += [
                 state.eq(request.block ^ self.round_key),
