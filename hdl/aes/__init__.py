@@ -1,6 +1,6 @@
-"""AES encryption (FIPS 197): S-box, key schedule and cores.
+"""AES encryption (FIPS 197): S-box, key schedule and core.
 
-Every core has the ports of `AESCoreSignature`; `CORES` lists them by the name that a profile gives.
+Whoever uses a core knows it by the ports of `AESCoreSignature` only.
 """
 
 from hdl.aes.core import AESCoreSignature, encrypt_block, expand_key, request_layout
@@ -9,7 +9,6 @@ from hdl.aes.key_schedule import KeySchedule
 from hdl.aes.sbox import SBOX, SBoxForm
 
 __all__ = [
-    "CORES",
     "SBOX",
     "AESCoreSignature",
     "IterativeAES",
@@ -19,6 +18,3 @@ __all__ = [
     "expand_key",
     "request_layout",
 ]
-
-#: The cores, smallest first; each is made with (keys, sbox).
-CORES = {"iterative": IterativeAES}
