@@ -11,7 +11,12 @@ from protocol.config import ConnectionConfig
 from protocol.crypto.provider import OpenedRecord
 from protocol.fragments import Arrival, Message, Reassembler
 from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
-from protocol.handshake_framing import FRAGMENT_HEADER_BYTES, Fragment, parse_fragments
+from protocol.handshake_framing import (
+    FRAGMENT_HEADER_BYTES,
+    Fragment,
+    HandshakeType,
+    parse_fragments,
+)
 from protocol.handshake_messages import ClientHello, ServerHello
 from protocol.outbox import Outbox, largest_content
 from protocol.record import ContentType
@@ -152,11 +157,15 @@ class Delivery:
     def change_read_epoch(self, epoch: int) -> None:
         """New messages of the peer come in ``epoch`` from now on.
 
-        A piece of one that came in the epoch before is dropped: messages must not span a change of
-        keys (RFC 8446, 5.1).
+        Raises `ProtocolViolation` when there is more of the epoch before: messages must not span a
+        change of keys (RFC 8446, 5.1), and a KeyUpdate is the last of its epoch (RFC 9147bis, 8).
         """
         self.read_epoch = epoch
-        self._reassembler.forget_pieces()
+        if self._reassembler.has_pieces:
+            raise ProtocolViolation(
+                AlertDescription.UNEXPECTED_MESSAGE,
+                f"a handshake message that goes on after the change to epoch {epoch}",
+            )
 
     def finish(self, now: float, *, acknowledge: bool) -> None:
         """The handshake is over: from now on every message is acknowledged at once.
@@ -230,12 +239,17 @@ class Delivery:
         is_new = not arrivals <= {Arrival.OLD, Arrival.NOT_KEPT}
         if is_new and record.number.epoch != PLAINTEXT_EPOCH:  # there only a whole hello counts
             self._answered()
-        if Arrival.NOT_KEPT in arrivals:
+        if Arrival.NOT_KEPT in arrivals or any(map(self._is_waiting_update, fragments)):
             return
         if self._finished or arrivals != {Arrival.IN_ORDER}:
             self._acks.demand(record.number, now)
         else:
             self._acks.hold(record.number, now, self._timer.interval * _PATIENCE)
+
+    def _is_waiting_update(self, fragment: Fragment) -> bool:
+        """A KeyUpdate after something missing: its ACK would say that its keys may be used."""
+        is_update = fragment.msg_type == HandshakeType.KEY_UPDATE
+        return is_update and self._reassembler.lacks_any_until(fragment.message_seq)
 
     def _peer_repeats(self, now: float) -> None:
         """The peer sends its last flight again: it lacks ours (RFC 9147, 5.8.1, way 3).

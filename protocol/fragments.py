@@ -80,8 +80,18 @@ class Reassembler:
             self.next_message_seq += 1
         return message
 
+    @property
+    def has_pieces(self) -> bool:
+        """Whether there is anything that is not delivered yet."""
+        return bool(self._partial)
+
+    def lacks_any_until(self, message_seq: int) -> bool:
+        """Whether something is missing of the messages up to this one, itself included."""
+        messages = (self._partial.get(s) for s in range(self.next_message_seq, message_seq + 1))
+        return not all(partial is not None and partial.whole for partial in messages)
+
     def forget_pieces(self) -> None:
-        """Drop what is not delivered yet: the keys changed, and the sender has to say it again."""
+        """Drop what is not delivered yet: it is not genuine, and the sender has to say it again."""
         self._partial.clear()
 
     def _has_room(self, fragment: Fragment) -> bool:

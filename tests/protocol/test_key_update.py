@@ -2,7 +2,10 @@
 
 import pytest
 
+from protocol.ack import parse_ack
+from protocol.alerts import AlertDescription
 from protocol.events import DataReceived, ReadKeysUpdated, WriteKeysUpdated
+from protocol.handshake_framing import Fragment, HandshakeType
 from protocol.record import ContentType
 from tests.protocol.pair import Network, Pair, client_config, server_config
 
@@ -175,3 +178,59 @@ def test_a_new_message_in_the_epoch_before_an_update_is_unexpected():
         pair.client._outbox.send(3, ContentType.HANDSHAKE, message)
     pair.run()
     assert "old epoch" in pair.end("server").reason
+
+
+def key_update(message_seq, body=b"\0"):
+    fragment = Fragment(HandshakeType.KEY_UPDATE, 1, message_seq, 0, body)
+    return fragment.encode()
+
+
+def ticket(message_seq):
+    body = bytes.fromhex("00000e10 00000000 01 00 0001 aa 0000")
+    return Fragment(HandshakeType.NEW_SESSION_TICKET, len(body), message_seq, 0, body).encode()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_message_that_came_before_the_key_update_ahead_of_it_is_unexpected(together):
+    """RFC 9147bis, 8: dropping it after an ACK would lose it for good."""
+    pair = Pair.connected()
+    contents = [key_update(3), key_update(2)]
+    for content in [b"".join(contents)] if together else contents:
+        pair.client._outbox.send(3, ContentType.HANDSHAKE, content)
+    pair.run()
+    assert pair.end("server").alert is AlertDescription.UNEXPECTED_MESSAGE
+    assert pair.end("client").by_peer
+
+
+def test_a_key_update_behind_a_missing_message_is_acknowledged_once_it_is_processed():
+    pair = Pair.connected()
+    acknowledged = []
+    pair.server._delivery.receive_ack = lambda record, now: acknowledged.extend(
+        parse_ack(record.content)
+    )
+    pair.server._delivery._next_message_seq = 7
+    update = pair.server._outbox.send(3, ContentType.HANDSHAKE, key_update(6))
+    pair.run()
+    assert new_events(pair, "client") == []
+    assert acknowledged == []
+    earlier = pair.server._outbox.send(3, ContentType.HANDSHAKE, ticket(5))
+    pair.run()
+    assert new_events(pair, "client") == [ReadKeysUpdated(4)]
+    assert earlier in acknowledged
+    assert update not in acknowledged
+    again = pair.server._outbox.send(3, ContentType.HANDSHAKE, key_update(6))
+    pair.run()
+    assert again in acknowledged
+
+
+def test_a_message_and_the_key_update_after_it_in_one_record_are_acknowledged():
+    pair = Pair.connected()
+    acknowledged = []
+    pair.server._delivery.receive_ack = lambda record, now: acknowledged.extend(
+        parse_ack(record.content)
+    )
+    both = ticket(5) + key_update(6)
+    number = pair.server._outbox.send(3, ContentType.HANDSHAKE, both)
+    pair.run()
+    assert new_events(pair, "client") == [ReadKeysUpdated(4)]
+    assert acknowledged == [number]
