@@ -15,7 +15,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from protocol.alerts import Alert, AlertDescription, LocalError, ProtocolViolation, UsageError
 from protocol.client import ClientHandshake
@@ -62,6 +62,9 @@ class Connection:
     same, because that is how a genuine peer says no: a well-formed hello that is not acceptable,
     and an alert while a hello of ours is unanswered. The first genuine record of a later epoch
     closes epoch 0.
+
+    Any call may raise what a provider raises. The connection has ended then, like in all other
+    cases, with every sealer and opener closed.
     """
 
     def __init__(
@@ -195,6 +198,9 @@ class Connection:
             self._fail(AlertDescription.INTERNAL_ERROR, str(error))
         except KeyLimitError as error:
             self._terminate(str(error))
+        except Exception as error:
+            self._terminate(f"{type(error).__name__}: {error}")
+            raise
 
     def _receive_record(self, record: OpenedRecord) -> None:
         if self._closed_at is not None and record.number > self._closed_at:
@@ -290,11 +296,9 @@ class Connection:
 
     def _fail(self, alert: AlertDescription, problem: str) -> None:
         """End the connection, because of the peer or of ourselves, and say why to both."""
-        try:
+        alert_sent = None
+        with suppress(Exception):  # The end does not depend on whether it can be sealed.
             self._send_alert(alert)
-        except KeyLimitError:
-            alert_sent = None
-        else:
             alert_sent = alert
         self._terminate(problem, alert_sent)
 
@@ -304,9 +308,10 @@ class Connection:
     def _terminate(
         self, reason: str, alert: AlertDescription | int | None = None, *, by_peer: bool = False
     ) -> None:
-        self._terminated = True
-        self._records.close()
-        self._events.append(ConnectionTerminated(reason, alert, by_peer))
+        if not self._terminated:
+            self._terminated = True
+            self._events.append(ConnectionTerminated(reason, alert, by_peer))
+            self._records.close()
 
 
 class _Channel:

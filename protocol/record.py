@@ -10,6 +10,7 @@ All fields are big-endian; widths are in bits.
 
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from enum import IntEnum
 
 from protocol import unified_header
@@ -154,15 +155,19 @@ class RecordLayer:
             self._plaintext_open = False
         opener = self._openers.pop(epoch, None)
         if opener is not None:
-            opener.close()
             self._find_newest()
+            opener.close()
 
     def close(self) -> None:
-        """Forget all keys; nothing can be sent or opened any more."""
-        for epoch in list(self._sealers):
-            self.discard_sealer(epoch)
-        for epoch in [0, *self._openers]:
-            self.discard_opener(epoch)
+        """Forget all keys; nothing can be sent or opened any more.
+
+        Those of each epoch, even when a provider fails to forget some: that is raised at the end.
+        """
+        with ExitStack() as each:
+            for epoch in self._sealers:
+                each.callback(self.discard_sealer, epoch)
+            for epoch in (0, *self._openers):
+                each.callback(self.discard_opener, epoch)
 
     def seal(self, epoch: int, content_type: int, content: bytes) -> SealedRecord:
         """The next record of ``epoch``, to be sent.
