@@ -383,15 +383,9 @@ class Info:
         if magic != MAGIC:
             raise MessageError(f"INFO begins with {magic!r}, not {MAGIC!r}: not this accelerator")
         known = frozenset(suite for suite in Suite if suites >> suite & 1)
-        return cls(
-            version,
-            slots,
-            largest,
-            window,
-            known,
-            cid,
-            name.rstrip(b"\0").decode("ascii", "replace"),
-        )
+        if not name.isascii():
+            raise MessageError(f"profile name {name!r} is not ASCII")
+        return cls(version, slots, largest, window, known, cid, name.rstrip(b"\0").decode("ascii"))
 
 
 def unpack_stats(payload: bytes) -> dict[Counter, int]:

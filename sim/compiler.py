@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sim.errors import SimulationError
 
-__all__ = ["compile_library", "find_compiler"]
+__all__ = ["compile_library", "compiler_name", "find_compiler"]
 
 #: -O3 doubles the speed of -O2 for a quarter more compile time: it unrolls the loops over the words
 #: of wide values. No -march: a cache directory may be shared by machines.
@@ -34,6 +34,11 @@ def find_compiler() -> list[str]:
         "No C++ compiler to build the simulation with: install g++ or clang++, "
         "or run `pip install intaglio[compiler]`."
     )
+
+
+def compiler_name(command: list[str]) -> str:
+    """What to call a compiler of `find_compiler` in a message."""
+    return "Zig (whose first use takes minutes)" if "ziglang" in command else command[0]
 
 
 def compile_library(command: list[str], source: Path, library: Path, includes: list[Path]) -> None:

@@ -13,7 +13,7 @@ from amaranth.back import rtlil
 
 from hdl.packet_stream import AXI4StreamTop
 from sim.cache import cached_library
-from sim.compiler import compile_library, find_compiler
+from sim.compiler import compile_library, compiler_name, find_compiler
 from sim.errors import SimulationError
 
 __all__ = ["build_model"]
@@ -43,12 +43,12 @@ def build_model(
     compiler = find_compiler()
 
     def build(scratch: Path, library: Path) -> None:
-        report("Translating the RTL to C++, as no compiled model of it is in the cache.")
+        report("Translating the RTL to C++: no compiled model of it is in the cache yet.")
         model = _translate(rtl, script)
         (scratch / "model.cc").write_text(model)
         report(
-            f"Compiling {model.count(chr(10))} lines of C++ with {compiler[0]} "
-            "(once for each design; it may take a minute)."
+            f"Compiling {model.count(chr(10)):,} lines of C++ with {compiler_name(compiler)}: "
+            "once for each design, about a minute."
         )
         compile_library(compiler, _RUNNER, library, [scratch, _runtime()])
 
