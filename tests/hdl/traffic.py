@@ -50,6 +50,7 @@ class Traffic:
             (2, self._report),
             (2, self._damaged_load),
             (4, self._wrong_length),
+            (1, self._too_long),
             (4, self._noise),
         ]
 
@@ -179,10 +180,21 @@ class Traffic:
             return packet + self._random.randbytes(self._random.randint(1, 20))
         return packet[: self._random.randint(1, len(packet) - 1)]
 
+    def _too_long(self) -> bytes:
+        profile = self._profile
+        longest = {
+            Opcode.SEAL: profile.largest_seal,
+            Opcode.OPEN: profile.largest_open,
+            Opcode.AEAD_SEAL: profile.largest_aead,
+            Opcode.AEAD_OPEN: profile.largest_aead,
+        }
+        opcode, length = self._random.choice(list(longest.items()))
+        return self._request(opcode, self._slot(), self._random.randbytes(length + 1))
+
     def _noise(self) -> bytes:
         opcode = self._random.choice((0, 9, 255, *Opcode))
         slot = self._random.choice((0, self._profile.slots, 0x7FFF, ALL_SLOTS))
-        length = self._random.choice((0, 1, 15, 16, 32, LOAD_BYTES, self._profile.largest_open + 1))
+        length = self._random.choice((0, 1, 15, 16, 32, LOAD_BYTES))
         packet = bytearray(self._request(opcode, slot, self._random.randbytes(length)))
         packet[1] = self._random.choice((0, 0, 0, 1))  # the reserved byte
         return bytes(packet)
