@@ -31,7 +31,8 @@ from protocol.events import (
     HandshakeCompleted,
     PeerClosed,
 )
-from protocol.handshake_framing import HandshakeType
+from protocol.handshake_framing import FRAGMENT_HEADER_BYTES, HandshakeType
+from protocol.handshake_messages import RANDOM_BYTES
 from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType
 from protocol.stats import Drop, Statistics
 
@@ -267,18 +268,34 @@ class _ClientSession(Session):
         await self._socket.lost.wait()
 
 
+class _ServerSession(Session):
+    """A session, and the random of the ClientHello that it began with, as soon as it is known."""
+
+    client_random: bytes | None = None
+
+    def is_abandoned(self, random: bytes | None) -> bool:
+        """Whether the client began anew, with this random, before the handshake was complete."""
+        is_other = None not in (random, self.client_random) and random != self.client_random
+        return is_other and self._handshake is None
+
+
 Handler: TypeAlias = Callable[[Session], Awaitable[None]]
 
 
 class Server(_Socket):
-    """A socket whose clients are told apart by their addresses; `serve` makes it."""
+    """A socket whose clients are told apart by their addresses; `serve` makes it.
+
+    A client that begins anew from the same address replaces its handshake. A session whose
+    handshake is complete stays until it ends, because anyone can send a ClientHello in its client's
+    name (RFC 9147, 5.11); until then the client is not answered.
+    """
 
     def __init__(self, config: ConnectionConfig, handler: Handler) -> None:
         super().__init__()
         self._config = config
         self._handler = handler
         self._loop = asyncio.get_running_loop()
-        self._sessions: dict[Address, Session] = {}
+        self._sessions: dict[Address, _ServerSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         #: Datagrams of no session that did not begin one.
         self.datagrams_dropped = 0
@@ -306,16 +323,26 @@ class Server(_Socket):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """Called by asyncio."""
-        session = self._sessions.get(addr)
+        session, random = self._sessions.get(addr), _client_random(data)
+        if session is not None and session.is_abandoned(random):
+            session.fail("the client began anew")
+            session = None
         if session is None:
             if not _is_client_hello(data) or len(self._sessions) >= MAX_SESSIONS:
                 self.datagrams_dropped += 1
                 return
             session = self._accept(addr)
+        session.client_random = session.client_random or random
         session.receive_datagram(data)
 
-    def _accept(self, address: Address) -> Session:
-        session = Session(
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncio."""
+        super().connection_lost(exc)
+        for session in list(self._sessions.values()):
+            session.fail(f"the socket is lost: {exc}")
+
+    def _accept(self, address: Address) -> _ServerSession:
+        session = _ServerSession(
             Connection.server(self._config, self._loop.time()),
             lambda datagram: self.transport.sendto(datagram, address),
             self.writable,
@@ -349,6 +376,15 @@ def _is_client_hello(data: bytes) -> bool:
     """Whether a datagram begins with a DTLSPlaintext that holds one, or a piece of one."""
     content_type, message_type = data[:1], data[PLAINTEXT_HEADER_BYTES:][:1]
     return (content_type, message_type) == (_HANDSHAKE, _CLIENT_HELLO)
+
+
+def _client_random(data: bytes) -> bytes | None:
+    """The random, if a datagram begins with the first ClientHello of an association."""
+    epoch, fragment = data[3:5], data[PLAINTEXT_HEADER_BYTES:]
+    seq_and_offset = fragment[4:9]
+    random = fragment[FRAGMENT_HEADER_BYTES:][2 : 2 + RANDOM_BYTES]
+    is_first = _is_client_hello(data) and not any(epoch) and not any(seq_and_offset)
+    return random if is_first and len(random) == RANDOM_BYTES else None
 
 
 async def connect(host: str, port: int, config: ConnectionConfig) -> Session:
