@@ -30,7 +30,7 @@ from driver.messages import (
 )
 from hdl.aes.core import request_layout
 from hdl.gcm import GCM
-from hdl.header import HeaderBuilder, HeaderParser
+from hdl.header import FIXED_BITS, Flags, HeaderBuilder, HeaderParser
 from hdl.message_output import SAMPLE_BYTES, MessageOutput
 from hdl.packer import BlockPacker
 from hdl.packet_stream import packet_signature
@@ -88,7 +88,7 @@ class RecordEngine(wiring.Component):
         self._prefix_associated = Signal(16)  # AEAD messages: bytes of associated data
         self._text_bytes = Signal(16)
         # What is found out on the way.
-        self._flags = Signal(8)  # the header's first byte
+        self._flags = Signal(Flags)  # the header's first byte
         self._wire = Signal(16)  # the header's number: in clear, or encrypted once sealed
         self._number = Signal(48)
         self._sample = Signal(8 * SAMPLE_BYTES)  # AEAD messages keep their prefix here
@@ -128,8 +128,13 @@ class RecordEngine(wiring.Component):
             self._is_open.eq(request.opcode == Opcode.OPEN),
             self._is_record.eq(self._is_seal | self._is_open),
             self._sealing.eq(self._is_seal | (request.opcode == Opcode.AEAD_SEAL)),
-            # First byte, connection ID, number of 8 or 16 bits, length or none.
-            header.eq(2 + self.context.connection_id_bytes + flags[3] + (flags[2] << 1)),
+            # First byte and low byte of the number; connection ID, high byte, length, if any.
+            header.eq(
+                2
+                + self.context.connection_id_bytes
+                + flags.sequence_number_16
+                + (flags.length << 1)
+            ),
             prefix.eq(Cat(self._sample[8:16], self._sample[:8])),
             unit.amount.eq(text),
         ]
@@ -187,7 +192,7 @@ class RecordEngine(wiring.Component):
             self._builder.wire.eq(self._wire),
             self._builder.length.eq(self._text_bytes + TAG_BYTES),
             self._reconstruction.wire.eq(self._wire),
-            self._reconstruction.sixteen.eq(self._flags[3]),
+            self._reconstruction.sixteen.eq(self._flags.sequence_number_16),
             self._reconstruction.next.eq(state.next),
             self._window.number.eq(self._number),
             self._window.next.eq(state.next),
@@ -259,12 +264,10 @@ class RecordEngine(wiring.Component):
             m.d.sync += [
                 self._number.eq(state.next),
                 self._wire.eq(state.next),
-                self._flags.eq(
-                    0x20
-                    | ((context.connection_id_bytes != 0) << 4)
-                    | context.form
-                    | context.epoch[:2]
-                ),
+                self._flags.eq(context.form),
+                self._flags.epoch.eq(context.epoch),
+                self._flags.connection_id.eq(context.connection_id_bytes != 0),
+                self._flags.fixed.eq(FIXED_BITS),
             ]
             usage = Mux(self._is_seal, Usage.SEAL, Mux(self._is_open, Usage.OPEN, Usage.AEAD))
             with m.If(~self._is_record & ~self._prefix_valid()):
@@ -327,10 +330,10 @@ class RecordEngine(wiring.Component):
     def _masking(self, m):
         """The record number is encrypted, or decrypted (RFC 9147, 4.2.3)."""
         requests, results = self.aes_requests, self.aes_results
+        sixteen = self._flags.sequence_number_16
         # The mask's leading byte meets the number's leading byte on the wire.
-        mask = Mux(
-            self._flags[3], Cat(results.payload[8:16], results.payload[:8]), results.payload[:8]
-        )
+        first, second = results.payload[:8], results.payload[8:16]
+        mask = Mux(sixteen, Cat(second, first), first)
         with m.State("mask"):
             m.d.comb += [self._masks.eq(1), requests.valid.eq(1)]
             with m.If(requests.ready):
@@ -347,18 +350,13 @@ class RecordEngine(wiring.Component):
             m.d.sync += self._number.eq(self._reconstruction.number)
             m.next = "command"
         with m.State("patch"):
-            self._patch(m, 0, Mux(self._flags[3], self._wire[8:], self._wire[:8]))
-            m.next = "done"
-            with m.If(self._flags[3]):
-                m.next = "patch second byte"
-        with m.State("patch second byte"):
-            self._patch(m, 1, self._wire[:8])
-            m.next = "done"
-
-    def _patch(self, m, offset, byte):
-        """Overwrite a byte of the sealed header's number."""
-        start = HEADER_BYTES + 1 + self.context.connection_id_bytes
-        self._write(m, start + offset, byte)
+            # Over the number in the sealed header, high byte first if it has two.
+            number_at = HEADER_BYTES + 1 + self.context.connection_id_bytes
+            last = self._left == sixteen
+            self._write(m, number_at + self._left, Mux(last, self._wire[:8], self._wire[8:]))
+            m.d.sync += self._left.eq(self._left + 1)
+            with m.If(last):
+                m.next = "done"
 
     def _write(self, m, address, byte):
         m.d.comb += [
