@@ -16,7 +16,6 @@ from protocol.events import DataReceived, HandshakeCompleted, PeerClosed, ReadKe
 from protocol.extensions import CLIENT_KEY_SHARES
 from protocol.handshake_framing import HandshakeType
 from protocol.handshake_messages import RETRY_RANDOM, ClientHello
-from protocol.key_exchange import NamedGroup
 from protocol.key_schedule import TrafficSecrets
 from protocol.server import ServerHandshake
 from protocol.state import Step
@@ -28,6 +27,10 @@ from tests.protocol.traces import Trace, messages, opened
 PLAIN = ["boringssl-x25519", "boringssl-x25519-keyupdate"]
 #: These have a HelloRetryRequest with a cookie, which our server does not send.
 COOKIE = ["wolfssl-5.5.4-aes128-gcm-sha256", "wolfssl-5.5.4-aes256-gcm-sha384"]
+#: As COOKIE, with connection IDs in both directions, which our handshake does not negotiate.
+CONNECTION_ID = ["wolfssl-5.5.4-cid-keyupdate"]
+#: A ClientHello of two datagrams, with a key share of a group that we do not have.
+FRAGMENTED = ["boringssl-x25519mlkem768"]
 
 
 @dataclass
@@ -45,7 +48,7 @@ class Recorded:
 class LostShare:
     """A key share whose private key is gone."""
 
-    group: NamedGroup
+    group: int
 
     def exchange(self, peer_public: bytes) -> bytes:
         return b""
@@ -68,11 +71,14 @@ class RecordedClient(LostSecrets, ClientHandshake):
         body = self.hellos.pop(0)
         self._hello = ClientHello.parse(body)
         (share,) = CLIENT_KEY_SHARES.require(self._hello.extensions) or [None]
-        self._share = LostShare(NamedGroup(share.group))
+        self._share = LostShare(share.group)
         self._channel.send_flight([(0, self._record(Recorded(HandshakeType.CLIENT_HELLO, body)))])
 
 
 class RecordedServer(LostSecrets, ServerHandshake):
+    def _choose_group(self, offered, shares):
+        return shares[0].group
+
     def _accept(self, hello, client_public):
         self.machine.advance(Step.CLIENT_HELLO)
         self._start_handshake_epoch(b"")
@@ -104,7 +110,7 @@ def events(connection):
 
 
 @pytest.mark.parametrize("provider", ["software", "accelerator_model"])
-@pytest.mark.parametrize("name", PLAIN + COOKIE)
+@pytest.mark.parametrize("name", PLAIN + COOKIE + CONNECTION_ID + FRAGMENTED)
 def test_our_client_accepts_the_flights_of_other_servers(name, provider, monkeypatch):
     trace = traces.load(name)
     sent = handshake_messages(trace, "client")
@@ -114,8 +120,10 @@ def test_our_client_accepts_the_flights_of_other_servers(name, provider, monkeyp
     monkeypatch.setattr(
         "protocol.client.verify_chain", lambda chain, *_: x509.load_der_x509_certificate(chain[0])
     )
+    monkeypatch.setattr("protocol.client.NamedGroup", int)
     config = client_config(provider=PROVIDERS[provider]())
     client = Connection(config, 0.0, RecordedClient)
+    client._records.use_connection_ids(*map(trace.connection_id, ("client", "server")))
     client._handshake.start()
     finished = None
     for datagram in trace.sent_by("server"):
@@ -133,7 +141,7 @@ def test_our_client_accepts_the_flights_of_other_servers(name, provider, monkeyp
     assert not client.stats.drops
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", PLAIN + FRAGMENTED)
 def test_our_server_accepts_the_flights_of_other_clients(name, monkeypatch):
     trace = traces.load(name)
     flight = handshake_messages(trace, "server")

@@ -35,6 +35,13 @@ class Trace:
     def sent_by(self, sender: str) -> list[bytes]:
         return [data for who, data in self.datagrams if who == sender]
 
+    def connection_id(self, asker: str) -> bytes:
+        """What the asker wants to see in records: extension 54 of its hello (RFC 9146, 3)."""
+        hello = b"".join(data for data in self.sent_by(asker) if data[0] == ContentType.HANDSHAKE)
+        # The one trace that has them has connection IDs of 4 bytes.
+        extension = hello.find(bytes.fromhex("0036000504"))
+        return b"" if extension < 0 else hello[extension + 5 : extension + 9]
+
     def handshake_secret(self, sender: str) -> bytes:
         return self.secrets[f"{sender.upper()}_HANDSHAKE_TRAFFIC_SECRET"]
 
@@ -53,19 +60,11 @@ def load(name: str) -> Trace:
     )
 
 
-def connection_id(hello: bytes) -> bytes:
-    """The connection ID that the sender of a hello asks for: extension 54 (RFC 9146, 3)."""
-    # The one trace that has them has connection IDs of 4 bytes.
-    extension = hello.find(bytes.fromhex("0036000504"))
-    return b"" if extension < 0 else hello[extension + 5 : extension + 9]
-
-
 def record_layer(trace: Trace, sender: str, provider: CryptoProvider) -> RecordLayer:
     """What ``sender``'s peer has, with the keys of epochs 2, 3 and 4 installed."""
-    hellos = {who: b"".join(d for d in trace.sent_by(who) if d[0] == 22) for who in SENDERS}
     receiver = "server" if sender == "client" else "client"
     layer = RecordLayer(provider)
-    layer.use_connection_ids(connection_id(hellos[receiver]), connection_id(hellos[sender]))
+    layer.use_connection_ids(trace.connection_id(receiver), trace.connection_id(sender))
     first = trace.application_secret(sender)
     secrets = (trace.handshake_secret(sender), first, next_generation(trace.suite, first))
     for epoch, secret in enumerate(secrets, start=2):
