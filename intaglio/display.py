@@ -20,11 +20,19 @@ from intaglio.demo import DemoOptions, DemoResult
 __all__ = ["DemoDisplay", "print_result"]
 
 
+_INTRODUCTION = {
+    "accelerator": "Two DTLS 1.3 endpoints on 127.0.0.1 move a file over UDP. Each has an "
+    "accelerator of its own, the RTL in a compiled simulator, which seals and opens its records.",
+    "software": "Two DTLS 1.3 endpoints on 127.0.0.1 move a file over UDP, protected in software.",
+}
+
+
 class DemoDisplay:
     """The demo's watcher: lines for what is built, a bar for the file; on standard error."""
 
     def __init__(self, options: DemoOptions):
         self._console = Console(stderr=True, highlight=False)
+        self._console.print(_INTRODUCTION[options.provider])
         self._bytes = options.source.stat().st_size
         self._progress = Progress(
             SpinnerColumn(),
@@ -69,7 +77,8 @@ def print_result(result: DemoResult) -> None:
     console = Console(highlight=False)
     console.print(_session_table(result), _records_table(result))
     for holds, sentence in _findings(result):
-        console.print(f"[green]✓[/] {sentence}" if holds else f"[bold red]✗ {sentence}[/]")
+        mark = "[green]✓[/]" if holds else "[bold red]✗[/]"
+        console.print(f"{mark} {sentence}", soft_wrap=True)
 
 
 def _session_table(result: DemoResult) -> Table:
@@ -113,16 +122,17 @@ def _records_table(result: DemoResult) -> Table:
 
 def _findings(result: DemoResult) -> list[tuple[bool, str]]:
     """What was checked at the end, and whether it holds."""
-    digest = result.sha256_sent[:16]
-    same = result.records_checked - result.records_differing
+    arrived = result.sha256_sent == result.sha256_received
+    alike = result.records_checked - result.records_differing
     return [
         (
-            result.sha256_sent == result.sha256_received,
-            f"The file arrived byte for byte (SHA-256 {digest}...)",
+            arrived,
+            f"The file {'arrived' if arrived else 'did not arrive'} byte for byte "
+            f"(SHA-256 {result.sha256_sent[:16]}...)",
         ),
         (
-            result.records_differing == 0,
-            f"{same:,} of {result.records_checked:,} sealed records are byte for byte "
-            "what the software provider makes of the same content",
+            alike == result.records_checked,
+            f"{alike:,} of {result.records_checked:,} sealed records are byte for byte those "
+            "that the software provider makes",
         ),
     ]
