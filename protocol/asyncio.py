@@ -156,7 +156,8 @@ class Session:
     def _attempt(self, action: Callable[[float], None]) -> None:
         """Do something with the connection, and all that follows; nothing after the end.
 
-        A provider may fail in ways of its own: that ends this session, and not the endpoint.
+        A provider or a socket may fail in ways of its own: that ends this session, and not the
+        endpoint.
         """
         if self._end is not None:
             return
@@ -166,12 +167,17 @@ class Session:
         except UsageError:
             raise
         except Exception as error:
+            with suppress(Exception):  # There may be an alert to send, and no way to.
+                self._transmit_all()
             self.fail(f"{type(error).__name__}: {error}")
+
+    def _transmit_all(self) -> None:
+        for datagram in self._connection.datagrams_to_send(self._loop.time()):
+            self._transmit(datagram)
 
     def _flush(self) -> None:
         """Send, report and schedule all that follows from what the connection was just told."""
-        for datagram in self._connection.datagrams_to_send(self._loop.time()):
-            self._transmit(datagram)
+        self._transmit_all()
         self._restart_timer()
         while (event := self._connection.next_event()) is not None:
             self._handle(event)

@@ -64,7 +64,7 @@ class Connection:
     closes epoch 0.
 
     Any call may raise what a provider raises. The connection has ended then, like in all other
-    cases, with every sealer and opener closed.
+    cases, with every sealer and opener closed, and `datagrams_to_send` has the alert for the peer.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Connection:
         except KeyLimitError as error:
             self._terminate(str(error))
         except Exception as error:
-            self._terminate(f"{type(error).__name__}: {error}")
+            self._fail(AlertDescription.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             raise
 
     def _receive_record(self, record: OpenedRecord) -> None:

@@ -54,14 +54,14 @@ class Epochs:
 
     def read_with(self, epoch: int, suite: CipherSuite, secret: bytes) -> None:
         """Open the records of ``epoch`` with this traffic secret from now on."""
-        self._read.move(epoch, suite, secret)
         self._records.install_opener(epoch, traffic_keys(suite, secret))
+        self._read.move(epoch, suite, secret)
         self._delivery.change_read_epoch(epoch)
 
     def write_with(self, epoch: int, suite: CipherSuite, secret: bytes) -> None:
         """Seal records with this traffic secret from now on; ``epoch`` is the one for ACKs."""
-        self._write.move(epoch, suite, secret)
         self._records.install_sealer(epoch, traffic_keys(suite, secret))
+        self._write.move(epoch, suite, secret)
         self._delivery.write_epoch = epoch
 
     def next_read(self) -> int:

@@ -347,6 +347,46 @@ def test_a_failing_provider_ends_its_session_only(method: str) -> None:
     run(test())
 
 
+def test_the_peer_of_a_failing_provider_hears_of_it() -> None:
+    ends = []
+
+    async def wait(session: Session) -> None:
+        try:
+            await session.receive()
+        except SessionClosedError as error:
+            ends.append(error.event)
+            raise
+
+    async def test() -> None:
+        async with serving(wait, server_config(provider=FailingProvider("open"))) as (_, port):
+            session = await connect(HOST, port, client_config())
+            await session.send(b"hello")
+            with pytest.raises(SessionClosedError, match="internal_error"):
+                await session.receive()
+            await session.close()
+
+    run(test())
+    (end,) = ends
+    assert isinstance(end, ConnectionTerminated)
+    assert end.reason == "OSError: the device is unplugged"
+
+
+def test_a_socket_that_cannot_send_ends_its_session_only() -> None:
+    def broken(_: bytes) -> None:
+        raise OSError("no route")
+
+    async def test() -> None:
+        async with serving() as (_, port):
+            session = await connect(HOST, port, client_config())
+            session._transmit = broken
+            with pytest.raises(SessionClosedError, match="OSError: no route"):
+                await session.send(b"hello")
+            assert not session._connection.connected
+            await session.close()
+
+    run(test())
+
+
 class ForeignClient:
     """A bound socket through which connections speak to a server, one after the other."""
 

@@ -194,6 +194,30 @@ def test_an_error_of_the_provider_comes_up_and_ends_the_connection(side, failing
 
 
 @SIDES
+def test_the_peer_hears_of_an_error_of_the_provider(side):
+    """RFC 8446, 6.2: internal_error."""
+    pair = Counted.connected()
+    other = "server" if side == "client" else "client"
+    pair.providers[side].failing = ("open", 3)
+    pair.sides[other].send(b"data")
+    with pytest.raises(OSError, match="cannot open"):
+        pair.run()
+    pair.run()
+    pair.assert_ended(other)
+    assert pair.end(side).alert is pair.end(other).alert is AlertDescription.INTERNAL_ERROR
+
+
+def test_a_client_hears_of_a_server_without_room_for_its_keys():
+    pair = Counted()
+    pair.providers["server"].failing = ("make sealer", 2)
+    with pytest.raises(OSError, match="cannot make sealer"):
+        pair.run()
+    pair.run()
+    pair.assert_ended("client")
+    assert pair.end("client").alert is AlertDescription.INTERNAL_ERROR
+
+
+@SIDES
 def test_an_error_of_the_provider_at_an_update_of_the_keys(side):
     pair = Counted.connected()
     pair.providers[side].failing = ("make sealer", 4)
