@@ -187,7 +187,8 @@ class AcceleratorModel:
         slot = self._loaded(number, Usage.OPEN)
         _require(slot.count < self.profile.forgery_limit, Status.KEY_LIMIT)
         parsed = parse_header(record, slot.connection_id)
-        if parsed is None:
+        longest = self.profile.largest_seal + TAG_BYTES
+        if parsed is None or len(record) - parsed.size > longest:
             raise _RefusedError(Status.MALFORMED_RECORD)
         _require(parsed.flags & _EPOCH_BITS == slot.epoch & _EPOCH_BITS, Status.WRONG_EPOCH)
 

@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 
-from driver.messages import CONNECTION_ID_BYTES, HEADER_BYTES, RECORD_NUMBER_BYTES, TAG_BYTES
+from driver.messages import (
+    AEAD_PREFIX_BYTES,
+    CONNECTION_ID_BYTES,
+    HEADER_BYTES,
+    TAG_BYTES,
+    Counter,
+)
 from hdl.aes.sbox import SBoxForm
 
 __all__ = ["COMPACT", "PROFILES", "Profile"]
 
-#: RFC 8446, 5.2: what an encrypted record may add to its content (type, padding, tag).
-_EXPANSION = 256
+#: What AEAD messages may have beside a text of the largest record's length.
+_ASSOCIATED_DATA_BYTES = 256
 #: RFC 9147, 4: first byte, connection ID, 16-bit number, length.
 LARGEST_HEADER = 1 + CONNECTION_ID_BYTES + 2 + 2
 
@@ -50,23 +56,23 @@ class Profile:
 
     @property
     def largest_seal(self) -> int:
-        """Longest payload of SEAL in bytes: content and its type."""
+        """Longest payload of SEAL in bytes: content, type and padding (RFC 8446, 5.4)."""
         return self.largest_record + 1
 
     @property
     def largest_open(self) -> int:
         """Longest payload of OPEN in bytes: header and encrypted record."""
-        return LARGEST_HEADER + self.largest_record + _EXPANSION
+        return LARGEST_HEADER + self.largest_seal + TAG_BYTES
 
     @property
     def largest_aead(self) -> int:
-        """Longest payload of AEAD_SEAL and AEAD_OPEN in bytes, prefix included."""
-        return self.largest_open
+        """Longest payload of AEAD_SEAL and AEAD_OPEN in bytes, prefix and tag included."""
+        return AEAD_PREFIX_BYTES + _ASSOCIATED_DATA_BYTES + self.largest_record + TAG_BYTES
 
     @property
     def largest_completion(self) -> int:
-        """Room in bytes that any completion may take, with what OPEN writes before the verdict."""
-        return HEADER_BYTES + RECORD_NUMBER_BYTES + self.largest_open + TAG_BYTES
+        """Longest completion in bytes: of SEAL, AEAD_SEAL, or in small profiles of STATS."""
+        return HEADER_BYTES + max(self.largest_open, self.largest_aead, 8 * len(Counter))
 
     @property
     def release_bytes(self) -> int:

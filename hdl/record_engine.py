@@ -318,7 +318,9 @@ class RecordEngine(wiring.Component):
             ]
             with m.If(parser.done):
                 m.d.sync += [self._flags.eq(parser.flags), self._wire.eq(parser.wire)]
-                with m.If(parser.malformed):
+                encrypted_bytes = self.unit.request.length - parser.size
+                longest = self._profile.largest_seal + TAG_BYTES
+                with m.If(parser.malformed | (encrypted_bytes > longest)):
                     self._refuse(m, Status.MALFORMED_RECORD)
                 with m.Elif(parser.flags[:2] != self.context.epoch[:2]):
                     self._refuse(m, Status.WRONG_EPOCH)

@@ -153,15 +153,19 @@ def test_records_of_every_length_up_to_two_blocks_and_of_the_greatest(pair, conn
     assert pair.ask(Opcode.SEAL, SEALER, b"") == (Status.MALFORMED_REQUEST, b"")
 
 
-def test_the_longest_record_to_open(pair):
-    """Longer than any that SEAL builds: the room that TLS leaves for padding."""
-    largest = SMALL.largest_open
-    pair.load(form=4)
-    # Not genuine, as no model seals this much; but every byte of it is worked on.
-    record = bytes([0x24, 0]) + (largest - 4).to_bytes(2, "big") + bytes(largest - 4)
-    assert pair.ask(Opcode.OPEN, OPENER, record) == (Status.BAD_TAG, b"")
-    assert pair.ask(Opcode.OPEN, OPENER, record + b"\0") == (Status.TOO_LONG, b"")
+@pytest.mark.parametrize("connection_id", [b"", bytes(range(20))], ids=len)
+def test_the_longest_record_to_open(pair, connection_id):
+    pair.load(connection_id)
+    longest = pair.record(b"\x17" + bytes(SMALL.largest_seal - 1))
+    rest = (SMALL.largest_seal + TAG_BYTES).to_bytes(2, "big")
+    one_more = (SMALL.largest_seal + TAG_BYTES + 1).to_bytes(2, "big")
+    too_long = longest.replace(rest, one_more, 1) + b"\0"
+    assert pair.ask(Opcode.OPEN, OPENER, too_long) == (
+        Status.TOO_LONG if len(too_long) > SMALL.largest_open else Status.MALFORMED_RECORD,
+        b"",
+    )
     assert pair.ask(Opcode.OPEN, OPENER, bytes(0xFFFF)) == (Status.TOO_LONG, b"")
+    assert pair.ask(Opcode.OPEN, OPENER, longest)[0] is Status.OK
 
 
 @pytest.mark.parametrize("form", [0, 4, 8, 12])

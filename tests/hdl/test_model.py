@@ -252,10 +252,13 @@ class TestOpen:
 
     def test_the_longest_record(self):
         host = Host().loaded(self.LOAD)
-        room = PROFILE.largest_open - 1 - 3 - 4 - 16
-        longest = record_for(self.LOAD, 0, b"\x17" + bytes(room - 1))
+        longest, too_long = (
+            record_for(self.LOAD, 0, b"\x17" + bytes(PROFILE.largest_record + more))
+            for more in (0, 1)
+        )
+        assert self.ask(host, too_long) is Status.MALFORMED_RECORD
+        assert self.ask(host, bytes(PROFILE.largest_open + 1)) is Status.TOO_LONG
         assert host.ask(Opcode.OPEN, 0, longest) == opened(self.LOAD, 0, b"\x17")
-        assert self.ask(host, longest + b"\0") is Status.TOO_LONG
 
     def test_a_number_at_the_end_of_its_range(self):
         load = dataclasses.replace(self.LOAD, sequence_number=LAST)
