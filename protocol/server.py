@@ -112,7 +112,7 @@ class ServerHandshake(Handshake):
                 [share.group for share in shares] == [self._group],
                 "the second ClientHello has not the key share asked for",
             )
-        with_share = [group for group in offered if group in {share.group for share in shares}]
+        with_share = {share.group for share in shares}.intersection(offered)
         ours = [group for group in self._config.groups if group in with_share]
         return ours[0] if ours else _choose(self._config.groups, offered, "group")
 

@@ -1,6 +1,7 @@
 """Noise from the network changes nothing; a genuine peer that breaks the rules is told which."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +15,11 @@ from protocol.extensions import (
     DTLS_1_3,
     RETRY_GROUP,
     SERVER_VERSION,
+    SUPPORTED_GROUPS,
     Extension,
     Extensions,
     ExtensionType,
+    KeyShareEntry,
 )
 from protocol.handshake_framing import Fragment, HandshakeType, parse_fragments
 from protocol.handshake_messages import (
@@ -245,6 +248,36 @@ def test_a_cookie_that_was_never_given_is_illegal():
     )
     pair.inject("server", plaintext(forged, 0))
     assert pair.end("server").alert is AlertDescription.ILLEGAL_PARAMETER
+
+
+def test_a_hello_of_many_groups_and_key_shares_takes_one_walk_over_them(monkeypatch):
+    """64 KB of hello from anyone must not cost the product of the two lists."""
+
+    class Shares(tuple):
+        walks = 0
+
+        def __iter__(self):
+            Shares.walks += 1
+            return super().__iter__()
+
+    shares = Shares(KeyShareEntry(0x1000 + number, b"x") for number in range(200))
+    codec = SimpleNamespace(require=lambda extensions: shares)
+    pair = Pair(network=Network(loss=1.0))
+    pair.run(0.0)
+    _, hello = client_hello(pair.datagrams("client")[0])
+    others = [
+        extension
+        for extension in hello.extensions
+        if extension.type != ExtensionType.SUPPORTED_GROUPS
+    ]
+    groups = SUPPORTED_GROUPS.make([*range(0x2000, 0x2000 + 200), NamedGroup.SECP256R1])
+    wide = ClientHello(hello.random, hello.cipher_suites, Extensions([*others, groups]))
+    monkeypatch.setattr("protocol.server.CLIENT_KEY_SHARES", codec)
+    pair.inject("server", plaintext(wide, 0))
+    (answer,) = pair.datagrams("server")
+    (fragment,) = parse_fragments(parse_plaintext(answer).content)
+    assert RETRY_GROUP.read(ServerHello.parse(fragment.data).extensions) == NamedGroup.SECP256R1
+    assert Shares.walks < 5
 
 
 # Genuine peers that break the rules
