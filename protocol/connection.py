@@ -165,7 +165,8 @@ class Connection:
             raise UsageError(f"{len(data)} bytes are over {self.max_payload}, the largest payload")
         with self._errors_end_it(self._now):
             number = self._outbox.send_data(self._epochs.write_epoch, data)
-            if number.sequence_number + 1 >= self._config.update_keys_after:
+            worn = number.sequence_number + 1 >= self._config.update_keys_after
+            if worn and not self._updating:
                 self._want_update(request_peer=False)
 
     def update_keys(self, now: float, *, request_peer: bool = False) -> None:

@@ -234,3 +234,12 @@ def test_a_message_and_the_key_update_after_it_in_one_record_are_acknowledged():
     pair.run()
     assert new_events(pair, "client") == [ReadKeysUpdated(4)]
     assert acknowledged == [number]
+
+
+def test_data_sent_while_a_worn_key_waits_for_its_ack_asks_for_no_second_update():
+    pair = Pair.connected(client_config(update_keys_after=10))
+    for _ in range(12):
+        pair.client.send(b"")
+        pair.run(0.0)
+    pair.run()
+    assert new_events(pair, "client") == [WriteKeysUpdated(4)]
