@@ -1,5 +1,6 @@
 """Record protection on an accelerator, through `driver.Device`."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from driver import Device, DriverError, Load, RequestRefused, Status, Suite, Usage
@@ -20,7 +21,8 @@ class AcceleratorProvider:
     """A `CryptoProvider` that gives every sealer and opener a slot of the device.
 
     Keys are loaded when the sealer or opener is made, and zeroized when it is closed; they are not
-    kept here. Besides what `CryptoProvider` says, every call may raise `DriverError`.
+    kept here. Besides what `CryptoProvider` says, every call may raise `DriverError`. A slot that
+    could not be zeroized is not lost: that is tried again before the next keys are loaded.
     """
 
     def __init__(self, device: Device):
@@ -32,6 +34,8 @@ class AcceleratorProvider:
         #: Records that the device has sealed and opened for this provider.
         self.records_sealed = 0
         self.records_opened = 0
+        #: Slots that are closed, but not zeroized.
+        self._unfreed: list[int] = []
 
     def sealer(
         self, keys: TrafficKeys, epoch: int, connection_id: bytes = b""
@@ -48,6 +52,8 @@ class AcceleratorProvider:
     def _load(
         self, keys: TrafficKeys, usage: Usage, epoch: int, connection_id: bytes
     ) -> "_LoadedSlot":
+        while self._unfreed:
+            self._free(self._unfreed.pop())
         load = Load(
             suite=_device_suite(keys.suite),
             usage=usage,
@@ -57,14 +63,22 @@ class AcceleratorProvider:
             epoch=epoch,
             connection_id=connection_id,
         )
-        return _LoadedSlot(self._device, load)
+        return _LoadedSlot(self._device, load, self._free)
+
+    def _free(self, slot: int) -> None:
+        try:
+            self._device.free(slot)
+        except DriverError:
+            self._unfreed.append(slot)
+            raise
 
 
 class _LoadedSlot:
     """A slot of the device for as long as one sealer or opener lives."""
 
-    def __init__(self, device: Device, load: Load):
+    def __init__(self, device: Device, load: Load, free: Callable[[int], None]):
         self.device = device
+        self._free = free
         self._slot: int | None = device.allocate()
         try:
             device.load(self.number, load)
@@ -80,8 +94,8 @@ class _LoadedSlot:
 
     def close(self) -> None:
         if self._slot is not None:
-            self.device.free(self._slot)
-            self._slot = None
+            slot, self._slot = self._slot, None
+            self._free(slot)
 
 
 class AcceleratorSealer:

@@ -167,6 +167,30 @@ class TestSlots:
             provider.sealer(KEYS, 3, bytes(21))
         assert [device.allocate() for _ in range(PROFILE.slots)] == [0, 1, 2]
 
+    def test_are_given_back_later_if_the_link_fails_when_they_are_closed(
+        self, provider, link, monkeypatch
+    ):
+        openers = [provider.opener(KEYS, 3) for _ in range(PROFILE.slots)]
+        with monkeypatch.context() as silence:
+            silence.setattr(link, "receive", raise_timeout)
+            for opener in openers:
+                with pytest.raises(LinkTimeout):
+                    opener.close()
+            with pytest.raises(LinkTimeout):
+                provider.opener(KEYS, 3)
+        for _ in range(PROFILE.slots):
+            provider.opener(KEYS, 3)
+
+    def test_are_given_back_later_if_the_link_fails_while_loading(
+        self, provider, link, monkeypatch
+    ):
+        with monkeypatch.context() as silence:
+            silence.setattr(link, "receive", raise_timeout)
+            with pytest.raises(LinkTimeout):
+                provider.opener(KEYS, 3)
+        for _ in range(PROFILE.slots):
+            provider.opener(KEYS, 3)
+
 
 def test_a_sealer_that_lost_count_goes_no_further(provider, device, link, monkeypatch):
     sealer = provider.sealer(KEYS, 3)
