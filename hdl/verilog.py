@@ -1,5 +1,7 @@
 """The accelerator as Verilog, for those who take it into a design of their own."""
 
+import re
+
 from amaranth.back import verilog
 
 from hdl.accelerator import Accelerator
@@ -8,10 +10,18 @@ from hdl.profile import Profile
 
 __all__ = ["generate_verilog"]
 
+#: Zeros for every row of a memory: most of the text, and no row is read before it is written.
+_ZERO_INIT = re.compile(
+    r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE
+)
+
 
 def generate_verilog(profile: Profile, module: str = "intaglio") -> str:
     """Verilog-2001 of `AXI4StreamTop` around an `Accelerator`, with ``module`` as its top.
 
-    Beside the AXI4-Stream ports there are ``clk``, and ``rst``, synchronous and active high.
+    Beside the AXI4-Stream ports there are ``clk``, and ``rst``, synchronous and active high. A
+    reset of one cycle is needed only where registers do not start with their ``initial`` values.
+    Memories may hold anything when it ends: only tables have initial contents.
     """
-    return str(verilog.convert(AXI4StreamTop(Accelerator(profile)), name=module, emit_src=False))
+    text = verilog.convert(AXI4StreamTop(Accelerator(profile)), name=module, emit_src=False)
+    return _ZERO_INIT.sub("", text)

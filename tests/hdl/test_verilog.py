@@ -75,5 +75,14 @@ def test_the_ports_are_those_documented():
     assert [name for name in modules if not name.startswith("sealer")] == []
 
 
+def test_only_tables_have_initial_contents():
+    """A memory of zeros would take a line a byte: nothing reads it before it is written."""
+    contents = re.findall(
+        r"^  initial begin\n(.*?)^  end\n", generate_verilog(COMPACT), re.M | re.S
+    )
+    assert contents
+    assert {text.count("\n") for text in contents} == {256}  # S-boxes
+
+
 def test_the_same_profile_gives_the_same_text():
     assert generate_verilog(PROFILES[1]) == generate_verilog(PROFILES[1])
