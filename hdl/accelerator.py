@@ -243,8 +243,7 @@ class Accelerator(wiring.Component):
                     buffer.commit.eq(1),
                     buffer.length.eq(HEADER_BYTES + self._payload_length()),
                 ]
-                with m.If(buffer.ready):
-                    m.next = "idle"
+                m.next = "idle"
 
     def _refusal(self, m):
         """The status of a request that no unit needs to see, or OK."""

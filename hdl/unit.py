@@ -21,10 +21,11 @@ BufferWrite = data.StructLayout({"enable": 1, "address": 16, "data": 8})
 class UnitSignature(wiring.Signature):
     """The accelerator's side of a unit.
 
-    ``request`` holds from ``start`` until after ``finished``. ``start``, ``done``, ``finish`` and
-    ``finished`` are strobes of one cycle. From ``done`` to the next ``start`` these hold:
-    ``status``; ``length``, bytes of payload in the completion; ``amount``, bytes of plaintext for
-    the counters. A unit need not take all of the payload: the accelerator drains what is left.
+    ``request`` holds from ``start`` until the completion is committed. ``start``, ``done``,
+    ``finish`` and ``finished`` are strobes of one cycle. ``status`` holds from ``done`` to
+    ``finish``. From ``done`` to the next ``start`` these hold: ``length``, bytes of payload in the
+    completion; ``amount``, bytes of plaintext for the counters. A unit need not take all of the
+    payload: the accelerator drains what is left.
     """
 
     def __init__(self):
