@@ -7,6 +7,7 @@ import pytest
 from driver.messages import HeaderForm, Load, Opcode, Request, Suite, Usage
 from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
+from hdl.profile import Profile
 from sim import StreamTiming, simulate
 from tests.hdl.test_accelerator import without_cycles
 from tests.hdl.traffic import SMALL, Traffic
@@ -72,3 +73,17 @@ def test_completions_of_all_kinds_wait(seed):
 def test_any_traffic_waits():
     traffic = iter(Traffic(SMALL, seed=6))
     check_all_at_once([next(traffic) for _ in range(150)], stall=0.9, seed=6)
+
+
+def test_the_buffer_may_be_no_larger_than_the_longest_completion():
+    """Then each request waits until the completion before it has left altogether."""
+    exact = Profile("exact", slots=2, largest_record=216)
+    assert exact.release_bytes == exact.largest_completion
+    longest = Request(Opcode.SEAL, 0, payload=b"\x17" * exact.largest_seal).pack()
+    packets = [load(0), longest, Request(Opcode.INFO).pack()]
+    model = AcceleratorModel(exact)
+    with simulate(Accelerator(exact), backend="amaranth") as simulation:
+        for packet in packets:
+            simulation.send(packet)
+        for packet in packets:
+            assert simulation.receive(PATIENCE) == model.request(packet)

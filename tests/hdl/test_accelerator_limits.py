@@ -203,6 +203,14 @@ def test_messages_whose_associated_data_takes_all_that_is_there(pair, opcode):
     assert pair.ask(opcode, MESSAGES, longest[:15]) == (Status.MALFORMED_REQUEST, b"")
 
 
+@pytest.mark.parametrize("opcode", [Opcode.AEAD_SEAL, Opcode.AEAD_OPEN])
+def test_the_reserved_bytes_of_a_prefix(pair, opcode):
+    for bit in range(16):
+        payload = bytearray(AeadPrefix(0, IV).pack() + bytes(TAG_BYTES))
+        payload[2 + bit // 8] = 1 << bit % 8
+        assert pair.ask(opcode, MESSAGES, bytes(payload)) == (Status.MALFORMED_REQUEST, b"")
+
+
 def test_a_message_to_open_that_is_shorter_than_its_tag(pair):
     for length in range(TAG_BYTES):
         payload = AeadPrefix(0, IV).pack() + bytes(length)
