@@ -303,6 +303,7 @@ class Server(_Socket):
         self._loop = asyncio.get_running_loop()
         self._sessions: dict[Address, _ServerSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
         #: Datagrams of no session that did not begin one.
         self.datagrams_dropped = 0
 
@@ -318,13 +319,16 @@ class Server(_Socket):
 
     async def close(self) -> None:
         """Close all sessions, cancel their handlers, and give up the socket."""
+        self._closing = True
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        # A task that was cancelled before its first step has not closed its session.
-        for session in list(self._sessions.values()):
-            await session.close()
-        self.transport.close()
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            # A task that was cancelled before its first step has not closed its session.
+            for session in list(self._sessions.values()):
+                await session.close()
+            self.transport.close()
         await self.lost.wait()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
@@ -334,7 +338,8 @@ class Server(_Socket):
             session.fail("the client began anew")
             session = None
         if session is None:
-            if not _is_client_hello(data) or len(self._sessions) >= MAX_SESSIONS:
+            is_full = self._closing or len(self._sessions) >= MAX_SESSIONS
+            if is_full or not _is_client_hello(data):
                 self.datagrams_dropped += 1
                 return
             session = self._accept(addr)

@@ -158,6 +158,59 @@ def test_a_server_can_be_closed_in_the_middle_of_a_handshake() -> None:
     run(test())
 
 
+def test_a_server_that_waits_for_its_handlers_to_end_takes_no_new_client() -> None:
+    async def test() -> None:
+        handling, release = asyncio.Event(), asyncio.Event()
+
+        async def slow_to_end(session: Session) -> None:
+            handling.set()
+            try:
+                await session.receive()
+            finally:
+                await release.wait()
+
+        async with serving(slow_to_end) as (server, port):
+            first = await connect(HOST, port, client_config())
+            await handling.wait()
+            closing = asyncio.create_task(server.close())
+            late = asyncio.create_task(connect(HOST, port, client_config()))
+            await until(lambda: server.datagrams_dropped > 0 or server.sessions > 1)
+            assert server.sessions == 1
+            release.set()
+            await closing
+            late.cancel()
+            await asyncio.gather(late, return_exceptions=True)
+            await first.close()
+
+    run(test())
+
+
+def test_a_server_whose_close_is_cancelled_is_closed_all_the_same() -> None:
+    async def test() -> None:
+        handling, ending = asyncio.Event(), asyncio.Event()
+
+        async def slow_to_end(session: Session) -> None:
+            handling.set()
+            try:
+                await session.receive()
+            finally:
+                ending.set()
+                await asyncio.Event().wait()
+
+        async with serving(slow_to_end) as (server, port):
+            session = await connect(HOST, port, client_config())
+            await handling.wait()
+            closing = asyncio.create_task(server.close())
+            await ending.wait()
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+            assert server.transport.is_closing()
+            assert server.sessions == 0
+            await session.close()
+
+    run(test())
+
+
 def test_giving_up_a_connect_leaves_nothing_behind() -> None:
     async def test() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
