@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import StrEnum
+from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +19,8 @@ import typer
 from driver import DriverError
 from intaglio.demo import DemoOptions, DemoResult, run_demo
 from intaglio.display import DemoDisplay, print_result
-from intaglio.transfer import FileTooLargeError
+from intaglio.files import append_privately, check_readable, check_writable, naming
+from intaglio.transfer import LARGEST_FILE, FileTooLargeError
 from protocol.alerts import LocalError
 from protocol.asyncio import SessionClosedError
 from protocol.crypto.suites import CipherSuite
@@ -57,9 +61,22 @@ JsonOption = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"intaglio {version('intaglio')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
-    """Keep the commands' names even while there are few."""
+def _root(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -71,7 +88,8 @@ def demo(
         Path | None, typer.Option(help="The file to send; by default 1 MiB of random bytes.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=0, help="Send so many random bytes instead.")
+        int | None,
+        typer.Option(min=0, max=LARGEST_FILE, help="Send so many random bytes instead."),
     ] = None,
     suite: Annotated[SuiteName, typer.Option(help="The cipher suite.")] = SuiteName.AES_128,
     waves: Annotated[
@@ -86,9 +104,13 @@ def demo(
     """Send a file through a DTLS 1.3 session over UDP, its records protected by the gateware."""
     if waves is not None and provider is ProviderName.SOFTWARE:
         raise typer.BadParameter("there is no device to take waves of with --provider software")
+    if file is not None and size is not None:
+        raise typer.BadParameter("--size is for random bytes: it does not go with --file")
     if size is None:
         size = _MEBIBYTE if waves is None else _BYTES_WITH_WAVES
     with _one_sentence(), tempfile.TemporaryDirectory(prefix="intaglio-") as folder:
+        check_readable(file)
+        check_writable(waves, keylog, json_file)
         options = DemoOptions(
             provider=provider,
             suite=_SUITES[suite],
@@ -109,19 +131,13 @@ def _run_demo(options: DemoOptions, keylog: Path | None) -> DemoResult:
     with DemoDisplay(options) as display:
         if keylog is None:
             return run_demo(options, display)
-        with open(keylog, "a", opener=_private) as lines:
-            logging = replace(options, key_log=lambda line: print(line, file=lines))
-            return run_demo(logging, display)
+        with append_privately(keylog) as key_log:
+            return run_demo(replace(options, key_log=key_log), display)
 
 
 def _random_file(path: Path, size: int) -> Path:
     path.write_bytes(os.urandom(size))
     return path
-
-
-def _private(path: str, flags: int) -> int:
-    """Only the user may read it: who has these lines can read the session."""
-    return os.open(path, flags, 0o600)
 
 
 @app.command()
@@ -157,6 +173,7 @@ def generate(
             chosen = derive_profile(profile, changes)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
+        check_writable(output, json_file)
         report = write_verilog(chosen, module, output)
         _write_json(json_file, report)
 
@@ -168,7 +185,8 @@ def _write_json(path: Path | None, report: dict[str, object]) -> None:
     if path == Path("-"):
         print(text, end="")
     else:
-        path.write_text(text)
+        with naming(path):
+            path.write_text(text)
 
 
 @contextmanager
@@ -176,6 +194,8 @@ def _one_sentence() -> Iterator[None]:
     """What a user can mend is told in one sentence, without a traceback."""
     try:
         yield
+    except KeyboardInterrupt:
+        _fail("interrupted", 128 + signal.SIGINT)
     except ModuleNotFoundError as error:
         _fail(f"the package {error.name} is missing: pip install 'intaglio[hdl]' brings it")
     except OSError as error:
@@ -200,11 +220,16 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     return tuple(expected)
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str, code: int = 1) -> None:
     print(f"intaglio: {sentence}", file=sys.stderr)
-    raise typer.Exit(1)
+    raise typer.Exit(code)
 
 
 def main() -> None:
     """The entry point."""
+    # A terminal without these characters shows others, and a polite end removes temporary files.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     app()

@@ -9,6 +9,7 @@ from pathlib import Path
 from hdl.aes.sbox import SBoxForm
 from hdl.profile import PROFILES, Profile
 from hdl.verilog import generate_verilog
+from intaglio.files import naming
 
 __all__ = ["derive_profile", "write_verilog"]
 
@@ -33,7 +34,8 @@ def write_verilog(profile: Profile, module: str, output: Path) -> dict[str, obje
     if output == Path("-"):
         sys.stdout.write(header + text)
     else:
-        output.write_text(header + text)
+        with naming(output):
+            output.write_text(header + text)
         print(f"{output}: module {module}, profile {profile.name}, {text.count(chr(10))} lines")
     return {
         "module": module,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Datagrams", "FileTooLargeError", "receive_file", "send_file"]
+__all__ = ["LARGEST_FILE", "Datagrams", "FileTooLargeError", "receive_file", "send_file"]
 
 WINDOW = 16
 TIMEOUT = 2.0

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -69,20 +71,74 @@ def test_json_goes_to_the_terminal_on_request():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "sentence"),
+    ("arguments", "sentence"),
     [
-        (["--file", "/nonexistent"], {}, "/nonexistent: No such file or directory"),
-        (["--json", "/dev/full"], {}, "No space left on device"),
-        (["--keylog", "/nonexistent/keys"], {}, "/nonexistent/keys: No such file"),
+        (["--file", "/nonexistent"], "/nonexistent: No such file or directory"),
+        (["--file", "/"], "/: Is a directory"),
+        (["--file", "/dev/zero"], "/dev/zero: Not a regular file"),
+        (["--json", "/dev/full"], "/dev/full: No space left on device"),
+        (["--keylog", "/dev/full"], "/dev/full: No space left on device"),
     ],
 )
-def test_what_a_user_can_mend_is_one_sentence(arguments, environment, sentence):
-    run = intaglio("demo", "--provider", "software", "--size", 10, *arguments, **environment)
+def test_what_a_user_can_mend_is_one_sentence(arguments, sentence):
+    run = intaglio("demo", "--provider", "software", *arguments)
     assert run.returncode == 1
     last = run.stderr.strip().splitlines()[-1]
     assert last.startswith("intaglio: ")
     assert sentence in last
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("option", ["--json", "--keylog", "--waves"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path, option):
+    cache = tmp_path / "cache"
+    run = intaglio("demo", option, tmp_path / "no" / "file", INTAGLIO_CACHE=str(cache))
+    assert run.returncode == 1
+    assert run.stderr == f"intaglio: {tmp_path}/no/file: No such file or directory\n"
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--size", -1], "--size"),
+        (["--size", 1 << 32], "--size"),
+        (["--size", 10, "--file", "/etc/hostname"], "--file"),
+        (["--suite", "wrong"], "wrong"),
+    ],
+)
+def test_the_demo_names_the_value_that_it_refuses(arguments, named):
+    run = intaglio("demo", "--provider", "software", *arguments)
+    assert run.returncode == 2
+    assert named in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing_behind(tmp_path, number):
+    with subprocess.Popen(
+        [sys.executable, "-m", "intaglio", "demo", "--provider", "software", "--size", "300000000"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stderr is not None
+        assert "DTLS 1.3" in process.stderr.readline()
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == 128 + number
+    assert "Traceback" not in rest
+    assert ("intaglio: interrupted" in rest) == (number == signal.SIGINT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_without_the_characters_shows_others():
+    run = intaglio("demo", "--provider", "software", "--size", 10, PYTHONIOENCODING="ascii")
+    assert run.returncode == 0, run.stderr
+    assert "arrived byte for byte" in run.stdout
+
+
+def test_the_version():
+    assert intaglio("--version").stdout == f"intaglio {version('intaglio')}\n"
 
 
 @pytest.mark.parametrize(

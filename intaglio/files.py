@@ -1,0 +1,61 @@
+"""Files that the user names: refused before minutes of work rather than after them, and by name."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["append_privately", "check_readable", "check_writable", "naming"]
+
+
+def check_readable(path: Path | None) -> None:
+    """Raise OSError unless this is a regular file that can be read, or None."""
+    if path is None:
+        return
+    path.open("rb").close()
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Raise OSError for a path that cannot be written to; None and - can always be.
+
+    It leaves no file behind, and does not touch pipes: who reads one would take this for its end.
+    """
+    for path in paths:
+        if path is None or path == Path("-") or path.is_fifo():
+            continue
+        existed = path.exists()
+        path.open("ab").close()
+        if not existed:
+            path.unlink()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of writing get the file's name, which otherwise only those of opening have."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextmanager
+def append_privately(path: Path) -> Iterator[Callable[[str], None]]:
+    """A function that appends a line to a file, which is made for the user's eyes only.
+
+    There is no buffer: a line that cannot be written is an error of that line, not of the end.
+    """
+
+    def private(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600)
+
+    with open(path, "ab", buffering=0, opener=private) as file:
+
+        def append(line: str) -> None:
+            with naming(path):
+                file.write(f"{line}\n".encode())
+
+        yield append
