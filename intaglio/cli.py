@@ -169,12 +169,12 @@ def generate(
             "ghash_digit": ghash_digit,
             "sbox": sbox,
         }
+        check_writable(output, json_file)
         try:
             chosen = derive_profile(profile, changes)
+            report = write_verilog(chosen, module, output)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
-        check_writable(output, json_file)
-        report = write_verilog(chosen, module, output)
         _write_json(json_file, report)
 
 

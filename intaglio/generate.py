@@ -1,5 +1,6 @@
 """`intaglio generate`: a profile, changed where the user says so, as Verilog."""
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -28,7 +29,12 @@ def derive_profile(name: str, changes: Mapping[str, object]) -> Profile:
 
 
 def write_verilog(profile: Profile, module: str, output: Path) -> dict[str, object]:
-    """Write the Verilog and say what it is of, as JSON can hold it."""
+    """Write the Verilog and say what it is of, as JSON can hold it.
+
+    Raises ValueError for a module name that Verilog does not take (IEEE 1364-2005, 3.7).
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*", module):
+        raise ValueError(f"module name {module!r} is not a Verilog identifier")
     text = generate_verilog(profile, module)
     header = f"// {module}: Intaglio {version('intaglio')}, {profile}\n"
     if output == Path("-"):

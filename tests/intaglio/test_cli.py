@@ -184,6 +184,7 @@ def test_generate_writes_verilog_with_axi4_stream_ports(tmp_path):
         (["--slots", 0], "slots is 0"),
         (["--sbox", "magic"], "'magic'"),
         (["--window", 1], "window is 1"),
+        (["--module", "1st"], "'1st'"),
     ],
 )
 def test_generate_names_the_value_that_it_refuses(tmp_path, arguments, named):
