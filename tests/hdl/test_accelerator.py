@@ -7,11 +7,17 @@ import pytest
 from driver.messages import HEADER_BYTES, Opcode, Status
 from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
+from hdl.profile import Profile
 from sim import StreamTiming, simulate
 from tests.hdl.traffic import SMALL, Traffic
 
 #: More cycles than any request of `SMALL` can take, back-pressure included.
 PATIENCE = 20_000
+#: Off the powers of two, and at the edges: GHASH faster and far slower than the bytes come.
+PROFILES = [
+    Profile("odd", slots=3, largest_record=199, window=33, ghash_digit=64, seal_limit=3),
+    Profile("least", slots=2, largest_record=64, window=2, ghash_digit=1, forgery_limit=1),
+]
 #: The counters that only hardware has; the model reports them as 0.
 CYCLE_COUNTERS = 4
 
@@ -23,9 +29,9 @@ def without_cycles(completion: bytes) -> bytes:
     return completion
 
 
-def check_against_model(simulation, packets):
+def check_against_model(simulation, packets, profile=SMALL):
     """Every packet gets the model's completion; returns the statuses that came."""
-    model = AcceleratorModel(SMALL)
+    model = AcceleratorModel(profile)
     statuses = set()
     for number, packet in enumerate(packets):
         simulation.send(packet)
@@ -42,6 +48,13 @@ def test_answers_as_the_model_does(idle, stall, seed):
     timing = StreamTiming(idle, stall, seed)
     with simulate(Accelerator(SMALL), backend="amaranth", timing=timing) as simulation:
         check_against_model(simulation, islice(Traffic(SMALL, seed), 60))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_answers_as_the_model_does_in_any_profile(profile):
+    timing = StreamTiming(idle=0.1, stall=0.1, seed=7)
+    with simulate(Accelerator(profile), backend="amaranth", timing=timing) as simulation:
+        check_against_model(simulation, islice(Traffic(profile, seed=7), 45), profile)
 
 
 @pytest.mark.parametrize(("idle", "stall", "seed"), [(0.0, 0.0, 3), (0.3, 0.0, 4), (0.0, 0.5, 5)])
