@@ -17,7 +17,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import (
     PolicyBuilder,
     ServerVerifier,
@@ -172,23 +171,19 @@ def _verify(
 ) -> x509.Certificate:
     if len(chain_der) > _LONGEST_CHAIN:
         raise _bad_certificate(f"a chain of {len(chain_der)} certificates, over {_LONGEST_CHAIN}")
-    try:
-        chain = _load_chain(chain_der)
-        _check_leaf(chain[0])
-        try:
-            verifier(chain[0], chain[1:])
-        except VerificationError as error:
-            raise _diagnose(chain, trust, now, f"{purpose}: {error}") from None
-    except _MALFORMED as error:
-        raise _bad_certificate(f"the certificate is malformed: {error}") from None
-    return chain[0]
-
-
-def _load_chain(chain_der: Sequence[bytes]) -> list[x509.Certificate]:
     with warnings.catch_warnings():
         # What a peer's certificate holds is no reason to warn our user.
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return [x509.load_der_x509_certificate(der) for der in chain_der]
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            chain = [x509.load_der_x509_certificate(der) for der in chain_der]
+            _check_leaf(chain[0])
+            try:
+                verifier(chain[0], chain[1:])
+            except VerificationError as error:
+                raise _diagnose(chain, trust, now, f"{purpose}: {error}") from None
+        except _MALFORMED as error:
+            raise _bad_certificate(f"the certificate is malformed: {error}") from None
+        return chain[0]
 
 
 def _check_leaf(leaf: x509.Certificate) -> None:

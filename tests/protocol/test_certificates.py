@@ -195,6 +195,14 @@ def test_bytes_that_are_no_certificate_are_bad(data: bytes) -> None:
     assert refusal((data,), "malformed") is AlertDescription.BAD_CERTIFICATE
 
 
+def test_an_odd_name_in_the_peers_certificate_warns_nobody() -> None:
+    """Python's warnings go to our user's log, or are errors there; the peer has no say in them."""
+    common_name, country_name = bytes.fromhex("0603550403"), bytes.fromhex("0603550406")
+    (plain,) = der(*self_signed().chain)
+    odd = plain.replace(common_name, country_name)  # of two letters, by its definition
+    assert refusal((odd,), "no trusted CA") is AlertDescription.UNKNOWN_CA
+
+
 @given(st.data())
 def test_a_damaged_certificate_is_never_good(data: st.DataObject) -> None:
     signed = credentials().chain[0].tbs_certificate_bytes
