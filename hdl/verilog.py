@@ -21,7 +21,8 @@ def generate_verilog(profile: Profile, module: str = "intaglio") -> str:
 
     Beside the AXI4-Stream ports there are ``clk``, and ``rst``, synchronous and active high. A
     reset of one cycle is needed only where registers do not start with their ``initial`` values.
-    Memories may hold anything when it ends: only tables have initial contents.
+    Memories may hold anything when it ends: only tables have initial contents. Reset both stream
+    partners with it: the first byte afterwards begins a packet, whatever was cut off.
     """
     text = verilog.convert(AXI4StreamTop(Accelerator(profile)), name=module, emit_src=False)
     return _ZERO_INIT.sub("", text)
