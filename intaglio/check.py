@@ -35,6 +35,7 @@ class RecordingProvider:
     def __init__(self, provider: CryptoProvider):
         self.name = provider.name
         self.suites: frozenset[CipherSuite] = provider.suites
+        self.largest_content = provider.largest_content
         #: One for each sealer, in the order in which they were made.
         self.recordings: list[_Recording] = []
         #: Records opened, not counting those that were refused.

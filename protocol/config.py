@@ -19,6 +19,8 @@ from protocol.signatures import SignatureScheme
 _SMALLEST_MTU = 128
 #: The largest payload of UDP over IPv4.
 _LARGEST_MTU = 65_507
+#: RFC 8446, 5.1.
+_LONGEST_CONTENT = 1 << 14
 
 
 def _utc_now() -> datetime:
@@ -68,10 +70,11 @@ class ConnectionConfig:
             _require(bool(getattr(self, name)), name, "at least one", ())
         missing = set(self.suites) - self.provider.suites
         _require(not missing, "suites", f"what provider {self.provider.name} has", self.suites)
+        largest_mtu = self._largest_mtu()
         _require(
-            _SMALLEST_MTU <= self.mtu <= _LARGEST_MTU,
+            _SMALLEST_MTU <= self.mtu <= largest_mtu,
             "mtu",
-            f"{_SMALLEST_MTU} .. {_LARGEST_MTU} bytes",
+            f"{_SMALLEST_MTU} .. {largest_mtu} bytes",
             self.mtu,
         )
         for name in ("retransmission_timeout", "handshake_timeout", "max_handshake_message"):
@@ -89,6 +92,11 @@ class ConnectionConfig:
             f"1 .. {limit - 1} records",
             self.update_keys_after,
         )
+
+    def _largest_mtu(self) -> int:
+        """A datagram is cut into records of at most its size: the provider has to take them."""
+        largest_content = self.provider.largest_content
+        return _LARGEST_MTU if largest_content >= _LONGEST_CONTENT else largest_content
 
     def check_client(self) -> None:
         """Raises `UsageError` for what a client lacks."""

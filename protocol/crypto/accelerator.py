@@ -31,6 +31,7 @@ class AcceleratorProvider:
         self.suites = frozenset(
             suite for suite in CipherSuite if _device_suite(suite) in device.info.suites
         )
+        self.largest_content = device.info.largest_record
         #: Records that the device has sealed and opened for this provider.
         self.records_sealed = 0
         self.records_opened = 0

@@ -33,6 +33,7 @@ class SoftwareProvider:
 
     name = "software"
     suites = frozenset(CipherSuite)
+    largest_content = _LONGEST_CONTENT
 
     def __init__(self) -> None:
         self.records_sealed = 0

@@ -94,6 +94,8 @@ class CryptoProvider(Protocol):
     name: str
     #: What it can protect records with.
     suites: frozenset[CipherSuite]
+    #: The longest content of a record that it takes, in bytes: 2**14 (RFC 8446, 5.1), or less.
+    largest_content: int
 
     def sealer(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> Sealer:
         """A sealer for one epoch; ``connection_id`` is the one that the peer asked to see."""

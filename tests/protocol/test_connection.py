@@ -2,12 +2,17 @@ from itertools import product
 
 import pytest
 
+from driver import Device
+from hdl.model import AcceleratorModel
+from hdl.profile import Profile
 from protocol.alerts import AlertDescription, UsageError
 from protocol.certificates import Credentials
 from protocol.connection import Connection
+from protocol.crypto.accelerator import AcceleratorProvider
 from protocol.crypto.suites import CipherSuite
 from protocol.events import ConnectionTerminated, HandshakeCompleted, PeerClosed
 from protocol.key_exchange import NamedGroup
+from sim.model_link import ModelLink
 from tests.protocol.certificates import (
     KEY_KINDS,
     LONG_AGO,
@@ -228,6 +233,18 @@ def test_a_configuration_names_the_value_that_cannot_work():
         Connection.client(client_config(trust=()), 0.0)
     with pytest.raises(UsageError, match="credentials"):
         Connection.server(client_config(), 0.0)
+
+
+def test_a_datagram_is_no_larger_than_the_records_that_a_small_device_takes():
+    profile = Profile("small", largest_record=512)
+    provider = AcceleratorProvider(Device(ModelLink(AcceleratorModel(profile))))
+    with pytest.raises(UsageError, match=r"mtu must be 128 \.\. 512 bytes, not 1200"):
+        client_config(provider=provider)
+    pair = Pair.connected(client_config(provider=provider, mtu=512), server_config())
+    data = bytes(pair.client.max_payload)
+    pair.client.send(data)
+    pair.run()
+    assert pair.data("server") == [data]
 
 
 def test_an_error_on_our_side_ends_the_handshake_with_internal_error():
