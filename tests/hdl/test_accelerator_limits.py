@@ -259,3 +259,11 @@ def test_a_new_key_takes_the_place_of_the_old_one_at_once(pair):
     pair.load(connection_id=b"new")
     assert pair.ask(Opcode.OPEN, OPENER, old) == (Status.MALFORMED_RECORD, b"")
     assert pair.ask(Opcode.SEAL, SEALER, b"\x17")[1] == pair.record(b"\x17")
+
+
+def test_the_window_is_asked_before_the_content_type(pair):
+    """A record of zeros that is too old, or replayed, is not fatal to the connection."""
+    blank, *_, replayed = [pair.record(bytes(3)) for _ in range(SMALL.window + 1)]
+    assert pair.ask(Opcode.OPEN, OPENER, replayed) == (Status.NO_CONTENT_TYPE, b"")
+    assert pair.ask(Opcode.OPEN, OPENER, replayed) == (Status.REPLAYED, b"")
+    assert pair.ask(Opcode.OPEN, OPENER, blank) == (Status.TOO_OLD, b"")
