@@ -198,12 +198,10 @@ def _one_sentence() -> Iterator[None]:
         _fail("interrupted", 128 + signal.SIGINT)
     except ModuleNotFoundError as error:
         _fail(f"the package {error.name} is missing: pip install 'intaglio[hdl]' brings it")
+    except _expected_errors() as error:
+        _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
-    except Exception as error:
-        if not isinstance(error, _expected_errors()):
-            raise
-        _fail(str(error))
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

@@ -46,8 +46,10 @@ def naming(path: Path) -> Iterator[None]:
 def append_privately(path: Path) -> Iterator[Callable[[str], None]]:
     """A function that appends a line to a file, which is made for the user's eyes only.
 
-    There is no buffer: a line that cannot be written is an error of that line, not of the end.
+    It never fails, as it is called in the middle of a session; the first line that could not be
+    written is an OSError at the end. There is no buffer: the lines are there when the session is.
     """
+    failures: list[OSError] = []
 
     def private(name: str, flags: int) -> int:
         return os.open(name, flags, 0o600)
@@ -55,7 +57,12 @@ def append_privately(path: Path) -> Iterator[Callable[[str], None]]:
     with open(path, "ab", buffering=0, opener=private) as file:
 
         def append(line: str) -> None:
-            with naming(path):
+            try:
                 file.write(f"{line}\n".encode())
+            except OSError as error:
+                failures.append(error)
 
         yield append
+    if failures:
+        with naming(path):
+            raise failures[0]

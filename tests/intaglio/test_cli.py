@@ -8,6 +8,11 @@ import sys
 from importlib.metadata import version
 
 import pytest
+import typer
+
+from intaglio.cli import _one_sentence
+from protocol.asyncio import SessionClosedError
+from protocol.events import ConnectionTerminated
 
 ONE_MEBIBYTE = 1 << 20
 
@@ -139,6 +144,14 @@ def test_a_terminal_without_the_characters_shows_others():
 
 def test_the_version():
     assert intaglio("--version").stdout == f"intaglio {version('intaglio')}\n"
+
+
+def test_a_session_that_fails_is_one_sentence_with_its_reason(capsys):
+    """Though its error is an OSError too, which would be told as one of files."""
+    closed = SessionClosedError(ConnectionTerminated("the certificate has expired"))
+    with pytest.raises(typer.Exit), _one_sentence():
+        raise closed
+    assert capsys.readouterr().err == "intaglio: the certificate has expired\n"
 
 
 @pytest.mark.parametrize(
