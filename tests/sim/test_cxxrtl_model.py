@@ -1,6 +1,5 @@
 """Compiled models: found again, built once, and never half there."""
 
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -136,7 +135,6 @@ def test_a_damaged_library_is_named(own_cache, tmp_path, monkeypatch):
         CompiledModel(Incrementer())
 
 
-@pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
 def test_two_simulations_of_one_model_do_not_share_state():
     model = CompiledModel(Incrementer())
     with model.simulate() as one, model.simulate() as other:
