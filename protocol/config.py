@@ -9,7 +9,7 @@ from cryptography import x509
 
 from protocol.alerts import UsageError
 from protocol.certificates import Credentials, check_server_name
-from protocol.crypto.provider import CryptoProvider
+from protocol.crypto.provider import LONGEST_CONTENT, CryptoProvider
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import NamedGroup
 from protocol.keylog import KeyLog
@@ -19,8 +19,6 @@ from protocol.signatures import SignatureScheme
 _SMALLEST_MTU = 128
 #: The largest payload of UDP over IPv4.
 _LARGEST_MTU = 65_507
-#: RFC 8446, 5.1.
-_LONGEST_CONTENT = 1 << 14
 
 
 def _utc_now() -> datetime:
@@ -96,7 +94,7 @@ class ConnectionConfig:
     def _largest_mtu(self) -> int:
         """A datagram is cut into records of at most its size: the provider has to take them."""
         largest_content = self.provider.largest_content
-        return _LARGEST_MTU if largest_content >= _LONGEST_CONTENT else largest_content
+        return _LARGEST_MTU if largest_content >= LONGEST_CONTENT else largest_content
 
     def check_client(self) -> None:
         """Raises `UsageError` for what a client lacks."""

@@ -1,18 +1,16 @@
 """Records on their way into datagrams of at most the MTU (RFC 9147, 4.3 and 4.4)."""
 
-from protocol.crypto.provider import RecordNumber
+from protocol.crypto.provider import LONGEST_CONTENT, RecordNumber
 from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType, RecordLayer
 
 #: Unified header with a 16-bit number and a length, content type, tag of AES-GCM.
 _CIPHERTEXT_OVERHEAD = 5 + 1 + 16
-#: RFC 8446, 5.1.
-_LONGEST_CONTENT = 1 << 14
 
 
 def largest_content(epoch: int, size: int) -> int:
     """How many bytes of content a record of ``epoch`` has that fills ``size`` bytes."""
     overhead = _CIPHERTEXT_OVERHEAD if epoch else PLAINTEXT_HEADER_BYTES
-    return min(_LONGEST_CONTENT, size - overhead)
+    return min(LONGEST_CONTENT, size - overhead)
 
 
 class Outbox:

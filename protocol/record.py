@@ -15,6 +15,7 @@ from enum import IntEnum
 
 from protocol import unified_header
 from protocol.crypto.provider import (
+    LONGEST_CONTENT,
     CryptoProvider,
     KeyLimitError,
     OpenedRecord,
@@ -30,7 +31,6 @@ from protocol.stats import Drop, Statistics
 _PLAINTEXT_HEADER = struct.Struct(">BHHHIH")
 PLAINTEXT_HEADER_BYTES = _PLAINTEXT_HEADER.size
 _LEGACY_RECORD_VERSION = 0xFEFD
-_LONGEST_CONTENT = 1 << 14
 _LAST_NUMBER = (1 << 48) - 1
 
 
@@ -49,8 +49,8 @@ _PLAINTEXT_TYPES = frozenset({ContentType.ALERT, ContentType.HANDSHAKE, ContentT
 
 def build_plaintext(content_type: int, sequence_number: int, fragment: bytes) -> bytes:
     """A DTLSPlaintext of epoch 0; raises ValueError for a fragment of over 2**14 bytes."""
-    if len(fragment) > _LONGEST_CONTENT:
-        raise ValueError(f"content of {len(fragment)} bytes is over {_LONGEST_CONTENT}")
+    if len(fragment) > LONGEST_CONTENT:
+        raise ValueError(f"content of {len(fragment)} bytes is over {LONGEST_CONTENT}")
     header = _PLAINTEXT_HEADER.pack(
         content_type,
         _LEGACY_RECORD_VERSION,
@@ -73,7 +73,7 @@ def parse_plaintext(record: bytes) -> OpenedRecord | None:
     fragment = record[PLAINTEXT_HEADER_BYTES:]
     if content_type not in _PLAINTEXT_TYPES or epoch != 0 or len(fragment) != length:
         return None
-    if length > _LONGEST_CONTENT:
+    if length > LONGEST_CONTENT:
         return None
     return OpenedRecord(RecordNumber(0, high << 32 | low), content_type, fragment)
 

@@ -15,6 +15,8 @@ All fields are big-endian.
 from functools import cache
 from typing import NamedTuple
 
+from protocol.crypto.provider import LONGEST_CONTENT
+
 #: What the three high bits of the first byte are, and which they are.
 FIXED_BITS = 0x20
 FIXED_MASK = 0xE0
@@ -26,7 +28,7 @@ EPOCH_MASK = 0x03
 #: Bytes of an encrypted record: a content type and the tag of AES-GCM at least, and at most 2**14
 #: bytes of content and padding before them (RFC 8446, 5.4).
 SHORTEST_CIPHERTEXT = 1 + 16
-LONGEST_CIPHERTEXT = (1 << 14) + 1 + 16
+LONGEST_CIPHERTEXT = LONGEST_CONTENT + 1 + 16
 
 
 class Layout(NamedTuple):

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from protocol import record_number, unified_header
 from protocol.crypto.provider import (
+    LONGEST_CONTENT,
     KeyLimitError,
     OpenedRecord,
     RecordNumber,
@@ -23,7 +24,6 @@ from protocol.crypto.suites import CipherSuite
 from protocol.window import ReplayWindow
 
 _TAG_BYTES = 16
-_LONGEST_CONTENT = 1 << 14
 _LONGEST_CIPHERTEXT = unified_header.LONGEST_CIPHERTEXT
 _SHORTEST_CIPHERTEXT = unified_header.SHORTEST_CIPHERTEXT
 
@@ -33,7 +33,7 @@ class SoftwareProvider:
 
     name = "software"
     suites = frozenset(CipherSuite)
-    largest_content = _LONGEST_CONTENT
+    largest_content = LONGEST_CONTENT
 
     def __init__(self) -> None:
         self.records_sealed = 0
@@ -69,8 +69,8 @@ class SoftwareSealer:
         number = self._next
         if number >= self._limit:
             raise KeyLimitError(f"the key of epoch {self._epoch} has sealed {number} records")
-        if len(content) > _LONGEST_CONTENT:
-            raise ValueError(f"content of {len(content)} bytes is over {_LONGEST_CONTENT}")
+        if len(content) > LONGEST_CONTENT:
+            raise ValueError(f"content of {len(content)} bytes is over {LONGEST_CONTENT}")
         self._next = number + 1
         low = number & 0xFFFF
         length = (len(content) + 1 + _TAG_BYTES).to_bytes(2, "big")

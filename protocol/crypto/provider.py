@@ -11,6 +11,9 @@ from typing import NamedTuple, Protocol
 
 from protocol.crypto.suites import CipherSuite
 
+#: The longest content of a record, in bytes (RFC 8446, 5.1).
+LONGEST_CONTENT = 1 << 14
+
 
 @dataclass(frozen=True)
 class TrafficKeys:
@@ -94,7 +97,7 @@ class CryptoProvider(Protocol):
     name: str
     #: What it can protect records with.
     suites: frozenset[CipherSuite]
-    #: The longest content of a record that it takes, in bytes: 2**14 (RFC 8446, 5.1), or less.
+    #: The longest content of a record that it takes, in bytes: `LONGEST_CONTENT`, or less.
     largest_content: int
 
     def sealer(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> Sealer:
