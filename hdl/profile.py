@@ -1,6 +1,7 @@
 """Profiles: what can be chosen about an accelerator, in one place. Everything else is derived."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from driver.messages import (
     AEAD_PREFIX_BYTES,
@@ -10,13 +11,26 @@ from driver.messages import (
     Counter,
 )
 from hdl.aes.sbox import SBoxForm
+from hdl.block import BLOCK_BYTES
+from hdl.packet_stream import WIDTHS
 
-__all__ = ["COMPACT", "PROFILES", "Profile"]
+__all__ = ["COMPACT", "FAST", "PROFILES", "AESCore", "Profile"]
 
 #: What AEAD messages may have beside a text of the largest record's length.
 _ASSOCIATED_DATA_BYTES = 256
 #: RFC 9147, 4: first byte, connection ID, 16-bit number, length.
 LARGEST_HEADER = 1 + CONNECTION_ID_BYTES + 2 + 2
+
+
+class AESCore(Enum):
+    """How many rounds of AES there are in hardware; it decides about everything around the core."""
+
+    #: One round, a block at a time: 11 or 15 cycles each. One request at a time, byte by byte.
+    ITERATIVE = "iterative"
+    #: One round in three stages, three blocks in it: 10 or 14 cycles each. Records overlap.
+    RING = "ring"
+    #: All rounds: a block a cycle. Records overlap.
+    PIPELINED = "pipelined"
 
 
 @dataclass(frozen=True)
@@ -36,8 +50,13 @@ class Profile:
     window: int = 64
     #: How the S-boxes are built.
     sbox: SBoxForm = SBoxForm.TABLE
-    #: Bits of the multiplier that GHASH takes a cycle: 128 / digit cycles a block.
+    #: The rounds of AES in hardware.
+    aes: AESCore = AESCore.ITERATIVE
+    #: Bits of the multiplier that GHASH takes a cycle: 128 / digit cycles a block, and a few more.
+    #: With 128 it is a pipeline and takes a block a cycle.
     ghash_digit: int = 8
+    #: Bytes in a beat of the packet ports.
+    bus_bytes: int = 1
     #: Records that one key may seal: 2**24.5 (RFC 8446, 5.5).
     seal_limit: int = 23_726_566
     #: Forgeries that one key may see: 2**36 (RFC 9147, 4.5.3).
@@ -51,8 +70,25 @@ class Profile:
         _check("window", self.window, 2, 1 << 10)
         _check("seal_limit", self.seal_limit, 1, 23_726_566)
         _check("forgery_limit", self.forgery_limit, 1, 1 << 36)
-        if self.ghash_digit not in (1, 2, 4, 8, 16, 32, 64):
-            raise ValueError(f"ghash_digit is {self.ghash_digit}, not a power of two up to 64")
+        digits = [1 << i for i in range(8 if self.pipelined else 7)]
+        if self.ghash_digit not in digits:
+            raise ValueError(
+                f"ghash_digit is {self.ghash_digit}, not a power of two up to {digits[-1]}"
+            )
+        if self.bus_bytes not in WIDTHS:
+            raise ValueError(f"bus_bytes is {self.bus_bytes}, not one of {WIDTHS}")
+        if self.sbox is SBoxForm.BLOCK_RAM and not self.pipelined:
+            raise ValueError("sbox is block-ram, which takes cycles that an iterative AES has not")
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether several requests are under way at once."""
+        return self.aes is not AESCore.ITERATIVE
+
+    @property
+    def engine_bytes(self) -> int:
+        """Bytes that the engine behind the packet ports takes at once."""
+        return BLOCK_BYTES if self.pipelined else 1
 
     @property
     def largest_seal(self) -> int:
@@ -79,6 +115,12 @@ class Profile:
         """Depth of the release buffer in bytes: the least power of two with room for one."""
         return 1 << (self.largest_completion - 1).bit_length()
 
+    @property
+    def queue_blocks(self) -> int:
+        """Depth of the pipeline's block queues: a power of two with room for two messages."""
+        longest = -(-self.largest_aead // 16) + 4
+        return 1 << (2 * longest - 1).bit_length()
+
 
 def _check(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
@@ -88,5 +130,16 @@ def _check(name: str, value: int, least: int, most: int) -> None:
 #: The smallest that keeps one block in flight and takes full-size records.
 COMPACT = Profile("compact")
 
+#: A block a cycle: n + 2 cycles for a record of n blocks, whatever comes before and after it.
+FAST = Profile(
+    "fast",
+    slots=64,
+    largest_record=1 << 11,
+    sbox=SBoxForm.BLOCK_RAM,
+    aes=AESCore.PIPELINED,
+    ghash_digit=128,
+    bus_bytes=16,
+)
+
 #: Profiles by name.
-PROFILES = {profile.name: profile for profile in (COMPACT,)}
+PROFILES = {profile.name: profile for profile in (COMPACT, FAST)}

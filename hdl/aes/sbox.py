@@ -1,7 +1,7 @@
 """The S-box of FIPS 197, 5.1.1, computed from its definition, in two forms.
 
-`SBox` stands for one byte's substitution. Both forms come from `SBOX`'s definition: the inverse
-in GF(2**8), 0 for 0, and an affine transformation.
+`SBox` stands for one byte's substitution, `PipelinedSBox` for one in two cycles. Both forms come
+from `SBOX`'s definition: the inverse in GF(2**8), 0 for 0, and an affine transformation.
 
 The composite form inverts in a field of the same size where inversion is cheap, the tower
 GF((2**4)**2): its elements are u*y + v with u and v in GF(2**4), y**2 = y + L. There
@@ -22,7 +22,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["SBOX", "SBox", "SBoxForm", "multiply"]
+__all__ = ["SBOX", "PipelinedSBox", "SBox", "SBoxForm", "multiply"]
 
 
 def multiply(a: int, b: int) -> int:
@@ -123,43 +123,96 @@ class SBoxForm(Enum):
     #: Logic in the tower field: 68 four-input look-up tables, where the table takes 297. On an ECP5
     #: Yosys needs -nowidelut for it; otherwise it flattens the logic into wide multiplexers again.
     COMPOSITE = "composite"
+    #: Block memories with an output register, two S-boxes each. Only for cores that give an S-box
+    #: two cycles: it has no combinational form.
+    BLOCK_RAM = "block-ram"
 
 
 class SBox(wiring.Component):
-    """SubBytes of one byte: ``output`` is `SBOX`[``input``] in the same cycle, in either form."""
+    """SubBytes of one byte: ``output`` is `SBOX`[``input``] in the same cycle.
+
+    Raises ValueError for a form that is not combinational.
+    """
 
     input: In(8)
     output: Out(8)
 
     def __init__(self, form: SBoxForm):
+        _check_combinational(form)
         self._form = form
         super().__init__()
 
     def elaborate(self, platform):
         m = Module()
-        match self._form:
-            case SBoxForm.TABLE:
-                self._look_up(m)
-            case SBoxForm.COMPOSITE:
-                self._compute(m)
+        if self._form is SBoxForm.TABLE:
+            m.d.comb += self.output.eq(_look_up(m, self.input))
+        else:
+            halfway = Signal(12)
+            m.d.comb += halfway.eq(_compute_half(m, self.input))
+            m.d.comb += self.output.eq(_compute_rest(m, halfway))
         return m
 
-    def _look_up(self, m: Module) -> None:
-        m.submodules.table = table = memory.Memory(shape=8, depth=256, init=SBOX)
-        port = table.read_port(domain="comb")
-        m.d.comb += [port.addr.eq(self.input), self.output.eq(port.data)]
 
-    def _compute(self, m: Module) -> None:
-        # Signals, not expressions, where a value is used bit by bit: each use would repeat it.
-        u, v, u_plus_v, d, d_inverse, inverse = (Signal(n) for n in (4, 4, 4, 4, 4, 8))
-        m.d.comb += [
-            Cat(v, u).eq(_linear(_INTO_TOWER, self.input)),
-            u_plus_v.eq(u ^ v),
-            d.eq(_linear(_SQUARE, v) ^ _linear(_SQUARE_TIMES_NORM, u) ^ _product(u, v)),
-            d_inverse.eq(Const(_INVERSE16_ROM, 64).word_select(d, 4)),
-            inverse.eq(Cat(_product(u_plus_v, d_inverse), _product(u, d_inverse))),
-            self.output.eq(_linear(_OUT_OF_TOWER, inverse) ^ _AFFINE_CONSTANT),
-        ]
+class PipelinedSBox(wiring.Component):
+    """SubBytes of one byte a cycle: ``output`` is `SBOX`[``input``] of two cycles before.
+
+    In the composite form, the first register stands in the middle of the logic; otherwise both
+    stand behind the table. Raises ValueError for a form that is not combinational.
+    """
+
+    input: In(8)
+    output: Out(8)
+
+    def __init__(self, form: SBoxForm):
+        _check_combinational(form)
+        self._form = form
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        register = Signal(8, reset_less=True)
+        if self._form is SBoxForm.TABLE:
+            looked_up = Signal(8, reset_less=True)
+            m.d.sync += [looked_up.eq(_look_up(m, self.input)), register.eq(looked_up)]
+        else:
+            halfway = Signal(12, reset_less=True)
+            m.d.sync += [
+                halfway.eq(_compute_half(m, self.input)),
+                register.eq(_compute_rest(m, halfway)),
+            ]
+        m.d.comb += self.output.eq(register)
+        return m
+
+
+def _check_combinational(form: SBoxForm) -> None:
+    if form is SBoxForm.BLOCK_RAM:
+        raise ValueError(f"S-box form {form.value!r} is not combinational")
+
+
+def _look_up(m: Module, byte: Value) -> Value:
+    m.submodules.table = table = memory.Memory(shape=8, depth=256, init=SBOX)
+    port = table.read_port(domain="comb")
+    m.d.comb += port.addr.eq(byte)
+    return port.data
+
+
+def _compute_half(m: Module, byte: Value) -> Value:
+    """The composite form up to 1 / d: u, u + v and 1 / d, 12 bits."""
+    # Signals, not expressions, where a value is used bit by bit: each use would repeat it.
+    u, v, d = Signal(4), Signal(4), Signal(4)
+    m.d.comb += [
+        Cat(v, u).eq(_linear(_INTO_TOWER, byte)),
+        d.eq(_linear(_SQUARE, v) ^ _linear(_SQUARE_TIMES_NORM, u) ^ _product(u, v)),
+    ]
+    return Cat(u, u ^ v, Const(_INVERSE16_ROM, 64).word_select(d, 4))
+
+
+def _compute_rest(m: Module, halfway: Value) -> Value:
+    """The substituted byte, from what `_compute_half` gives."""
+    u, u_plus_v, d_inverse = (halfway[i : i + 4] for i in (0, 4, 8))
+    inverse = Signal(8)
+    m.d.comb += inverse.eq(Cat(_product(u_plus_v, d_inverse), _product(u, d_inverse)))
+    return _linear(_OUT_OF_TOWER, inverse) ^ _AFFINE_CONSTANT
 
 
 _SQUARE = [_multiply16(1 << i, 1 << i) for i in range(4)]

@@ -1,0 +1,299 @@
+"""The pipelined accelerator: request packets in, completion packets out, 16 bytes a beat."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from driver.messages import Opcode
+from hdl.aes.pipelined import PipelinedAES
+from hdl.aes.ring import RingAES
+from hdl.block import BLOCK_BYTES
+from hdl.ghash_parallel import ParallelGHASH
+from hdl.packet_stream import packet_signature
+from hdl.pipeline.cipher import Cipher
+from hdl.pipeline.control import Control
+from hdl.pipeline.counters import Counters
+from hdl.pipeline.egress import Egress
+from hdl.pipeline.ingress import Ingress
+from hdl.pipeline.lookup import Lookup
+from hdl.pipeline.numbering import Numbering
+from hdl.pipeline.queue import BlockQueue, Queue
+from hdl.pipeline.scheduler import Scheduler
+from hdl.pipeline.verdict import Verdict
+from hdl.profile import AESCore, Profile
+
+__all__ = ["PipelinedAccelerator"]
+
+
+class PipelinedAccelerator(wiring.Component):
+    """Carries out the requests of `driver.messages`, many of them at once.
+
+    A record of n blocks takes n + 2 cycles, whatever came before it and whatever follows, as long
+    as the packets come and go as fast. Without ``encrypt_numbers``, record numbers go in clear,
+    which is not DTLS: it shows what their encryption costs.
+    """
+
+    #: Requests between the scheduler and the end of their completion.
+    IN_FLIGHT = 64
+    #: Requests between the ports and the scheduler: enough for their masks to arrive.
+    WAITING = 32
+    #: Messages between the scheduler and their verdict, 3 cycles apart at least.
+    IN_CORE = 32
+    #: Results of the AES core that may wait for a hash unit that is slower at times.
+    KEYSTREAM = 8
+
+    def __init__(self, profile: Profile, encrypt_numbers: bool = True):
+        self._profile = profile
+        self._encrypt_numbers = encrypt_numbers
+        super().__init__(
+            {
+                "requests": In(packet_signature(BLOCK_BYTES)),
+                "completions": Out(packet_signature(BLOCK_BYTES)),
+            }
+        )
+        depth = profile.queue_blocks
+        self.lookup = Lookup(profile)
+        self.ingress = Ingress(profile, depth)
+        self.received = BlockQueue(depth)
+        self.numbering = Numbering(profile)
+        self.scheduler = Scheduler(profile, depth, self.IN_FLIGHT)
+        core = PipelinedAES if profile.aes is AESCore.PIPELINED else RingAES
+        self.aes = core(2 * profile.slots, profile.sbox)
+        digit = profile.ghash_digit
+        if digit == 128:
+            self.ghash = ParallelGHASH()
+        else:
+            from hdl.ghash_digit import DigitGHASH
+
+            self.ghash = DigitGHASH(digit)
+        self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, depth)
+        self.verdict = Verdict(profile)
+        self.released = BlockQueue(depth)
+        self.egress = Egress(depth)
+        self.control = Control(profile, self.ghash.chains, self.cipher.power_address.shape())
+        self.counters = Counters()
+        self._may_encrypt = Signal()
+
+    def elaborate(self, platform):
+        m = Module()
+        for name in (
+            "lookup", "ingress", "received", "numbering", "scheduler", "aes", "ghash", "cipher",
+            "verdict", "released", "egress", "control", "counters",
+        ):  # fmt: skip
+            m.submodules[name] = getattr(self, name)
+
+        wiring.connect(m, self.lookup.front, self.ingress.front)
+        wiring.connect(m, self.egress.packets, wiring.flipped(self.completions))
+        # Nothing is let in before all slots are wiped.
+        ready = self.control.ready
+        m.d.comb += [
+            self.lookup.packets.payload.eq(self.requests.payload),
+            self.lookup.packets.valid.eq(self.requests.valid & ready),
+            self.requests.ready.eq(self.lookup.packets.ready & ready),
+        ]
+        self._connect_requests(m)
+        self._connect_cores(m)
+        self._connect_results(m)
+        self._connect_slots(m)
+        self._connect_counters(m)
+        return m
+
+    def _queue(self, m, name, source, sink, depth):
+        """A queue between an output that is never held and an input."""
+        m.submodules[name] = queue = Queue(source.payload.shape(), depth)
+        m.d.comb += [
+            queue.write.payload.eq(source.payload),
+            queue.write.valid.eq(source.valid),
+        ]
+        wiring.connect(m, queue.read, sink)
+        return queue
+
+    def _connect_requests(self, m):
+        ingress, received = self.ingress, self.received
+        requests = self._queue(
+            m, "requests_queue", ingress.requests, self.numbering.requests, self.WAITING
+        )
+        self._connect_masks(m)
+        wiring.connect(m, self.numbering.numbered, self.scheduler.requests)
+        m.d.comb += [
+            ingress.requests_room.eq(requests.level < requests.depth - 2),
+            ingress.block_read.eq(received.read),
+            received.write.eq(ingress.write),
+            received.address.eq(ingress.block_address),
+            received.data.eq(ingress.block),
+            received.release.eq(ingress.release),
+        ]
+        wiring.connect(m, received.blocks, self.cipher.blocks)
+
+    def _connect_masks(self, m):
+        """Encryption of record numbers: blocks to the scheduler, and masks back from the cipher."""
+        ingress, cipher, scheduler = self.ingress, self.cipher, self.scheduler
+        if not self._encrypt_numbers:
+            m.d.comb += [
+                ingress.masks_room.eq(1),
+                self.numbering.masks.valid.eq(1),
+                self.egress.masks.valid.eq(1),
+            ]
+            return
+        wanted = self._queue(m, "opening_queue", ingress.masks, scheduler.opening_masks, 8)
+        m.d.comb += ingress.masks_room.eq(wanted.level < wanted.depth - 2)
+        # As many as there are requests on the way: in the queue, in `ingress` and in `numbering`.
+        self._queue(
+            m, "opening_masks", cipher.opening_masks, self.numbering.masks, 2 * self.WAITING
+        )
+        self._queue(m, "sealing_queue", self.verdict.masks, scheduler.sealing_masks, self.IN_FLIGHT)
+        self._queue(m, "sealing_masks", cipher.sealing_masks, self.egress.masks, self.IN_FLIGHT)
+
+    def _connect_cores(self, m):
+        """To the scheduler, or to control while it takes over."""
+        scheduler, control, aes, ghash = self.scheduler, self.control, self.aes, self.ghash
+        cipher = self.cipher
+        m.d.comb += [
+            aes.requests.valid.eq(scheduler.blocks.valid & self._may_encrypt),
+            aes.requests.payload.eq(scheduler.blocks.payload),
+            scheduler.blocks.ready.eq(aes.requests.ready & self._may_encrypt),
+            control.encrypts.eq(aes.requests.ready),
+            control.hashed.ready.eq(ghash.blocks.ready),
+            control.encrypted.valid.eq(aes.results.valid),
+            control.encrypted.payload.eq(aes.results.payload),
+            ghash.blocks.valid.eq(cipher.hashed.valid),
+            ghash.blocks.payload.eq(cipher.hashed.payload),
+            control.digests.valid.eq(ghash.digests.valid),
+            control.digests.payload.eq(ghash.digests.payload),
+            aes.write.eq(control.write_round_key),
+            aes.write_address.eq(control.round_key_address),
+            aes.write_data.eq(control.round_key),
+        ]
+        with m.If(control.takes_over):
+            m.d.comb += [
+                aes.requests.valid.eq(control.encrypt),
+                aes.requests.payload.block.eq(0),
+                aes.requests.payload.key.eq(Cat(0, control.slot)),
+                aes.requests.payload.aes256.eq(control.aes256),
+                ghash.blocks.valid.eq(control.hashed.valid),
+                ghash.blocks.payload.eq(control.hashed.payload),
+            ]
+        self._connect_keystream(m)
+        self._queue(m, "slots_queue", scheduler.slots, cipher.slots, 64)
+        self._queue(m, "messages_queue", scheduler.messages, cipher.messages, self.IN_CORE)
+
+    def _connect_keystream(self, m):
+        """From the AES core, which does not wait, to GHASH, which may need more than a cycle."""
+        results, aes = self.cipher.results, self.aes
+        valid = aes.results.valid & ~self.control.takes_over
+        if self.ghash.interval == 1:
+            m.d.comb += [
+                self._may_encrypt.eq(1),
+                results.valid.eq(valid),
+                results.payload.eq(aes.results.payload),
+            ]
+            return
+        m.submodules.keystream = keystream = Queue(128, self.KEYSTREAM)
+        claimed = Signal(range(self.KEYSTREAM + 1))
+        m.d.comb += [
+            self._may_encrypt.eq(claimed != self.KEYSTREAM),
+            keystream.write.valid.eq(valid),
+            keystream.write.payload.eq(aes.results.payload),
+        ]
+        wiring.connect(m, keystream.read, results)
+        begun = self.scheduler.blocks.valid & self.scheduler.blocks.ready
+        m.d.sync += claimed.eq(claimed + begun - (results.valid & results.ready))
+
+    def _connect_results(self, m):
+        cipher, verdict, egress, released = self.cipher, self.verdict, self.egress, self.released
+        pending = Signal.like(self.scheduler.pending.payload)
+        m.submodules.pending_queue = queue = Queue(pending.shape(), self.IN_CORE)
+        m.d.comb += [
+            queue.write.valid.eq(self.scheduler.pending.valid | self.control.pending.valid),
+            queue.write.payload.eq(
+                Mux(
+                    self.control.pending.valid,
+                    self.control.pending.payload,
+                    self.scheduler.pending.payload,
+                )
+            ),
+            verdict.digests.valid.eq(self.ghash.digests.valid & ~self.control.takes_over),
+            verdict.digests.payload.eq(self.ghash.digests.payload),
+        ]
+        wiring.connect(m, queue.read, verdict.pending)
+        for name in ("tag_keys", "received_tags", "first_blocks", "contents"):
+            self._queue(m, name, getattr(cipher, name), getattr(verdict, name), 8)
+        self._queue(m, "judged", verdict.judged, egress.judged, self.IN_FLIGHT)
+
+        # A tag goes to its place in a cycle in which no text is written.
+        m.submodules.tags = tags = Queue(128, 16)
+        m.submodules.tag_places = places = Queue(cipher.tag_places.payload.shape(), 16)
+        m.d.comb += [
+            tags.write.valid.eq(verdict.tags.valid),
+            tags.write.payload.eq(verdict.tags.payload),
+            places.write.valid.eq(cipher.tag_places.valid),
+            places.write.payload.eq(cipher.tag_places.payload),
+            tags.read.ready.eq(~cipher.write),
+            places.read.ready.eq(tags.read.valid & ~cipher.write),
+            egress.tag_written.eq(tags.read.valid & ~cipher.write),
+            released.write.eq(cipher.write | tags.read.valid),
+            released.address.eq(Mux(cipher.write, cipher.address, places.read.payload)),
+            released.data.eq(Mux(cipher.write, cipher.data, tags.read.payload)),
+            released.release.eq(egress.release),
+            self.scheduler.left.eq(egress.left),
+            self.scheduler.block_left.eq(released.read),
+        ]
+        wiring.connect(m, released.blocks, egress.blocks)
+
+    def _connect_slots(self, m):
+        control, verdict, numbering, cipher = (
+            self.control, self.verdict, self.numbering, self.cipher,
+        )  # fmt: skip
+        scheduler = self.scheduler
+        m.d.comb += [
+            control.start.eq(scheduler.control),
+            control.echo.eq(scheduler.control_echo),
+            scheduler.control_done.eq(control.done),
+            scheduler.control_blocks.eq(control.blocks),
+            control.staged.eq(self.ingress.staged),
+            control.staged_piece.eq(self.ingress.staged_piece),
+            self.lookup.write.eq(control.write_slot),
+            self.lookup.write_slot.eq(control.slot),
+            self.lookup.write_context.eq(control.context),
+            cipher.write_power.eq(control.write_power),
+            cipher.power_address.eq(control.power_address),
+            cipher.power.eq(control.power),
+            cipher.append.eq(control.append),
+            cipher.appended.eq(control.appended),
+            numbering.load.eq(control.write_slot),
+            numbering.load_slot.eq(control.slot),
+            numbering.load_next.eq(control.next_number),
+            verdict.load.eq(control.write_slot),
+            verdict.load_slot.eq(control.slot),
+            verdict.load_next.eq(control.next_number),
+            numbering.open.eq(verdict.open),
+            numbering.open_slot.eq(verdict.open_slot),
+            numbering.open_next.eq(verdict.open_next),
+        ]
+        changed = verdict.judged.payload.request.echo.opcode.matches(Opcode.LOAD, Opcode.ZEROIZE)
+        m.d.comb += [
+            self.lookup.unfence.eq(verdict.judged.valid & changed),
+            self.ingress.wipe.eq(self.lookup.unfence),
+        ]
+
+    def _connect_counters(self, m):
+        counters, verdict = self.counters, self.verdict
+        m.d.comb += [
+            counters.busy.eq(
+                self.scheduler.busy
+                | self.ingress.busy
+                | self.ingress.requests.valid
+                | self.numbering.requests.valid
+                | self.numbering.busy
+                | self.control.takes_over
+            ),
+            counters.starved.eq(self.lookup.starved),
+            counters.stalled.eq(self.egress.stalled),
+            counters.add_one.eq(verdict.count),
+            counters.one.eq(verdict.counter),
+            counters.add.eq(verdict.count_bytes),
+            counters.index.eq(verdict.bytes_counter),
+            counters.amount.eq(verdict.amount),
+            counters.read.eq(self.control.counter),
+            self.control.counter_value.eq(counters.value),
+        ]

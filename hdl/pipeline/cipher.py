@@ -1,0 +1,253 @@
+"""Behind the AES core: the exclusive or with the text, and what GHASH and the completion get."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hdl.block import BLOCK_BYTES
+from hdl.block_ram import BlockRAM
+from hdl.hash_unit import HashBlock
+from hdl.pipeline.layouts import LENGTH_BITS, PipelineSlot, SlotUse, message_layout
+from hdl.pipeline.record_header import lanes_of_tail
+from hdl.profile import Profile
+
+__all__ = ["Cipher"]
+
+
+class Cipher(wiring.Component):
+    """Takes what comes out of the AES core, one block a cycle or as fast as GHASH can.
+
+    Each result belongs to the first of ``slots``, and each slot to the first of ``messages``. The
+    blocks of a message come from ``blocks``: associated data, text and, to open, the received tag.
+    A record's associated data gets its tail here. From there on:
+
+    - associated data, ciphertext and lengths go to ``hashed``, 2 cycles later;
+    - the header of a record to seal, and the other text, are written to ``address`` and up; behind
+      a text that was sealed a place is left for its tag: ``tag_places``;
+    - counter block 1 goes to ``tag_keys``, the received tag to ``received_tags``;
+    - the first block that was sealed goes to ``first_blocks``; ``contents`` is the length of an
+      opened text without the zeros at its end;
+    - the first two bytes of masks go to ``opening_masks`` and ``sealing_masks``.
+
+    `hdl.pipeline.scheduler` leaves a slot without text or associated data behind each message, in
+    whose cycle its lengths are hashed: with a hash unit whose ``interval`` is 1, `results` is
+    always ready.
+    """
+
+    def __init__(self, profile: Profile, chains: int, interval: int, depth: int):
+        self._profile, self._chains, self._depth = profile, chains, depth
+        self._interval = interval
+        always = {"always_ready": True}
+        self._power_bits = max(ceil_log2(chains), 1)
+        power_address = data.StructLayout({"power": self._power_bits, "slot": range(profile.slots)})
+        super().__init__(
+            {
+                "results": In(stream.Signature(128)),
+                "slots": In(stream.Signature(PipelineSlot)),
+                "messages": In(stream.Signature(message_layout(profile))),
+                "blocks": In(stream.Signature(128)),
+                "hashed": Out(stream.Signature(HashBlock, **always)),
+                "write": Out(1),
+                "address": Out(range(depth)),
+                "data": Out(128),
+                #: Writes a block of a report; only while nothing else is under way.
+                "append": In(1),
+                "appended": In(128),
+                "tag_places": Out(stream.Signature(range(depth), **always)),
+                "tag_keys": Out(stream.Signature(128, **always)),
+                "received_tags": Out(stream.Signature(128, **always)),
+                "first_blocks": Out(stream.Signature(128, **always)),
+                "contents": Out(stream.Signature(LENGTH_BITS, **always)),
+                "opening_masks": Out(stream.Signature(16, **always)),
+                "sealing_masks": Out(stream.Signature(16, **always)),
+                #: The write port of the powers of H: H**(power + 1) of a slot.
+                "write_power": In(1),
+                "power_address": In(power_address),
+                "power": In(128),
+            }
+        )
+        self.powers = BlockRAM(128, profile.slots << self._power_bits)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.powers = powers = self.powers
+        slot, message = self.slots.payload, self.messages.payload
+        due, lengths = Signal(), Signal()  # the message's lengths; they are hashed now
+        hashes = Signal()
+        hash_free = self._pace(m, hashes)
+        with_block, takes, uses_block = Signal(), Signal(), Signal()
+        left, begun = Signal(13), Signal()  # blocks still to be hashed
+        now_left = Signal(13)
+        m.d.comb += [
+            with_block.eq(slot.associated | (slot.use == SlotUse.TEXT)),
+            self.results.ready.eq(~with_block | (hash_free & ~due)),
+            takes.eq(self.results.valid & self.results.ready),
+            lengths.eq(due & hash_free),
+            self.slots.ready.eq(takes),
+            self.messages.ready.eq(lengths),
+            uses_block.eq(takes & with_block),
+            self.blocks.ready.eq(uses_block | (lengths & message.opening)),
+            hashes.eq(uses_block | lengths),
+            now_left.eq(Mux(begun, left, message.blocks)),
+        ]
+        m.d.sync += due.eq((takes & slot.last) | (due & ~lengths))
+        with m.If(hashes):
+            m.d.sync += [left.eq(now_left - 1), begun.eq(~lengths)]
+
+        # First stage: everything of the block in registers; the power of H is on its way.
+        power = Mux(now_left > self._chains, self._chains, now_left) - 1
+        in_first = Signal(
+            data.StructLayout(
+                {
+                    "valid": 1,
+                    "slot": PipelineSlot,
+                    "lengths": 1,
+                    "hashes": 1,
+                    "final": 1,
+                    "data": 128,
+                    "key": 128,
+                    "bytes": 5,
+                    "second": 1,
+                    "message": message_layout(self._profile),
+                }
+            )
+        )
+        second = Signal()
+        with m.If(takes & slot.associated):
+            m.d.sync += second.eq(~slot.last_associated)
+        text_rest, associated_rest = message.text_bytes[:4], message.associated_bytes[:4]
+        rest = Mux(
+            slot.associated,
+            Mux(slot.last_associated, associated_rest, 0),
+            Mux(slot.last_text, text_rest, 0),
+        )
+        m.d.comb += powers.read_address.eq(Cat(power[: self._power_bits], message.slot))
+        m.d.sync += [
+            in_first.valid.eq(takes),
+            in_first.slot.eq(slot),
+            in_first.lengths.eq(lengths),
+            in_first.hashes.eq(hashes),
+            in_first.final.eq(now_left <= self._chains),
+            in_first.data.eq(self.blocks.payload),
+            in_first.key.eq(self.results.payload),
+            in_first.bytes.eq(Mux(rest == 0, BLOCK_BYTES, rest)),
+            in_first.second.eq(second),
+            in_first.message.eq(message),
+        ]
+        self._combine(m, in_first)
+        m.d.comb += [
+            powers.write.eq(self.write_power),
+            powers.write_address.eq(self.power_address),
+            powers.write_data.eq(self.power),
+            self.hashed.payload.power.eq(powers.read_data),
+        ]
+        return m
+
+    def _pace(self, m, hashes):
+        """Whether the hash unit can take the block that goes to it from here."""
+        if self._interval == 1:
+            return Const(1)
+        wait = Signal(range(self._interval))
+        with m.If(hashes):
+            m.d.sync += wait.eq(self._interval - 1)
+        with m.Elif(wait != 0):
+            m.d.sync += wait.eq(wait - 1)
+        return wait == 0
+
+    def _combine(self, m, at):
+        """Second stage: what is hashed and what is written."""
+        slot, message = at.slot, at.message
+        is_text = at.valid & (slot.use == SlotUse.TEXT)
+        is_associated = at.valid & slot.associated
+        keeps = [at.bytes > i for i in range(BLOCK_BYTES)]
+        mask = Cat(keep.replicate(8) for keep in keeps)
+        lanes = lanes_of_tail(message.tail_at, at.second, message.tail_bytes)
+        patched = Cat(
+            Mux(lanes[i], message.tail.word_select(i % 4, 8), at.data.word_select(i, 8))
+            for i in range(BLOCK_BYTES)
+        )
+        given, other = Signal(128), Signal(128)
+        hashed = Signal(128)
+        m.d.comb += [
+            given.eq(Mux(slot.associated, patched, at.data) & mask),
+            other.eq((at.data ^ at.key) & mask),
+            hashed.eq(Mux(slot.associated | message.opening, given, other)),
+        ]
+        with m.If(at.lengths):
+            m.d.comb += hashed.eq(_lengths_block(message))
+        writes = is_text | (is_associated & message.seal) | self.append
+        m.d.sync += [
+            self.hashed.valid.eq(at.hashes),
+            self.hashed.payload.block.eq(Mux(at.hashes, hashed, 0)),
+            self.hashed.payload.final.eq(at.final),
+            self.hashed.payload.last.eq(at.lengths),
+            self.write.eq(writes),
+            self.data.eq(Mux(self.append, self.appended, Mux(slot.associated, given, other))),
+        ]
+
+        place = Signal(range(self._depth))
+        sealed = at.lengths & ~message.opening
+        m.d.comb += [
+            self.tag_places.valid.eq(sealed),
+            self.tag_places.payload.eq(place),
+            self.tag_keys.valid.eq(at.valid & (slot.use == SlotUse.TAG)),
+            self.tag_keys.payload.eq(at.key),
+            self.received_tags.valid.eq(at.lengths & message.opening),
+            self.received_tags.payload.eq(at.data),
+            self.opening_masks.valid.eq(at.valid & (slot.use == SlotUse.MASK) & slot.opening),
+            self.opening_masks.payload.eq(at.key),
+            self.sealing_masks.valid.eq(at.valid & (slot.use == SlotUse.MASK) & ~slot.opening),
+            self.sealing_masks.payload.eq(at.key),
+        ]
+        m.d.sync += [
+            self.address.eq(place),
+            place.eq(place + (writes | sealed)),
+        ]
+        self._measure(m, at, is_text)
+
+    def _measure(self, m, at, is_text):
+        """Third stage: where an opened text ends, and what a sealed record begins with."""
+        slot, message = at.slot, at.message
+        text, first, opens, seals, ends = (Signal(name=n) for n in _MEASURED)
+        end = Signal(5)
+        content, before = Signal(LENGTH_BITS), Signal(LENGTH_BITS)
+        m.d.sync += [
+            text.eq(is_text),
+            first.eq(slot.first_text),
+            opens.eq(message.opening),
+            seals.eq(message.seal),
+            ends.eq(at.lengths),
+        ]
+        for i in range(BLOCK_BYTES):
+            with m.If(self.data.word_select(i, 8) != 0):
+                m.d.comb += end.eq(i + 1)
+        with m.If(text):
+            with m.If(first):
+                m.d.sync += before.eq(BLOCK_BYTES)
+                m.d.sync += content.eq(end)
+            with m.Else():
+                m.d.sync += before.eq(before + BLOCK_BYTES)
+                with m.If(end != 0):
+                    m.d.sync += content.eq(before + end)
+        m.d.comb += [
+            self.first_blocks.valid.eq(text & first & seals),
+            self.first_blocks.payload.eq(self.data),
+            self.contents.valid.eq(ends & opens),
+            self.contents.payload.eq(content),
+        ]
+
+
+_MEASURED = ("text", "first", "opens", "seals", "ends")
+
+
+def _lengths_block(message: Value) -> Value:
+    """The last block of GHASH's input: both lengths in bits, 64 bits each (SP 800-38D, 7.1)."""
+    lengths = (message.associated_bytes, message.text_bytes)
+    return Cat(_big_endian(Cat(Const(0, 3), length)) for length in lengths)
+
+
+def _big_endian(value: Value) -> Value:
+    """``value`` in 8 bytes, the most significant one first on the wire."""
+    padded = Cat(value, Const(0, 64 - len(value)))
+    return Cat(padded.word_select(i, 8) for i in reversed(range(8)))

@@ -1,0 +1,298 @@
+"""LOAD, ZEROIZE, INFO and STATS: the requests that need the pipeline empty."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from driver.messages import (
+    ALL_SLOTS,
+    CONNECTION_ID_BYTES,
+    INFO_BYTES,
+    LOAD_BYTES,
+    Counter,
+    HeaderForm,
+    Opcode,
+    Status,
+    Suite,
+    Usage,
+)
+from hdl.aes.core import round_key_address_layout
+from hdl.aes.key_schedule import KeySchedule
+from hdl.aes.sbox import SBoxForm
+from hdl.block import BLOCK_BYTES
+from hdl.hash_unit import HashBlock
+from hdl.loader import LoadLayout
+from hdl.pipeline.layouts import NUMBER_BITS, Echo, context_layout, pending_layout
+from hdl.profile import Profile
+from hdl.reports import info
+from hdl.slots import WORDS_PER_SLOT
+
+__all__ = ["Control"]
+
+_STATS_BYTES = 8 * len(Counter)
+
+
+class Control(wiring.Component):
+    """Carries out a request from ``start`` to ``done``, while nothing else is in the pipeline.
+
+    LOAD finds its payload collected from ``staged``; it wipes the slot, expands both keys, has the
+    AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1) and the hash unit multiply its
+    powers. ZEROIZE writes zeros over every word of a slot, or of all slots: 32 cycles each. Both
+    end with zeros through the hash unit, which overwrite the products there. INFO and STATS
+    ``append`` a block a cycle, or every 9. Reset begins with a ZEROIZE of all slots: ``ready``
+    says that it is over.
+    """
+
+    def __init__(self, profile: Profile, chains: int, power_address: data.Layout):
+        self._profile, self._chains = profile, chains
+        slot = range(profile.slots)
+        always = {"always_ready": True}
+        super().__init__(
+            {
+                "start": In(1),
+                "echo": In(Echo),
+                "done": Out(1),
+                #: With ``done``: blocks that were appended.
+                "blocks": Out(5),
+                "pending": Out(stream.Signature(pending_layout(), **always)),
+                "ready": Out(1),
+                #: The AES core and the hash unit are this component's.
+                "takes_over": Out(1),
+                "staged": In(1),
+                "staged_piece": In(128),
+                "encrypt": Out(1),
+                "slot": Out(slot),
+                "aes256": Out(1),
+                "encrypted": In(stream.Signature(128, **always)),
+                #: ``encrypt`` is heeded.
+                "encrypts": In(1),
+                "hashed": Out(stream.Signature(HashBlock)),
+                "digests": In(stream.Signature(128, **always)),
+                "write_round_key": Out(1),
+                "round_key_address": Out(round_key_address_layout(2 * profile.slots)),
+                "round_key": Out(128),
+                "write_power": Out(1),
+                "power_address": Out(power_address),
+                "power": Out(128),
+                "write_slot": Out(1),
+                "context": Out(context_layout()),
+                "next_number": Out(NUMBER_BITS),
+                "append": Out(1),
+                "appended": Out(128),
+                "counter": Out(range(len(Counter))),
+                "counter_value": In(64),
+            }
+        )
+        #: The payload of a LOAD while it is worked on, else zero.
+        self.staged_load = Signal(LoadLayout)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.schedule = schedule = KeySchedule(_combinational(self._profile.sbox))
+        load, pending = self.staged_load, self.pending.payload
+        opcode = self.echo.opcode
+        aes256 = load.suite == Suite.AES_256_GCM
+        status = Signal(4)
+        word = Signal(range(WORDS_PER_SLOT))
+        which = word[4]
+        last_slot = Signal.like(self.slot)
+        h, power, number = Signal(128), Signal(128), Signal(range(self._chains + 1))
+        blocks = Signal(5)
+        steps = Signal(4)
+        m.d.comb += [
+            self.takes_over.eq(1),
+            self.aes256.eq(aes256),
+            schedule.keys.payload.key.eq(load.keys[which]),
+            schedule.keys.payload.aes256.eq(aes256),
+            self.hashed.payload.final.eq(1),
+            self.hashed.payload.last.eq(1),
+            self.power_address.slot.eq(self.slot),
+            self.counter.eq(Cat(steps[3], blocks)),
+            pending.echo.eq(self.echo),
+            pending.status.eq(status),
+            pending.text_bytes.eq(
+                Mux(opcode == Opcode.INFO, INFO_BYTES, 0)
+                + Mux(opcode == Opcode.STATS, _STATS_BYTES, 0)
+            ),
+            self.blocks.eq(blocks),
+        ]
+        self._describe(m)
+
+        if LOAD_BYTES % BLOCK_BYTES != 12:
+            raise AssertionError("the payload of LOAD does not end with 12 bytes of a block")
+        collected = Signal(8 * 112)
+        with m.If(self.staged):
+            m.d.sync += collected.eq(Cat(collected[128:], self.staged_piece))
+        m.d.comb += load.eq(collected[: 8 * LOAD_BYTES])
+
+        all_slots = self._profile.slots - 1
+        with m.FSM():
+            with m.State("reset"):
+                m.d.sync += [self.slot.eq(0), last_slot.eq(all_slots), word.eq(0)]
+                m.next = "wipe"
+            with m.State("idle"):
+                m.d.comb += self.takes_over.eq(0)
+                m.d.sync += self.ready.eq(1)
+                m.d.sync += [word.eq(0), blocks.eq(0), steps.eq(0), number.eq(1)]
+                m.d.sync += [self.slot.eq(self.echo.slot), last_slot.eq(self.echo.slot)]
+                m.d.sync += status.eq(Status.OK)
+                with m.If(self.start):
+                    with m.Switch(opcode):
+                        with m.Case(Opcode.LOAD):
+                            m.next = "check"
+                        with m.Case(Opcode.ZEROIZE):
+                            with m.If(self.echo.slot == ALL_SLOTS):
+                                m.d.sync += [self.slot.eq(0), last_slot.eq(all_slots)]
+                            m.next = "wipe"
+                        with m.Case(Opcode.INFO):
+                            m.next = "info"
+                        with m.Default():
+                            m.next = "stats"
+            with m.State("check"):
+                self._check(m, status)
+                m.next = "checked"
+            with m.State("checked"):
+                m.next = "forget"
+                with m.If(status == Status.OK):
+                    m.next = "wipe"
+            with m.State("wipe"):
+                m.d.comb += [
+                    self.write_round_key.eq(1),
+                    self.round_key_address.eq(Cat(word, self.slot)),
+                    self.write_power.eq(1),
+                    self.power_address.power.eq(word),
+                    self.write_slot.eq(word == 0),
+                    self.context.eq(0),
+                ]
+                m.d.sync += word.eq(word + 1)
+                with m.If(word == WORDS_PER_SLOT - 1):
+                    with m.If(opcode == Opcode.LOAD):
+                        m.next = "expand"
+                    with m.Elif(self.slot == last_slot):
+                        m.next = "forget"
+                    with m.Else():
+                        m.d.sync += self.slot.eq(self.slot + 1)
+            with m.State("expand"):
+                m.d.comb += schedule.keys.valid.eq(1)
+                with m.If(schedule.keys.ready):
+                    m.next = "store"
+            with m.State("store"):
+                keys = schedule.round_keys
+                m.d.comb += [
+                    keys.ready.eq(1),
+                    self.write_round_key.eq(keys.valid),
+                    self.round_key_address.eq(Cat(keys.payload.round, which, self.slot)),
+                    self.round_key.eq(keys.payload.round_key),
+                ]
+                with m.If(keys.valid & (keys.payload.round == Mux(aes256, 14, 10))):
+                    m.d.sync += word[4].eq(1)
+                    m.next = "expand"
+                    with m.If(which):
+                        m.next = "encrypt"
+            with m.State("encrypt"):
+                m.d.comb += self.encrypt.eq(1)
+                with m.If(self.encrypts):
+                    m.next = "encrypting"
+            with m.State("encrypting"):
+                with m.If(self.encrypted.valid):
+                    m.d.sync += [h.eq(self.encrypted.payload), power.eq(self.encrypted.payload)]
+                    m.next = "power"
+            with m.State("power"):
+                last = number == self._chains
+                m.d.comb += [
+                    self.write_power.eq(1),
+                    self.power_address.power.eq(number - 1),
+                    self.power.eq(power),
+                    self.hashed.valid.eq(~last),
+                    self.hashed.payload.block.eq(power),
+                    self.hashed.payload.power.eq(h),
+                ]
+                with m.If(last):
+                    m.next = "enter"
+                with m.Elif(self.hashed.ready):
+                    m.next = "multiplying"
+            with m.State("multiplying"):
+                with m.If(self.digests.valid):
+                    m.d.sync += [power.eq(self.digests.payload), number.eq(number + 1)]
+                    m.next = "power"
+            with m.State("enter"):
+                m.d.comb += self.write_slot.eq(1)
+                m.next = "forget"
+            with m.State("forget"):
+                m.d.sync += [collected.eq(0), h.eq(0), power.eq(0), number.eq(0)]
+                m.next = "scrub"
+            with m.State("scrub"):
+                m.d.comb += self.hashed.valid.eq(number < self._chains)
+                with m.If(self.hashed.valid & self.hashed.ready):
+                    m.d.sync += number.eq(number + 1)
+                with m.If(self.digests.valid):
+                    m.d.sync += blocks.eq(blocks + 1)
+                with m.If(blocks == self._chains):
+                    m.d.sync += blocks.eq(0)
+                    m.next = "done"
+            with m.State("info"):
+                m.d.comb += [
+                    self.append.eq(1),
+                    self.appended.eq(self._info().word_select(blocks[0], 128)),
+                ]
+                m.d.sync += blocks.eq(blocks + 1)
+                with m.If(blocks == INFO_BYTES // BLOCK_BYTES - 1):
+                    m.next = "done"
+            with m.State("stats"):
+                # Two counters a block, big-endian, the first one in the low half.
+                m.d.sync += steps.eq(steps + 1)
+                swapped = Cat(self.counter_value.word_select(i, 8) for i in reversed(range(8)))
+                with m.If(steps == 7):
+                    m.d.sync += power[:64].eq(swapped)
+                with m.If(steps == 15):
+                    m.d.comb += [self.append.eq(1), self.appended.eq(Cat(power[:64], swapped))]
+                    m.d.sync += blocks.eq(blocks + 1)
+                    with m.If(blocks == _STATS_BYTES // BLOCK_BYTES - 1):
+                        m.next = "done"
+            with m.State("done"):
+                m.d.comb += [self.done.eq(opcode != 0), self.pending.valid.eq(opcode != 0)]
+                m.next = "idle"
+        return m
+
+    def _info(self):
+        return Const(int.from_bytes(info(self._profile).pack(), "little"), 8 * INFO_BYTES)
+
+    def _check(self, m, status):
+        load = self.staged_load
+        known = (load.suite == Suite.AES_128_GCM) | (load.suite == Suite.AES_256_GCM)
+        valid = (
+            (load.usage >= min(Usage))
+            & (load.usage <= max(Usage))
+            & ((load.form & ~sum(HeaderForm)) == 0)
+            & (load.connection_id_bytes <= CONNECTION_ID_BYTES)
+        )
+        with m.If(~known):
+            m.d.sync += status.eq(Status.UNSUPPORTED_SUITE)
+        with m.Elif(~valid):
+            m.d.sync += status.eq(Status.MALFORMED_REQUEST)
+
+    def _describe(self, m):
+        load, context = self.staged_load, self.context
+        keep = Cat((load.connection_id_bytes > i).replicate(8) for i in range(CONNECTION_ID_BYTES))
+        m.d.comb += [
+            context.valid.eq(1),
+            context.aes256.eq(load.suite == Suite.AES_256_GCM),
+            context.usage.eq(load.usage),
+            context.length.eq((load.form & HeaderForm.LENGTH) != 0),
+            context.sixteen.eq((load.form & HeaderForm.SEQUENCE_NUMBER_16) != 0),
+            context.connection_id_bytes.eq(load.connection_id_bytes),
+            context.connection_id.eq(load.connection_id & keep),
+            context.epoch.eq(_integer(load.epoch)),
+            context.iv.eq(load.iv),
+            self.next_number.eq(_integer(load.sequence_number)),
+        ]
+
+
+def _combinational(form: SBoxForm) -> SBoxForm:
+    """The S-boxes of the key schedule, which take no cycle."""
+    return SBoxForm.COMPOSITE if form is SBoxForm.BLOCK_RAM else form
+
+
+def _integer(array):
+    """The integer that a big-endian array of bytes stands for."""
+    return Cat(*(array[i] for i in reversed(range(len(array)))))

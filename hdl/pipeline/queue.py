@@ -1,0 +1,116 @@
+"""Queues between the stages: a short one in distributed RAM, a deep one of blocks in block RAM."""
+
+from amaranth.hdl import Module, ShapeLike, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hdl.block_ram import BlockRAM
+
+__all__ = ["BlockQueue", "Queue"]
+
+
+class Queue(wiring.Component):
+    """First in, first out, for ``depth`` payloads, a power of two.
+
+    A payload can be read in the cycle after it was written; reading and writing at once is
+    possible at any level, writing when full is not. One transfer a cycle on each side.
+    """
+
+    def __init__(self, shape: ShapeLike, depth: int):
+        if depth < 2 or depth & (depth - 1):
+            raise ValueError(f"queue of {depth} payloads is not a power of two over 1")
+        self.depth = depth
+        self._shape = shape
+        super().__init__(
+            {
+                "write": In(stream.Signature(shape)),
+                "read": Out(stream.Signature(shape)),
+                #: Payloads in the queue.
+                "level": Out(range(depth + 1)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=self._shape, depth=self.depth, init=[])
+        write_port, read_port = memory.write_port(), memory.read_port(domain="comb")
+        first, free = Signal(range(self.depth)), Signal(range(self.depth))
+        written, taken = Signal(), Signal()
+        m.d.comb += [
+            self.write.ready.eq(self.level != self.depth),
+            self.read.valid.eq(self.level != 0),
+            written.eq(self.write.valid & self.write.ready),
+            taken.eq(self.read.valid & self.read.ready),
+            write_port.en.eq(written),
+            write_port.addr.eq(free),
+            write_port.data.eq(self.write.payload),
+            read_port.addr.eq(first),
+            self.read.payload.eq(read_port.data),
+        ]
+        m.d.sync += [
+            free.eq(free + written),
+            first.eq(first + taken),
+            self.level.eq(self.level + written - taken),
+        ]
+        return m
+
+
+class BlockQueue(wiring.Component):
+    """Blocks in block RAM: written at any place ahead, read in order once they are released.
+
+    A block is written to ``address``, which counts from the first block after reset and wraps at
+    ``depth``, a power of two. ``release`` says how many more blocks may be read, from this cycle
+    on; what is written to a place that is not released can be written again. ``blocks`` gives the
+    released ones in order, one a cycle, the first one 4 cycles after its release. The writer keeps
+    within ``free``, which counts the blocks that are read and not those that are released.
+    """
+
+    #: Blocks read ahead of their receiver: from a fetch to the next in its place takes 4 cycles.
+    AHEAD = 4
+
+    def __init__(self, depth: int):
+        if depth < 4 or depth & (depth - 1):
+            raise ValueError(f"queue of {depth} blocks is not a power of two over 3")
+        self.depth = depth
+        super().__init__(
+            {
+                "write": In(1),
+                "address": In(range(depth)),
+                "data": In(128),
+                #: Blocks released in this cycle.
+                "release": In(range(depth + 1)),
+                "blocks": Out(stream.Signature(128)),
+                #: A block has been read: its place is free again.
+                "read": Out(1),
+            }
+        )
+        self.memory = BlockRAM(128, depth)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = self.memory
+        m.submodules.ahead = ahead = Queue(128, self.AHEAD)
+        waiting = Signal(range(self.depth + 1))  # released and not yet fetched
+        place = Signal(range(self.depth))
+        fetch, fetched, arrives = Signal(), Signal(), Signal()
+        on_the_way = Signal(range(self.AHEAD + 1))  # fetched and not yet taken
+        m.d.comb += [
+            memory.write.eq(self.write),
+            memory.write_address.eq(self.address),
+            memory.write_data.eq(self.data),
+            memory.read_address.eq(place),
+            self.read.eq(ahead.read.valid & ahead.read.ready),
+            fetch.eq((waiting != 0) & (on_the_way != self.AHEAD)),
+            ahead.write.payload.eq(memory.read_data),
+            ahead.write.valid.eq(arrives),
+        ]
+        m.d.sync += [
+            fetched.eq(fetch),
+            arrives.eq(fetched),
+            place.eq(place + fetch),
+            waiting.eq(waiting + self.release - fetch),
+            on_the_way.eq(on_the_way + fetch - self.read),
+        ]
+        wiring.connect(m, ahead.read, wiring.flipped(self.blocks))
+        return m

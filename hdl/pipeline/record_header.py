@@ -1,0 +1,110 @@
+"""The unified header (RFC 9147, 4, figure 3) in two blocks of 16 bytes, all of it at once.
+
+The first byte and the connection ID are fixed for a slot. What follows them is the tail: the number
+in one byte or two, the length in none or two. The tail begins at byte ``tail_at``, so byte d of it
+stands in lane (tail_at + d) mod 16 of its block, and whichever lane that is, it is one of the four
+lanes (tail_at + d) mod 4, + 4, + 8, + 12. So a tail that is first turned by tail_at mod 4 bytes has
+its bytes under the lanes where they belong.
+"""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from driver.messages import CONNECTION_ID_BYTES
+from hdl.block import BLOCK_BYTES
+
+__all__ = ["TAIL_BYTES", "HeaderReader", "lanes_of_tail", "template", "turn_tail"]
+
+TAIL_BYTES = 4
+
+
+def template(flags: Value, connection_id: Value) -> Value:
+    """A header of 32 bytes with its tail zero; zeros behind the connection ID."""
+    return Cat(flags, connection_id, Const(0, 8 * (2 * BLOCK_BYTES - 1 - CONNECTION_ID_BYTES)))
+
+
+def lanes_of_tail(tail_at: Value, second: Value, count: Value | int) -> list[Value]:
+    """For each lane of a header's first or ``second`` block, whether the tail is there."""
+    distances = [Cat(Const(lane, 4), second) - tail_at for lane in range(BLOCK_BYTES)]
+    return [(distance >= 0) & (distance < count) for distance in distances]
+
+
+def turn_tail(tail: Value, tail_at: Value) -> Value:
+    """Byte d of the tail moves to place (tail_at + d) mod 4, which is that of its lane."""
+    return _rotate(tail, -tail_at[:2])
+
+
+def _rotate(tail: Value, places: Value) -> Value:
+    """The byte at place i + ``places`` (modulo 4) moves to place i."""
+    return (Cat(tail, tail) >> (places[:2] << 3))[: 8 * TAIL_BYTES]
+
+
+class HeaderReader(wiring.Component):
+    """Compares received headers with what the slot says, and finds their numbers.
+
+    ``read`` takes a block of a header, or its ``second``, which comes later; ``second`` is for
+    headers over 16 bytes only. ``wire`` and ``malformed`` are valid from the second cycle after the
+    last block of a header on, until the first block of the next one is taken. All other inputs are
+    those of the header, in that time. Cycles depend on nothing.
+    """
+
+    read: In(1)
+    second: In(1)
+    block: In(128)
+    connection_id: In(8 * CONNECTION_ID_BYTES)
+    connection_id_bytes: In(range(CONNECTION_ID_BYTES + 1))
+    sixteen: In(1)
+    has_length: In(1)
+    #: Bytes behind the header, which the length field must say.
+    encrypted_bytes: In(16)
+    #: The number, still encrypted; the 8-bit form in the low byte, zeros above.
+    wire: Out(16)
+    #: Another connection ID or length.
+    malformed: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        expected = template(Const(0, 8), self.connection_id)
+        tail_at = Signal(5)
+        turned, tail = Signal(8 * TAIL_BYTES), Signal(8 * TAIL_BYTES)
+        mismatch, mismatches = Signal(), Signal()
+        m.d.comb += tail_at.eq(1 + self.connection_id_bytes)
+
+        lanes = lanes_of_tail(tail_at, self.second, TAIL_BYTES)
+        received = [self.block.word_select(lane, 8) for lane in range(BLOCK_BYTES)]
+        found = [
+            reduce(or_, (Mux(lanes[lane], received[lane], 0) for lane in range(place, 16, 4)))
+            for place in range(TAIL_BYTES)
+        ]
+        different = []
+        for lane in range(BLOCK_BYTES):
+            first, second = (expected.word_select(lane + at, 8) for at in (0, BLOCK_BYTES))
+            in_first = Const(1 if lane else 0, 1) & (tail_at > lane)
+            in_second = tail_at > lane + BLOCK_BYTES
+            different.append(
+                Mux(self.second, in_second, in_first)
+                & (received[lane] != Mux(self.second, second, first))
+            )
+        m.d.comb += mismatch.eq(Cat(different).any())
+        with m.If(self.read):
+            m.d.sync += [
+                turned.eq(Cat(found) | Mux(self.second, turned, 0)),
+                mismatches.eq(mismatch | (self.second & mismatches)),
+            ]
+
+        number_low, length_low = tail[8:16], tail[16:24]
+        length = Signal(16)
+        m.d.comb += tail.eq(_rotate(turned, tail_at))
+        with m.If(self.sixteen):
+            m.d.comb += length.eq(Cat(tail[24:32], length_low))
+            m.d.sync += self.wire.eq(Cat(number_low, tail[:8]))
+        with m.Else():
+            m.d.comb += length.eq(Cat(length_low, number_low))
+            m.d.sync += self.wire.eq(tail[:8])
+        wrong_length = self.has_length & (length != self.encrypted_bytes)
+        m.d.sync += self.malformed.eq(mismatches | wrong_length)
+        return m

@@ -1,0 +1,251 @@
+"""Who has the AES core in a cycle: the blocks of a message, or the mask of another one's number.
+
+A message with a blocks of associated data and n of text takes these slots, one after the other:
+
+    ====================  ===========================  =======================
+    slots                 AES                          GHASH, when they come out
+    ====================  ===========================  =======================
+    a - 1, if a > 1       a mask, if one is wanted     associated data
+    1                     counter 1                    the last associated data
+    n                     counters 2 to n + 1          text
+    1                     a mask, if one is wanted     lengths
+    ====================  ===========================  =======================
+
+A record has one block of associated data, its header, and wants one mask: n + 2 slots, in which
+neither AES nor GHASH is idle. The mask in them belongs to an earlier record that was sealed or a
+later one that will be opened.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from driver.messages import TAG_BYTES, Opcode, Status
+from hdl.aes.core import request_layout as block_layout
+from hdl.block import BLOCK_BYTES
+from hdl.pipeline.layouts import (
+    Echo,
+    PipelineSlot,
+    SlotUse,
+    mask_request_layout,
+    message_layout,
+    pending_layout,
+)
+from hdl.pipeline.numbering import numbered_layout
+from hdl.pipeline.record_header import turn_tail
+from hdl.profile import Profile
+
+__all__ = ["Scheduler"]
+
+
+class Scheduler(wiring.Component):
+    """Feeds the AES core, one message after the other, with masks in between.
+
+    ``requests`` are taken in order, one in 3 cycles at the most. Each becomes one ``pending``; one
+    whose status is OK also a ``messages`` and its ``slots``, in order. Requests that are not for
+    the AES core (LOAD, ZEROIZE, INFO, STATS) wait until all before them have left, and are then
+    carried out by whoever heeds ``control``, who also makes their ``pending``.
+
+    A message begins only if there is room for what it will write: at most ``in_flight`` requests,
+    and ``depth`` blocks, are under way to their completions. So nothing behind the core ever waits.
+    """
+
+    def __init__(self, profile: Profile, depth: int, in_flight: int):
+        self._depth, self._in_flight = depth, in_flight
+        self._profile = profile
+        masks = mask_request_layout(profile)
+        super().__init__(
+            {
+                "requests": In(stream.Signature(numbered_layout())),
+                "opening_masks": In(stream.Signature(masks)),
+                "sealing_masks": In(stream.Signature(masks)),
+                "blocks": Out(stream.Signature(block_layout(2 * profile.slots))),
+                "slots": Out(stream.Signature(PipelineSlot, always_ready=True)),
+                "messages": Out(stream.Signature(message_layout(profile), always_ready=True)),
+                "pending": Out(stream.Signature(pending_layout(), always_ready=True)),
+                #: A strobe; ``control_echo`` holds from then until ``control_done``.
+                "control": Out(1),
+                "control_echo": Out(Echo),
+                "control_done": In(1),
+                #: With it: blocks that its completion has.
+                "control_blocks": In(5),
+                #: A completion has left, and a block of those that wait for theirs.
+                "left": In(1),
+                "block_left": In(1),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        slot = self.slots.payload
+        under_way = Signal(range(self._in_flight + 1))
+        free = Signal(range(self._depth + 1), init=self._depth)
+
+        # One register ahead: lengths in blocks.
+        request = self.requests.payload.request
+        ready = Signal()
+        head = Signal(self.requests.payload.shape())
+        text_blocks, associated_blocks = Signal(12), Signal(12)
+        is_record, sealing, control = Signal(), Signal(), Signal()
+        takes = Signal()
+        starts = Signal()
+        opcode = request.echo.opcode
+        m.d.comb += self.requests.ready.eq(~ready | takes)
+        with m.If(self.requests.ready):
+            m.d.sync += [
+                ready.eq(self.requests.valid),
+                head.eq(self.requests.payload),
+                text_blocks.eq(_blocks(request.text_bytes)),
+                associated_blocks.eq(_blocks(request.associated_bytes)),
+                is_record.eq(opcode.matches(Opcode.SEAL, Opcode.OPEN)),
+                sealing.eq(opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
+                control.eq(
+                    (request.status == Status.OK)
+                    & opcode.matches(Opcode.LOAD, Opcode.ZEROIZE, Opcode.INFO, Opcode.STATS)
+                ),
+            ]
+        self._describe(m, head, text_blocks, associated_blocks, is_record, sealing)
+        released = Signal(13)  # blocks that the message will write
+        seals = is_record & sealing
+        m.d.comb += [
+            released.eq(text_blocks + sealing + Mux(seals, associated_blocks, 0)),
+        ]
+
+        # The message that has the core.
+        associated_left, text_left = Signal(12), Signal(12)
+        tag_left, first = Signal(), Signal()
+        aes256, key, nonce = Signal(), Signal(range(self._profile.slots)), Signal(96)
+        counter = Signal(12)
+        pace = Signal(2)
+        waits = Signal()  # for the request that `control` has begun
+        active = associated_left.any() | tag_left | text_left.any()
+        advance = ~self.blocks.valid | self.blocks.ready
+        room = (under_way != self._in_flight) & (free >= released)
+        m.d.comb += [
+            takes.eq(ready & ~control & ~active & (pace == 0) & room & advance),
+            starts.eq(takes & (head.request.status == Status.OK)),
+            self.pending.valid.eq(takes),
+            self.messages.valid.eq(starts),
+            self.control_echo.eq(head.request.echo),
+            self.control.eq(ready & control & ~active & (under_way == 0) & ~waits),
+            self.busy.eq(ready | active | (under_way != 0)),
+        ]
+        with m.If(self.control):
+            m.d.sync += waits.eq(1)
+        with m.If(self.control_done):
+            m.d.comb += takes.eq(1)
+            m.d.comb += self.pending.valid.eq(0)
+            m.d.comb += starts.eq(0)
+            m.d.sync += waits.eq(0)
+        claimed = Mux(self.control_done, self.control_blocks, Mux(starts, released, 0))
+        m.d.sync += [
+            under_way.eq(under_way + takes - self.left),
+            free.eq(free - claimed + self.block_left),
+        ]
+
+        block = self.blocks.payload
+        opening_mask, sealing_mask = self.opening_masks, self.sealing_masks
+        mask_wanted = opening_mask.valid | sealing_mask.valid
+        mask = Mux(opening_mask.valid, opening_mask.payload, sealing_mask.payload)
+        mask = data.View(mask_request_layout(self._profile), mask)
+        takes_mask = Signal()
+        valid = Signal()
+        last_text = text_left == 1
+        m.d.comb += [
+            opening_mask.ready.eq(takes_mask),
+            sealing_mask.ready.eq(takes_mask & ~opening_mask.valid),
+            self.slots.valid.eq(valid),
+            slot.opening.eq(opening_mask.valid),
+        ]
+        next_counter = Mux(tag_left, 1, counter)
+        counter_block = Cat(nonce, Const(0, 16), next_counter[8:], Const(0, 4), next_counter[:8])
+        with m.If(advance):
+            m.d.sync += [
+                self.blocks.valid.eq(valid),
+                block.block.eq(Mux(takes_mask, mask.block, counter_block)),
+                block.key.eq(Mux(takes_mask, Cat(1, mask.slot), Cat(0, key))),
+                block.aes256.eq(Mux(takes_mask, mask.aes256, aes256)),
+                pace.eq(pace - (pace != 0)),
+            ]
+            with m.If(associated_left > 1):
+                m.d.comb += [valid.eq(1), slot.associated.eq(1), takes_mask.eq(mask_wanted)]
+                m.d.sync += associated_left.eq(associated_left - 1)
+            with m.Elif(tag_left):
+                m.d.comb += [
+                    valid.eq(1),
+                    slot.use.eq(SlotUse.TAG),
+                    slot.associated.eq(associated_left != 0),
+                    slot.last_associated.eq(1),
+                    slot.last.eq(text_left == 0),
+                ]
+                m.d.sync += [tag_left.eq(0), associated_left.eq(0)]
+            with m.Elif(text_left != 0):
+                m.d.comb += [
+                    valid.eq(1),
+                    slot.use.eq(SlotUse.TEXT),
+                    slot.first_text.eq(first),
+                    slot.last_text.eq(last_text),
+                    slot.last.eq(last_text),
+                ]
+                m.d.sync += [
+                    text_left.eq(text_left - 1),
+                    counter.eq(counter + 1),
+                    first.eq(0),
+                ]
+            with m.Elif(mask_wanted):
+                m.d.comb += [valid.eq(1), takes_mask.eq(1)]
+            with m.If(takes_mask):
+                m.d.comb += slot.use.eq(SlotUse.MASK)
+        with m.If(takes):
+            m.d.sync += pace.eq(2)
+        with m.If(starts):
+            m.d.sync += [
+                associated_left.eq(associated_blocks),
+                text_left.eq(text_blocks),
+                tag_left.eq(1),
+                first.eq(1),
+                counter.eq(2),
+                aes256.eq(head.request.aes256),
+                key.eq(head.request.echo.slot),
+                nonce.eq(head.request.nonce),
+            ]
+        return m
+
+    def _describe(self, m, head, text_blocks, associated_blocks, is_record, sealing):
+        """``messages`` and ``pending`` of the request at hand."""
+        message, pending, request = self.messages.payload, self.pending.payload, head.request
+        length = Signal(16)
+        number = [head.number[8:16], head.number[:8]]
+        m.d.comb += length.eq(request.text_bytes + TAG_BYTES)
+        length_bytes = [length[8:], length[:8]]
+        tail = Mux(
+            request.sixteen,
+            Cat(number[0], number[1], *length_bytes),
+            Cat(number[1], *length_bytes, Const(0, 8)),
+        )
+        m.d.comb += [
+            message.slot.eq(request.echo.slot),
+            message.seal.eq(is_record & sealing),
+            message.opening.eq(~sealing),
+            message.associated_bytes.eq(request.associated_bytes),
+            message.text_bytes.eq(request.text_bytes),
+            message.blocks.eq(text_blocks + associated_blocks + 1),
+            message.tail_at.eq(request.tail_at),
+            message.tail_bytes.eq(Mux(is_record, 1 + request.sixteen + (request.length << 1), 0)),
+            message.tail.eq(turn_tail(tail, request.tail_at)),
+            pending.echo.eq(request.echo),
+            pending.status.eq(request.status),
+            pending.tagged.eq(request.status == Status.OK),
+            pending.aes256.eq(request.aes256),
+            pending.sixteen.eq(request.sixteen),
+            pending.length.eq(request.length),
+            pending.tail_at.eq(request.tail_at),
+            pending.epoch.eq(request.epoch),
+            pending.number.eq(head.number),
+            pending.text_bytes.eq(request.text_bytes),
+        ]
+
+
+def _blocks(length):
+    return (length + BLOCK_BYTES - 1) >> 4
