@@ -28,12 +28,17 @@ class Widener(wiring.Component):
         lane = Signal(range(lanes))
         bytes_ = 1 if self._narrow == 1 else given.payload.bytes
         m.d.comb += given.ready.eq(~packets.valid | packets.ready)
-        with m.If(packets.ready):
-            m.d.sync += packets.valid.eq(0)
+        with m.If(packets.valid & packets.ready):
+            # A beat that is not full, the end of a key perhaps, keeps nothing of the one before.
+            m.d.sync += [packets.valid.eq(0), packets.payload.data.eq(0)]
         with m.If(given.valid & given.ready):
             ends = given.payload.last | (lane == lanes - 1)
+            for i in range(lanes):
+                with m.If(lane == i):
+                    m.d.sync += packets.payload.data.word_select(i, 8 * self._narrow).eq(
+                        given.payload.data
+                    )
             m.d.sync += [
-                packets.payload.data.word_select(lane, 8 * self._narrow).eq(given.payload.data),
                 packets.payload.bytes.eq(lane * self._narrow + bytes_),
                 packets.payload.last.eq(given.payload.last),
                 packets.valid.eq(ends),

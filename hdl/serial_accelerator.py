@@ -14,10 +14,11 @@ from driver.messages import (
     Status,
 )
 from hdl.aes.iterative import IterativeAES
+from hdl.aes.serial import SerialAES
 from hdl.counters import Counters
 from hdl.loader import SlotLoader
 from hdl.packet_stream import packet_signature
-from hdl.profile import Profile
+from hdl.profile import AESCore, Profile
 from hdl.record_engine import RecordEngine
 from hdl.release_buffer import ReleaseBuffer
 from hdl.reports import Reports
@@ -61,7 +62,12 @@ class SerialAccelerator(wiring.Component):
         )
         self._reader = RequestReader()
         self._slots = SlotStore(profile)
-        self._aes = IterativeAES(keys=2 * profile.slots, sbox=profile.sbox)
+        keys = 2 * profile.slots
+        self._aes = (
+            SerialAES(keys)
+            if profile.aes is AESCore.SERIAL
+            else IterativeAES(keys, sbox=profile.sbox)
+        )
         self._loader = SlotLoader(profile)
         self._engine = RecordEngine(profile)
         self._reports = Reports(profile)

@@ -1,5 +1,7 @@
 """The pipelined accelerator: request packets in, completion packets out, 16 bytes a beat."""
 
+from typing import NamedTuple
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -8,6 +10,7 @@ from driver.messages import Opcode
 from hdl.aes.pipelined import PipelinedAES
 from hdl.aes.ring import RingAES
 from hdl.block import BLOCK_BYTES
+from hdl.ghash_digit import DigitGHASH
 from hdl.ghash_parallel import ParallelGHASH
 from hdl.packet_stream import packet_signature
 from hdl.pipeline.cipher import Cipher
@@ -22,7 +25,31 @@ from hdl.pipeline.scheduler import Scheduler
 from hdl.pipeline.verdict import Verdict
 from hdl.profile import AESCore, Profile
 
-__all__ = ["PipelinedAccelerator"]
+__all__ = ["DEPTHS", "Depths", "PipelinedAccelerator"]
+
+
+class Depths(NamedTuple):
+    """How many requests may be in each part of the pipeline; powers of two."""
+
+    #: Between the ports and the scheduler: enough for the masks of those to open to arrive.
+    waiting: int
+    #: Between the scheduler and the verdict. Messages begin at least 3 cycles apart there, and a
+    #: verdict comes a fixed time after a message's last slot: fewer are ever under way.
+    judging: int
+    #: Between the scheduler and the end of the completion: sealing takes the way through the AES
+    #: core twice, and masks may wait for one another.
+    in_flight: int
+    #: Slots in the AES core, and behind it.
+    slots: int
+    #: Results of the AES core that may wait, if GHASH is slower at times.
+    keystream: int
+
+
+#: By core: 45 cycles and a block in each, or three blocks that take tens of cycles.
+DEPTHS = {
+    AESCore.PIPELINED: Depths(waiting=32, judging=32, in_flight=64, slots=64, keystream=8),
+    AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, slots=16, keystream=4),
+}
 
 
 class PipelinedAccelerator(wiring.Component):
@@ -33,15 +60,6 @@ class PipelinedAccelerator(wiring.Component):
     which is not DTLS: it shows what their encryption costs.
     """
 
-    #: Requests between the scheduler and the end of their completion.
-    IN_FLIGHT = 64
-    #: Requests between the ports and the scheduler: enough for their masks to arrive.
-    WAITING = 32
-    #: Messages between the scheduler and their verdict, 3 cycles apart at least.
-    IN_CORE = 32
-    #: Results of the AES core that may wait for a hash unit that is slower at times.
-    KEYSTREAM = 8
-
     def __init__(self, profile: Profile, encrypt_numbers: bool = True):
         self._profile = profile
         self._encrypt_numbers = encrypt_numbers
@@ -51,21 +69,17 @@ class PipelinedAccelerator(wiring.Component):
                 "completions": Out(packet_signature(BLOCK_BYTES)),
             }
         )
+        self._depths = DEPTHS[profile.aes]
         depth = profile.queue_blocks
         self.lookup = Lookup(profile)
         self.ingress = Ingress(profile, depth)
         self.received = BlockQueue(depth)
         self.numbering = Numbering(profile)
-        self.scheduler = Scheduler(profile, depth, self.IN_FLIGHT)
+        self.scheduler = Scheduler(profile, depth, self._depths.in_flight)
         core = PipelinedAES if profile.aes is AESCore.PIPELINED else RingAES
         self.aes = core(2 * profile.slots, profile.sbox)
         digit = profile.ghash_digit
-        if digit == 128:
-            self.ghash = ParallelGHASH()
-        else:
-            from hdl.ghash_digit import DigitGHASH
-
-            self.ghash = DigitGHASH(digit)
+        self.ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit)
         self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, depth)
         self.verdict = Verdict(profile)
         self.released = BlockQueue(depth)
@@ -111,7 +125,7 @@ class PipelinedAccelerator(wiring.Component):
     def _connect_requests(self, m):
         ingress, received = self.ingress, self.received
         requests = self._queue(
-            m, "requests_queue", ingress.requests, self.numbering.requests, self.WAITING
+            m, "requests_queue", ingress.requests, self.numbering.requests, self._depths.waiting
         )
         self._connect_masks(m)
         wiring.connect(m, self.numbering.numbered, self.scheduler.requests)
@@ -139,10 +153,14 @@ class PipelinedAccelerator(wiring.Component):
         m.d.comb += ingress.masks_room.eq(wanted.level < wanted.depth - 2)
         # As many as there are requests on the way: in the queue, in `ingress` and in `numbering`.
         self._queue(
-            m, "opening_masks", cipher.opening_masks, self.numbering.masks, 2 * self.WAITING
+            m, "opening_masks", cipher.opening_masks, self.numbering.masks, 2 * self._depths.waiting
         )
-        self._queue(m, "sealing_queue", self.verdict.masks, scheduler.sealing_masks, self.IN_FLIGHT)
-        self._queue(m, "sealing_masks", cipher.sealing_masks, self.egress.masks, self.IN_FLIGHT)
+        self._queue(
+            m, "sealing_queue", self.verdict.masks, scheduler.sealing_masks, self._depths.in_flight
+        )
+        self._queue(
+            m, "sealing_masks", cipher.sealing_masks, self.egress.masks, self._depths.in_flight
+        )
 
     def _connect_cores(self, m):
         """To the scheduler, or to control while it takes over."""
@@ -174,8 +192,8 @@ class PipelinedAccelerator(wiring.Component):
                 ghash.blocks.payload.eq(control.hashed.payload),
             ]
         self._connect_keystream(m)
-        self._queue(m, "slots_queue", scheduler.slots, cipher.slots, 64)
-        self._queue(m, "messages_queue", scheduler.messages, cipher.messages, self.IN_CORE)
+        self._queue(m, "slots_queue", scheduler.slots, cipher.slots, self._depths.slots)
+        self._queue(m, "messages_queue", scheduler.messages, cipher.messages, self._depths.judging)
 
     def _connect_keystream(self, m):
         """From the AES core, which does not wait, to GHASH, which may need more than a cycle."""
@@ -188,10 +206,10 @@ class PipelinedAccelerator(wiring.Component):
                 results.payload.eq(aes.results.payload),
             ]
             return
-        m.submodules.keystream = keystream = Queue(128, self.KEYSTREAM)
-        claimed = Signal(range(self.KEYSTREAM + 1))
+        m.submodules.keystream = keystream = Queue(128, self._depths.keystream)
+        claimed = Signal(range(self._depths.keystream + 1))
         m.d.comb += [
-            self._may_encrypt.eq(claimed != self.KEYSTREAM),
+            self._may_encrypt.eq(claimed != self._depths.keystream),
             keystream.write.valid.eq(valid),
             keystream.write.payload.eq(aes.results.payload),
         ]
@@ -201,24 +219,14 @@ class PipelinedAccelerator(wiring.Component):
 
     def _connect_results(self, m):
         cipher, verdict, egress, released = self.cipher, self.verdict, self.egress, self.released
-        pending = Signal.like(self.scheduler.pending.payload)
-        m.submodules.pending_queue = queue = Queue(pending.shape(), self.IN_CORE)
+        self._queue(m, "pending", self.scheduler.pending, verdict.pending, self._depths.judging)
         m.d.comb += [
-            queue.write.valid.eq(self.scheduler.pending.valid | self.control.pending.valid),
-            queue.write.payload.eq(
-                Mux(
-                    self.control.pending.valid,
-                    self.control.pending.payload,
-                    self.scheduler.pending.payload,
-                )
-            ),
             verdict.digests.valid.eq(self.ghash.digests.valid & ~self.control.takes_over),
             verdict.digests.payload.eq(self.ghash.digests.payload),
         ]
-        wiring.connect(m, queue.read, verdict.pending)
         for name in ("tag_keys", "received_tags", "first_blocks", "contents"):
             self._queue(m, name, getattr(cipher, name), getattr(verdict, name), 8)
-        self._queue(m, "judged", verdict.judged, egress.judged, self.IN_FLIGHT)
+        self._queue(m, "judged", verdict.judged, egress.judged, self._depths.in_flight)
 
         # A tag goes to its place in a cycle in which no text is written.
         m.submodules.tags = tags = Queue(128, 16)
@@ -249,7 +257,9 @@ class PipelinedAccelerator(wiring.Component):
             control.start.eq(scheduler.control),
             control.echo.eq(scheduler.control_echo),
             scheduler.control_done.eq(control.done),
+            scheduler.control_status.eq(control.status),
             scheduler.control_blocks.eq(control.blocks),
+            scheduler.control_text_bytes.eq(control.text_bytes),
             control.staged.eq(self.ingress.staged),
             control.staged_piece.eq(self.ingress.staged_piece),
             self.lookup.write.eq(control.write_slot),
@@ -274,6 +284,7 @@ class PipelinedAccelerator(wiring.Component):
         m.d.comb += [
             self.lookup.unfence.eq(verdict.judged.valid & changed),
             self.ingress.wipe.eq(self.lookup.unfence),
+            self.control.wipe.eq(self.lookup.unfence),
         ]
 
     def _connect_counters(self, m):

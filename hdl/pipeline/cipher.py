@@ -75,7 +75,7 @@ class Cipher(wiring.Component):
         slot, message = self.slots.payload, self.messages.payload
         due, lengths = Signal(), Signal()  # the message's lengths; they are hashed now
         hashes = Signal()
-        hash_free = self._pace(m, hashes)
+        hash_free = self._pace(m, hashes, lengths)
         with_block, takes, uses_block = Signal(), Signal(), Signal()
         left, begun = Signal(13), Signal()  # blocks still to be hashed
         now_left = Signal(13)
@@ -144,13 +144,14 @@ class Cipher(wiring.Component):
         ]
         return m
 
-    def _pace(self, m, hashes):
+    def _pace(self, m, hashes, lengths):
         """Whether the hash unit can take the block that goes to it from here."""
         if self._interval == 1:
             return Const(1)
-        wait = Signal(range(self._interval))
+        wait = Signal(range(self._interval + 1))
         with m.If(hashes):
-            m.d.sync += wait.eq(self._interval - 1)
+            # Behind the end of a message it needs a cycle more, for the digest.
+            m.d.sync += wait.eq(self._interval - 1 + lengths)
         with m.Elif(wait != 0):
             m.d.sync += wait.eq(wait - 1)
         return wait == 0

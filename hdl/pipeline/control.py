@@ -22,7 +22,7 @@ from hdl.aes.sbox import SBoxForm
 from hdl.block import BLOCK_BYTES
 from hdl.hash_unit import HashBlock
 from hdl.loader import LoadLayout
-from hdl.pipeline.layouts import NUMBER_BITS, Echo, context_layout, pending_layout
+from hdl.pipeline.layouts import LENGTH_BITS, NUMBER_BITS, Echo, context_layout
 from hdl.profile import Profile
 from hdl.reports import info
 from hdl.slots import WORDS_PER_SLOT
@@ -54,12 +54,15 @@ class Control(wiring.Component):
                 "done": Out(1),
                 #: With ``done``: blocks that were appended.
                 "blocks": Out(5),
-                "pending": Out(stream.Signature(pending_layout(), **always)),
+                "status": Out(4),
+                "text_bytes": Out(LENGTH_BITS),
                 "ready": Out(1),
                 #: The AES core and the hash unit are this component's.
                 "takes_over": Out(1),
                 "staged": In(1),
                 "staged_piece": In(128),
+                #: Forgets what was staged: the LOAD that it belongs to may have been refused.
+                "wipe": In(1),
                 "encrypt": Out(1),
                 "slot": Out(slot),
                 "aes256": Out(1),
@@ -89,28 +92,30 @@ class Control(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.schedule = schedule = KeySchedule(_combinational(self._profile.sbox))
-        load, pending = self.staged_load, self.pending.payload
+        load = self.staged_load
         opcode = self.echo.opcode
-        aes256 = load.suite == Suite.AES_256_GCM
-        status = Signal(4)
+        aes256 = self.aes256
+        status = self.status
         word = Signal(range(WORDS_PER_SLOT))
         which = word[4]
         last_slot = Signal.like(self.slot)
         h, power, number = Signal(128), Signal(128), Signal(range(self._chains + 1))
         blocks = Signal(5)
-        steps = Signal(4)
+        steps, half = Signal(4), Signal(64)
         m.d.comb += [
             self.takes_over.eq(1),
-            self.aes256.eq(aes256),
-            schedule.keys.payload.key.eq(load.keys[which]),
+            schedule.keys.payload.key.eq(load.keys[0]),
             schedule.keys.payload.aes256.eq(aes256),
+            # All of these are zero while there is nothing to say.
+            self.round_key.eq(schedule.round_keys.payload.round_key),
+            self.power.eq(power),
+            self.hashed.payload.block.eq(power),
+            self.hashed.payload.power.eq(h),
             self.hashed.payload.final.eq(1),
             self.hashed.payload.last.eq(1),
             self.power_address.slot.eq(self.slot),
             self.counter.eq(Cat(steps[3], blocks)),
-            pending.echo.eq(self.echo),
-            pending.status.eq(status),
-            pending.text_bytes.eq(
+            self.text_bytes.eq(
                 Mux(opcode == Opcode.INFO, INFO_BYTES, 0)
                 + Mux(opcode == Opcode.STATS, _STATS_BYTES, 0)
             ),
@@ -121,8 +126,11 @@ class Control(wiring.Component):
         if LOAD_BYTES % BLOCK_BYTES != 12:
             raise AssertionError("the payload of LOAD does not end with 12 bytes of a block")
         collected = Signal(8 * 112)
-        with m.If(self.staged):
+        second_key = Signal()
+        with m.If(self.staged | second_key):
             m.d.sync += collected.eq(Cat(collected[128:], self.staged_piece))
+        with m.Elif(self.wipe):
+            m.d.sync += collected.eq(0)
         m.d.comb += load.eq(collected[: 8 * LOAD_BYTES])
 
         all_slots = self._profile.slots - 1
@@ -152,17 +160,19 @@ class Control(wiring.Component):
                 self._check(m, status)
                 m.next = "checked"
             with m.State("checked"):
+                m.d.sync += self.aes256.eq(load.suite == Suite.AES_256_GCM)
                 m.next = "forget"
                 with m.If(status == Status.OK):
                     m.next = "wipe"
             with m.State("wipe"):
+                # For ZEROIZE, all that is written here is zero; so are the keys for LOAD.
                 m.d.comb += [
                     self.write_round_key.eq(1),
                     self.round_key_address.eq(Cat(word, self.slot)),
                     self.write_power.eq(1),
                     self.power_address.power.eq(word),
                     self.write_slot.eq(word == 0),
-                    self.context.eq(0),
+                    self.context.valid.eq(opcode == Opcode.LOAD),
                 ]
                 m.d.sync += word.eq(word + 1)
                 with m.If(word == WORDS_PER_SLOT - 1):
@@ -182,7 +192,8 @@ class Control(wiring.Component):
                     keys.ready.eq(1),
                     self.write_round_key.eq(keys.valid),
                     self.round_key_address.eq(Cat(keys.payload.round, which, self.slot)),
-                    self.round_key.eq(keys.payload.round_key),
+                    # The second key stands 32 bytes behind the first, and moves to its place.
+                    second_key.eq(keys.valid & (keys.payload.round < 2) & ~which),
                 ]
                 with m.If(keys.valid & (keys.payload.round == Mux(aes256, 14, 10))):
                     m.d.sync += word[4].eq(1)
@@ -202,24 +213,18 @@ class Control(wiring.Component):
                 m.d.comb += [
                     self.write_power.eq(1),
                     self.power_address.power.eq(number - 1),
-                    self.power.eq(power),
                     self.hashed.valid.eq(~last),
-                    self.hashed.payload.block.eq(power),
-                    self.hashed.payload.power.eq(h),
                 ]
                 with m.If(last):
-                    m.next = "enter"
+                    m.next = "forget"
                 with m.Elif(self.hashed.ready):
                     m.next = "multiplying"
             with m.State("multiplying"):
                 with m.If(self.digests.valid):
                     m.d.sync += [power.eq(self.digests.payload), number.eq(number + 1)]
                     m.next = "power"
-            with m.State("enter"):
-                m.d.comb += self.write_slot.eq(1)
-                m.next = "forget"
             with m.State("forget"):
-                m.d.sync += [collected.eq(0), h.eq(0), power.eq(0), number.eq(0)]
+                m.d.sync += [collected.eq(0), h.eq(0), power.eq(0), number.eq(0), self.aes256.eq(0)]
                 m.next = "scrub"
             with m.State("scrub"):
                 m.d.comb += self.hashed.valid.eq(number < self._chains)
@@ -230,8 +235,10 @@ class Control(wiring.Component):
                 with m.If(blocks == self._chains):
                     m.d.sync += blocks.eq(0)
                     m.next = "done"
+            # Masks of records that wait behind the request may be on their way through the cores.
             with m.State("info"):
                 m.d.comb += [
+                    self.takes_over.eq(0),
                     self.append.eq(1),
                     self.appended.eq(self._info().word_select(blocks[0], 128)),
                 ]
@@ -239,18 +246,22 @@ class Control(wiring.Component):
                 with m.If(blocks == INFO_BYTES // BLOCK_BYTES - 1):
                     m.next = "done"
             with m.State("stats"):
+                m.d.comb += self.takes_over.eq(0)
                 # Two counters a block, big-endian, the first one in the low half.
                 m.d.sync += steps.eq(steps + 1)
                 swapped = Cat(self.counter_value.word_select(i, 8) for i in reversed(range(8)))
                 with m.If(steps == 7):
-                    m.d.sync += power[:64].eq(swapped)
+                    m.d.sync += half.eq(swapped)
                 with m.If(steps == 15):
-                    m.d.comb += [self.append.eq(1), self.appended.eq(Cat(power[:64], swapped))]
+                    m.d.comb += [self.append.eq(1), self.appended.eq(Cat(half, swapped))]
                     m.d.sync += blocks.eq(blocks + 1)
                     with m.If(blocks == _STATS_BYTES // BLOCK_BYTES - 1):
                         m.next = "done"
             with m.State("done"):
-                m.d.comb += [self.done.eq(opcode != 0), self.pending.valid.eq(opcode != 0)]
+                m.d.comb += [
+                    self.takes_over.eq(0),
+                    self.done.eq(opcode != 0),
+                ]
                 m.next = "idle"
         return m
 
@@ -275,8 +286,7 @@ class Control(wiring.Component):
         load, context = self.staged_load, self.context
         keep = Cat((load.connection_id_bytes > i).replicate(8) for i in range(CONNECTION_ID_BYTES))
         m.d.comb += [
-            context.valid.eq(1),
-            context.aes256.eq(load.suite == Suite.AES_256_GCM),
+            context.aes256.eq(self.aes256),
             context.usage.eq(load.usage),
             context.length.eq((load.form & HeaderForm.LENGTH) != 0),
             context.sixteen.eq((load.form & HeaderForm.SEQUENCE_NUMBER_16) != 0),

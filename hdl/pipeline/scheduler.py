@@ -24,6 +24,7 @@ from driver.messages import TAG_BYTES, Opcode, Status
 from hdl.aes.core import request_layout as block_layout
 from hdl.block import BLOCK_BYTES
 from hdl.pipeline.layouts import (
+    LENGTH_BITS,
     Echo,
     PipelineSlot,
     SlotUse,
@@ -44,7 +45,7 @@ class Scheduler(wiring.Component):
     ``requests`` are taken in order, one in 3 cycles at the most. Each becomes one ``pending``; one
     whose status is OK also a ``messages`` and its ``slots``, in order. Requests that are not for
     the AES core (LOAD, ZEROIZE, INFO, STATS) wait until all before them have left, and are then
-    carried out by whoever heeds ``control``, who also makes their ``pending``.
+    carried out by whoever heeds ``control``, who says with ``control_done`` what came of them.
 
     A message begins only if there is room for what it will write: at most ``in_flight`` requests,
     and ``depth`` blocks, are under way to their completions. So nothing behind the core ever waits.
@@ -67,8 +68,10 @@ class Scheduler(wiring.Component):
                 "control": Out(1),
                 "control_echo": Out(Echo),
                 "control_done": In(1),
-                #: With it: blocks that its completion has.
+                "control_status": In(4),
+                #: What its completion has, in blocks and in bytes.
                 "control_blocks": In(5),
+                "control_text_bytes": In(LENGTH_BITS),
                 #: A completion has left, and a block of those that wait for theirs.
                 "left": In(1),
                 "block_left": In(1),
@@ -87,7 +90,7 @@ class Scheduler(wiring.Component):
         ready = Signal()
         head = Signal(self.requests.payload.shape())
         text_blocks, associated_blocks = Signal(12), Signal(12)
-        is_record, sealing, control = Signal(), Signal(), Signal()
+        is_record, sealing, control, accepted = Signal(), Signal(), Signal(), Signal()
         takes = Signal()
         starts = Signal()
         opcode = request.echo.opcode
@@ -100,12 +103,20 @@ class Scheduler(wiring.Component):
                 associated_blocks.eq(_blocks(request.associated_bytes)),
                 is_record.eq(opcode.matches(Opcode.SEAL, Opcode.OPEN)),
                 sealing.eq(opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
+                accepted.eq(request.status == Status.OK),
                 control.eq(
                     (request.status == Status.OK)
                     & opcode.matches(Opcode.LOAD, Opcode.ZEROIZE, Opcode.INFO, Opcode.STATS)
                 ),
             ]
         self._describe(m, head, text_blocks, associated_blocks, is_record, sealing)
+        pending = self.pending.payload
+        m.d.comb += pending.tagged.eq((head.request.status == Status.OK) & ~control)
+        with m.If(control):
+            m.d.comb += [
+                pending.status.eq(self.control_status),
+                pending.text_bytes.eq(self.control_text_bytes),
+            ]
         released = Signal(13)  # blocks that the message will write
         seals = is_record & sealing
         m.d.comb += [
@@ -119,12 +130,13 @@ class Scheduler(wiring.Component):
         counter = Signal(12)
         pace = Signal(2)
         waits = Signal()  # for the request that `control` has begun
-        active = associated_left.any() | tag_left | text_left.any()
+        late = Signal()  # a message without text, which would follow its predecessor too closely
+        active = associated_left.any() | tag_left | text_left.any() | late
         advance = ~self.blocks.valid | self.blocks.ready
-        room = (under_way != self._in_flight) & (free >= released)
+        room = (under_way != self._in_flight) & ((free >= released) | ~accepted)
         m.d.comb += [
             takes.eq(ready & ~control & ~active & (pace == 0) & room & advance),
-            starts.eq(takes & (head.request.status == Status.OK)),
+            starts.eq(takes & accepted),
             self.pending.valid.eq(takes),
             self.messages.valid.eq(starts),
             self.control_echo.eq(head.request.echo),
@@ -135,7 +147,6 @@ class Scheduler(wiring.Component):
             m.d.sync += waits.eq(1)
         with m.If(self.control_done):
             m.d.comb += takes.eq(1)
-            m.d.comb += self.pending.valid.eq(0)
             m.d.comb += starts.eq(0)
             m.d.sync += waits.eq(0)
         claimed = Mux(self.control_done, self.control_blocks, Mux(starts, released, 0))
@@ -168,7 +179,10 @@ class Scheduler(wiring.Component):
                 block.aes256.eq(Mux(takes_mask, mask.aes256, aes256)),
                 pace.eq(pace - (pace != 0)),
             ]
-            with m.If(associated_left > 1):
+            m.d.sync += late.eq(0)
+            with m.If(late):
+                m.d.sync += tag_left.eq(1)
+            with m.Elif(associated_left > 1):
                 m.d.comb += [valid.eq(1), slot.associated.eq(1), takes_mask.eq(mask_wanted)]
                 m.d.sync += associated_left.eq(associated_left - 1)
             with m.Elif(tag_left):
@@ -203,7 +217,8 @@ class Scheduler(wiring.Component):
             m.d.sync += [
                 associated_left.eq(associated_blocks),
                 text_left.eq(text_blocks),
-                tag_left.eq(1),
+                tag_left.eq(text_blocks != 0),
+                late.eq(text_blocks == 0),
                 first.eq(1),
                 counter.eq(2),
                 aes256.eq(head.request.aes256),
@@ -236,7 +251,6 @@ class Scheduler(wiring.Component):
             message.tail.eq(turn_tail(tail, request.tail_at)),
             pending.echo.eq(request.echo),
             pending.status.eq(request.status),
-            pending.tagged.eq(request.status == Status.OK),
             pending.aes256.eq(request.aes256),
             pending.sixteen.eq(request.sixteen),
             pending.length.eq(request.length),
