@@ -23,13 +23,13 @@ class DigitGHASH(wiring.Component):
     The ports are those of `HashSignature`, for one chain: a block's power is H itself, and its
     ``final``, which is ignored, is its ``last``.
 
-    The sum of a block and the product so far is multiplied in 128 / ``digit`` cycles, its lowest
-    coefficients first: while the power becomes its product with x**digit, the products with the
-    digits pile up unreduced. So no sum has anything to wait for, and the longest path is that of
-    one digit's product. The next block is taken after one cycle more, in which the product is
-    reduced and the block added: `interval` = `latency` = 128 / ``digit`` + 1. In the cycle of a
-    digest no block is taken, so the first block of a message comes a cycle later still. Time
-    depends on handshakes only, never on data.
+    A block plus the product so far is multiplied by H in 128 / ``digit`` cycles, its lowest
+    coefficients first: each cycle multiplies H by x**digit, and adds the old H times a digit to
+    the new product, unreduced. So a cycle has no more to do than one digit's product. In one cycle
+    more the product is reduced, and with the next block becomes the next factor: `interval` =
+    `latency` = 128 / ``digit`` + 1. In the cycle of a digest no block is taken, so that the first
+    block of the next message comes a cycle later still. Time depends on handshakes only, never on
+    data.
     """
 
     chains = 1
@@ -45,41 +45,47 @@ class DigitGHASH(wiring.Component):
         m = Module()
         digit = self._digit
         power = Signal(128, reset_less=True)
-        factor = Signal(128)  # zero when there is nothing left to multiply by
-        product = Signal(128 + digit - 1)  # the lowest bits: the coefficients of x**128 and on
+        factor = Signal(128)  # its lowest coefficients, which are next, uppermost
+        product = Signal(128 + digit - 1)  # unreduced: x**128 and higher stand lowest
         reduced = Signal(128)
-        steps_left = Signal(range(128 // digit + 1))
+        step = Signal(range(128 // digit))  # goes back to 0 by itself
         last = Signal()
+        clear = Signal()  # of the product; a signal of its own, so that it becomes a reset
 
+        block = self.blocks.payload
         high = product[: digit - 1].shift_left(129 - digit)
         m.d.comb += [
             reduced.eq(product[digit - 1 :] ^ _fold(high)),
-            self.blocks.ready.eq((steps_left == 0) & ~self.digests.valid),
             self.digests.payload.eq(_reverse_bytes(reduced)),
         ]
-
-        multiples = [
-            power.shift_left(i) & factor[128 - digit + i].replicate(128 + i) for i in range(digit)
-        ]
+        # When nothing is left of the factor, this changes the product no more.
         m.d.sync += [
             power.eq(power >> digit ^ _fold(power[:digit].shift_left(128 - digit))),
             factor.eq(factor << digit),
-            product.eq(_sum([*multiples, product])),
-            self.digests.valid.eq((steps_left == 1) & last),
+            product.eq(product ^ _multiply(power, factor[-digit:])),
         ]
-        with m.If(steps_left != 0):
-            m.d.sync += steps_left.eq(steps_left - 1)
-        with m.If(self.digests.valid):
+        with m.FSM():
+            with m.State("Take"):
+                m.d.comb += self.blocks.ready.eq(1)
+                with m.If(self.blocks.valid):
+                    m.d.sync += [
+                        power.eq(_reverse_bytes(block.power)),
+                        factor.eq(_reverse_bytes(block.block) ^ reduced),
+                        last.eq(block.last),
+                    ]
+                    m.d.comb += clear.eq(1)
+                    m.next = "Multiply"
+            with m.State("Multiply"):
+                m.d.sync += step.eq(step + 1)
+                with m.If(step == 128 // digit - 1):
+                    m.next = "Take"
+                    with m.If(last):
+                        m.next = "Give digest"
+            with m.State("Give digest"):
+                m.d.comb += [self.digests.valid.eq(1), clear.eq(1)]
+                m.next = "Take"
+        with m.If(clear):
             m.d.sync += product.eq(0)
-        with m.If(self.blocks.valid & self.blocks.ready):
-            block = self.blocks.payload
-            m.d.sync += [
-                power.eq(_reverse_bytes(block.power)),
-                factor.eq(_reverse_bytes(block.block) ^ reduced),
-                product.eq(0),
-                steps_left.eq(128 // digit),
-                last.eq(block.last),
-            ]
         return m
 
 
@@ -88,12 +94,11 @@ def _fold(high: Value) -> Value:
     return high ^ high >> 1 ^ high >> 2 ^ high >> 7
 
 
-def _sum(values: list[Value]) -> Value:
-    """The sum in steps that suit LUTs with four inputs: two bits of products, or four of sums."""
-    values = [reduce(xor, values[i : i + 2]) for i in range(0, len(values), 2)]
-    while len(values) > 1:
-        values = [reduce(xor, values[i : i + 4]) for i in range(0, len(values), 4)]
-    return values[0]
+def _multiply(power: Value, digit: Value) -> Value:
+    """The product, unreduced. Two rows make one LUT4 a column, and four such sums another one."""
+    rows = [(power & digit[i].replicate(128)).shift_left(i) for i in range(len(digit))]
+    sums = [reduce(xor, rows[i : i + 2]) for i in range(0, len(rows), 2)]
+    return reduce(xor, (reduce(xor, sums[i : i + 4]) for i in range(0, len(sums), 4)))
 
 
 def _reverse_bytes(block: Value) -> Value:

@@ -118,10 +118,12 @@ class _Multiplier:
 
         a * b = outer + (outer + inner) * y.
 
-    Four times halved, the factors leave 81 products of 8 by 8 bits. With registers of outer and
-    inner, not of the four parts that it has elsewhere, each step up from there is a sum of at most
-    four bits, one LUT4, and the step before the last reduction is one too. No operation has the
-    same operand twice: CXXRTL would compute it twice, and its operands too.
+    Four times halved, the factors leave 81 products of 8 by 8 bits. The places are the "factors";
+    the "sums_of_8" bits, and of 16, 32, 64, that they are split into; outer and inner of the
+    "products_of_8" bits, and of 16, 32, 64; and the product "folded" for its reduction. With
+    registers of outer and inner, not of the four parts that outer is made of, each step from there
+    to the next is a sum of four bits at most, one LUT4. No operation here has an operand twice:
+    CXXRTL would compute it twice, and again the operands of that.
     """
 
     def __init__(self, m: Module, cuts: tuple[str, ...]):

@@ -177,7 +177,7 @@ class Cipher(wiring.Component):
         ]
         with m.If(at.lengths):
             m.d.comb += hashed.eq(_lengths_block(message))
-        writes = is_text | (is_associated & message.seal) | self.append
+        writes = ((is_text | (is_associated & message.seal)) & ~message.refused) | self.append
         m.d.sync += [
             self.hashed.valid.eq(at.hashes),
             self.hashed.payload.block.eq(Mux(at.hashes, hashed, 0)),
@@ -188,7 +188,7 @@ class Cipher(wiring.Component):
         ]
 
         place = Signal(range(self._depth))
-        sealed = at.lengths & ~message.opening
+        sealed = at.lengths & ~message.opening & ~message.refused
         m.d.comb += [
             self.tag_places.valid.eq(sealed),
             self.tag_places.payload.eq(place),

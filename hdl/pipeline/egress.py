@@ -118,7 +118,8 @@ class Egress(wiring.Component):
                 new.mask.eq(turn_tail(Cat(first, second, Const(0, 16)), request.tail_at)),
                 new.record_number.eq(Cat(number.word_select(i, 8) for i in reversed(range(8)))),
                 new.content_bytes.eq(Mux(ok, head.content_bytes, 0)),
-                new.text_blocks.eq(Mux(request.tagged | ok, text_blocks, 0)),
+                # Of a record that was refused its seal, nothing is there.
+                new.text_blocks.eq(Mux((request.tagged & ~seal) | ok, text_blocks, 0)),
             ]
         header_blocks = Mux(new.seal, 1 + (new.header_bytes > BLOCK_BYTES), 0)
         m.d.comb += [

@@ -137,6 +137,7 @@ def message_layout(profile: Profile) -> data.StructLayout:
         {
             "slot": range(profile.slots),
             "seal": 1,  # SEAL: the header is part of the completion
+            "refused": 1,  # its blocks go the same way, but nothing of it is written
             "opening": 1,
             "associated_bytes": LENGTH_BITS,
             "text_bytes": LENGTH_BITS,

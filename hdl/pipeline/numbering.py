@@ -80,7 +80,6 @@ class Numbering(wiring.Component):
                 & (pause == 0)
                 & (under_way != ready.depth)
                 & (~head.masked | masks.valid)
-                & ~self.open  # the memory is not read where it is written
             ),
             requests.ready.eq(takes),
             masks.ready.eq(takes & head.masked),
@@ -92,6 +91,18 @@ class Numbering(wiring.Component):
             pause.eq(Mux(takes, 2, pause - (pause != 0))),
             under_way.eq(under_way + takes - (ready.read.valid & ready.read.ready)),
         ]
+
+        # What is written while it is read goes past the memory.
+        passes, passes_next = (
+            Signal(2),
+            [Signal(NUMBER_BITS + 1, name=f"passes_{i}") for i in (0, 1)],
+        )
+        m.d.sync += [
+            passes.eq(Cat(self.open & (self.open_slot == head.echo.slot), passes)),
+            passes_next[0].eq(self.open_next),
+            passes_next[1].eq(passes_next[0]),
+        ]
+        opened_next = Mux(passes[1], passes_next[1], opening_next.read_data)
 
         # Two cycles to read the slot's state; the number on the wire is decrypted meanwhile.
         request = Signal(request_layout())
@@ -127,7 +138,7 @@ class Numbering(wiring.Component):
         # The next cycle: how far ahead of the slot's next number the one on the wire is.
         next_number, refused = Signal(NUMBER_BITS + 1), Signal()
         m.d.sync += [
-            next_number.eq(Mux(seals, state.next, opening_next.read_data)),
+            next_number.eq(Mux(seals, state.next, opened_next)),
             refused.eq(seals & exhausted),
         ]
         sealed = Signal()

@@ -13,8 +13,9 @@ __all__ = ["BlockQueue", "Queue"]
 class Queue(wiring.Component):
     """First in, first out, for ``depth`` payloads, a power of two.
 
-    A payload can be read in the cycle after it was written; reading and writing at once is
-    possible at any level, writing when full is not. One transfer a cycle on each side.
+    A payload can be read two cycles after it was written; the first one stands in a register, so
+    that whoever reads has the whole cycle. Reading and writing at once is possible at any level,
+    writing when full is not. One transfer a cycle on each side.
     """
 
     def __init__(self, shape: ShapeLike, depth: int):
@@ -36,21 +37,26 @@ class Queue(wiring.Component):
         m.submodules.memory = memory = Memory(shape=self._shape, depth=self.depth, init=[])
         write_port, read_port = memory.write_port(), memory.read_port(domain="comb")
         first, free = Signal(range(self.depth)), Signal(range(self.depth))
-        written, taken = Signal(), Signal()
+        stored = Signal(range(self.depth + 1))  # in the memory
+        written, moved, taken = Signal(), Signal(), Signal()
         m.d.comb += [
             self.write.ready.eq(self.level != self.depth),
-            self.read.valid.eq(self.level != 0),
             written.eq(self.write.valid & self.write.ready),
             taken.eq(self.read.valid & self.read.ready),
+            moved.eq((stored != 0) & (~self.read.valid | self.read.ready)),
             write_port.en.eq(written),
             write_port.addr.eq(free),
             write_port.data.eq(self.write.payload),
             read_port.addr.eq(first),
-            self.read.payload.eq(read_port.data),
         ]
+        with m.If(moved):
+            m.d.sync += [self.read.payload.eq(read_port.data), self.read.valid.eq(1)]
+        with m.Elif(self.read.ready):
+            m.d.sync += self.read.valid.eq(0)
         m.d.sync += [
             free.eq(free + written),
-            first.eq(first + taken),
+            first.eq(first + moved),
+            stored.eq(stored + written - moved),
             self.level.eq(self.level + written - taken),
         ]
         return m
@@ -62,16 +68,16 @@ class BlockQueue(wiring.Component):
     A block is written to ``address``, which counts from the first block after reset and wraps at
     ``depth``, a power of two. ``release`` says how many more blocks may be read, from this cycle
     on; what is written to a place that is not released can be written again. ``blocks`` gives the
-    released ones in order, one a cycle, the first one 4 cycles after its release. The writer keeps
+    released ones in order, one a cycle, the first one 5 cycles after its release. The writer keeps
     within ``free``, which counts the blocks that are read and not those that are released.
     """
 
-    #: Blocks read ahead of their receiver: from a fetch to the next in its place takes 4 cycles.
-    AHEAD = 4
+    #: Blocks read ahead of their receiver: from a fetch to the next in its place takes 5 cycles.
+    AHEAD = 8
 
     def __init__(self, depth: int):
-        if depth < 4 or depth & (depth - 1):
-            raise ValueError(f"queue of {depth} blocks is not a power of two over 3")
+        if depth < 8 or depth & (depth - 1):
+            raise ValueError(f"queue of {depth} blocks is not a power of two over 7")
         self.depth = depth
         super().__init__(
             {

@@ -43,7 +43,8 @@ class Scheduler(wiring.Component):
     """Feeds the AES core, one message after the other, with masks in between.
 
     ``requests`` are taken in order, one in 3 cycles at the most. Each becomes one ``pending``; one
-    whose status is OK also a ``messages`` and its ``slots``, in order. Requests that are not for
+    whose status is OK also a ``messages`` and its ``slots``, in order; and so does a record to seal
+    whose key is at its limit, since its blocks are in the queue. Requests that are not for
     the AES core (LOAD, ZEROIZE, INFO, STATS) wait until all before them have left, and are then
     carried out by whoever heeds ``control``, who says with ``control_done`` what came of them.
 
@@ -90,7 +91,8 @@ class Scheduler(wiring.Component):
         ready = Signal()
         head = Signal(self.requests.payload.shape())
         text_blocks, associated_blocks = Signal(12), Signal(12)
-        is_record, sealing, control, accepted = Signal(), Signal(), Signal(), Signal()
+        is_record, sealing, control = Signal(), Signal(), Signal()
+        accepted, has_blocks = Signal(), Signal()
         takes = Signal()
         starts = Signal()
         opcode = request.echo.opcode
@@ -104,6 +106,7 @@ class Scheduler(wiring.Component):
                 is_record.eq(opcode.matches(Opcode.SEAL, Opcode.OPEN)),
                 sealing.eq(opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
                 accepted.eq(request.status == Status.OK),
+                has_blocks.eq(request.status.matches(Status.OK, Status.KEY_LIMIT)),
                 control.eq(
                     (request.status == Status.OK)
                     & opcode.matches(Opcode.LOAD, Opcode.ZEROIZE, Opcode.INFO, Opcode.STATS)
@@ -111,7 +114,7 @@ class Scheduler(wiring.Component):
             ]
         self._describe(m, head, text_blocks, associated_blocks, is_record, sealing)
         pending = self.pending.payload
-        m.d.comb += pending.tagged.eq((head.request.status == Status.OK) & ~control)
+        m.d.comb += pending.tagged.eq(has_blocks & ~control)
         with m.If(control):
             m.d.comb += [
                 pending.status.eq(self.control_status),
@@ -136,7 +139,7 @@ class Scheduler(wiring.Component):
         room = (under_way != self._in_flight) & ((free >= released) | ~accepted)
         m.d.comb += [
             takes.eq(ready & ~control & ~active & (pace == 0) & room & advance),
-            starts.eq(takes & accepted),
+            starts.eq(takes & has_blocks),
             self.pending.valid.eq(takes),
             self.messages.valid.eq(starts),
             self.control_echo.eq(head.request.echo),
@@ -149,7 +152,7 @@ class Scheduler(wiring.Component):
             m.d.comb += takes.eq(1)
             m.d.comb += starts.eq(0)
             m.d.sync += waits.eq(0)
-        claimed = Mux(self.control_done, self.control_blocks, Mux(starts, released, 0))
+        claimed = Mux(self.control_done, self.control_blocks, Mux(starts & accepted, released, 0))
         m.d.sync += [
             under_way.eq(under_way + takes - self.left),
             free.eq(free - claimed + self.block_left),
@@ -158,16 +161,17 @@ class Scheduler(wiring.Component):
         block = self.blocks.payload
         opening_mask, sealing_mask = self.opening_masks, self.sealing_masks
         mask_wanted = opening_mask.valid | sealing_mask.valid
-        mask = Mux(opening_mask.valid, opening_mask.payload, sealing_mask.payload)
+        # Sealing first: it holds back a whole record, opening has asked well ahead.
+        mask = Mux(sealing_mask.valid, sealing_mask.payload, opening_mask.payload)
         mask = data.View(mask_request_layout(self._profile), mask)
         takes_mask = Signal()
         valid = Signal()
         last_text = text_left == 1
         m.d.comb += [
-            opening_mask.ready.eq(takes_mask),
-            sealing_mask.ready.eq(takes_mask & ~opening_mask.valid),
+            sealing_mask.ready.eq(takes_mask),
+            opening_mask.ready.eq(takes_mask & ~sealing_mask.valid),
             self.slots.valid.eq(valid),
-            slot.opening.eq(opening_mask.valid),
+            slot.opening.eq(~sealing_mask.valid),
         ]
         next_counter = Mux(tag_left, 1, counter)
         counter_block = Cat(nonce, Const(0, 16), next_counter[8:], Const(0, 4), next_counter[:8])
@@ -242,6 +246,7 @@ class Scheduler(wiring.Component):
         m.d.comb += [
             message.slot.eq(request.echo.slot),
             message.seal.eq(is_record & sealing),
+            message.refused.eq(request.status != Status.OK),
             message.opening.eq(~sealing),
             message.associated_bytes.eq(request.associated_bytes),
             message.text_bytes.eq(request.text_bytes),

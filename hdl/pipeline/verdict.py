@@ -141,7 +141,8 @@ class Verdict(wiring.Component):
             second.eq(request),
             second_content.eq(content),
         ]
-        self._give_tag(m, request, tag, first_block, age[0] & request.tagged & sealing)
+        gives = age[0] & request.tagged & sealing & (request.status == Status.OK)
+        self._give_tag(m, request, tag, first_block, gives)
 
         # Third: where in the window it is.
         state_2, state_3 = Signal(layout), Signal(layout)

@@ -9,15 +9,15 @@ from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
 from hdl.profile import Profile
 from sim import StreamTiming, simulate
-from tests.hdl.traffic import SMALL, Traffic
+from tests.hdl.traffic import SMALL, SMALL_NARROW, Traffic, pipelined, with_engine
 
 #: More cycles than any request of `SMALL` can take, back-pressure included.
 PATIENCE = 20_000
-#: Off the powers of two, and at the edges: GHASH faster and far slower than the bytes come.
-PROFILES = [
-    Profile("odd", slots=3, largest_record=199, window=33, ghash_digit=64, seal_limit=3),
-    Profile("least", slots=2, largest_record=64, window=2, ghash_digit=1, forgery_limit=1),
-]
+#: Off the powers of two, and at the edges.
+ODD = Profile("odd", slots=3, largest_record=199, window=33, ghash_digit=64, seal_limit=3)
+LEAST = Profile("least", slots=2, largest_record=64, window=2, ghash_digit=1, forgery_limit=1)
+#: GHASH faster and far slower than the bytes come; and both in the other engine.
+PROFILES = [ODD, LEAST, pipelined(ODD), pipelined(LEAST), pipelined(ODD, 1, "odd-1"), SMALL_NARROW]
 #: The counters that only hardware has; the model reports them as 0.
 CYCLE_COUNTERS = 4
 
@@ -43,11 +43,12 @@ def check_against_model(simulation, packets, profile=SMALL):
     return statuses
 
 
+@with_engine
 @pytest.mark.parametrize(("idle", "stall", "seed"), [(0.0, 0.0, 1), (0.3, 0.3, 2)])
-def test_answers_as_the_model_does(idle, stall, seed):
+def test_answers_as_the_model_does(profile, idle, stall, seed):
     timing = StreamTiming(idle, stall, seed)
-    with simulate(Accelerator(SMALL), backend="amaranth", timing=timing) as simulation:
-        check_against_model(simulation, islice(Traffic(SMALL, seed), 60))
+    with simulate(Accelerator(profile), backend="amaranth", timing=timing) as simulation:
+        check_against_model(simulation, islice(Traffic(profile, seed), 60), profile)
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
@@ -57,9 +58,10 @@ def test_answers_as_the_model_does_in_any_profile(profile):
         check_against_model(simulation, islice(Traffic(profile, seed=7), 45), profile)
 
 
+@with_engine
 @pytest.mark.parametrize(("idle", "stall", "seed"), [(0.0, 0.0, 3), (0.3, 0.0, 4), (0.0, 0.5, 5)])
-def test_every_status_is_reached_and_is_the_models(idle, stall, seed):
+def test_every_status_is_reached_and_is_the_models(profile, idle, stall, seed):
     timing = StreamTiming(idle, stall, seed)
-    with simulate(Accelerator(SMALL), backend="cxxrtl", timing=timing) as simulation:
-        statuses = check_against_model(simulation, islice(Traffic(SMALL, seed), 3000))
+    with simulate(Accelerator(profile), backend="cxxrtl", timing=timing) as simulation:
+        statuses = check_against_model(simulation, islice(Traffic(profile, seed), 3000), profile)
     assert statuses == set(Status)

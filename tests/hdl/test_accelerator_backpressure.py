@@ -10,7 +10,7 @@ from hdl.model import AcceleratorModel
 from hdl.profile import Profile
 from sim import StreamTiming, simulate
 from tests.hdl.test_accelerator import without_cycles
-from tests.hdl.traffic import SMALL, Traffic
+from tests.hdl.traffic import SMALL, Traffic, with_engine
 
 #: Cycles for the longest completions to leave, a byte in 20 cycles on average.
 PATIENCE = 100_000
@@ -39,11 +39,11 @@ def load(slot: int) -> bytes:
     return Request(Opcode.LOAD, slot, payload=SEALER.pack()).pack()
 
 
-def check_all_at_once(packets, stall, seed):
+def check_all_at_once(profile, packets, stall, seed):
     """All requests are on offer from the start; completions leave when the receiver lets them."""
-    model = AcceleratorModel(SMALL)
+    model = AcceleratorModel(profile)
     timing = StreamTiming(stall=stall, seed=seed)
-    with simulate(Accelerator(SMALL), backend="cxxrtl", timing=timing) as simulation:
+    with simulate(Accelerator(profile), backend="cxxrtl", timing=timing) as simulation:
         for packet in packets:
             simulation.send(packet)
         for number, packet in enumerate(packets):
@@ -54,25 +54,28 @@ def check_all_at_once(packets, stall, seed):
         assert simulation.receive(PATIENCE) is None
 
 
+@with_engine
 @pytest.mark.parametrize("kind", KINDS)
-def test_completions_of_one_kind_wait(kind):
+def test_completions_of_one_kind_wait(profile, kind):
     """Behind long ones: every kind finds the buffer as full as it gets."""
     packets = [load(0)]
     for long in range(4):
         packets += [KINDS["long"]] * long + [KINDS[kind]] * 40
-    check_all_at_once(packets, stall=0.95, seed=1)
+    check_all_at_once(profile, packets, stall=0.95, seed=1)
 
 
+@with_engine
 @pytest.mark.parametrize("seed", range(2, 5))
-def test_completions_of_all_kinds_wait(seed):
+def test_completions_of_all_kinds_wait(profile, seed):
     source = random.Random(seed)
     packets = [load(0), *(source.choice(list(KINDS.values())) for _ in range(120))]
-    check_all_at_once(packets, stall=0.9, seed=seed)
+    check_all_at_once(profile, packets, stall=0.9, seed=seed)
 
 
-def test_any_traffic_waits():
-    traffic = iter(Traffic(SMALL, seed=6))
-    check_all_at_once([next(traffic) for _ in range(150)], stall=0.9, seed=6)
+@with_engine
+def test_any_traffic_waits(profile):
+    traffic = iter(Traffic(profile, seed=6))
+    check_all_at_once(profile, [next(traffic) for _ in range(150)], stall=0.9, seed=6)
 
 
 def test_the_buffer_may_be_no_larger_than_the_longest_completion():

@@ -22,7 +22,7 @@ from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
 from sim import simulate
 from tests.hdl.test_accelerator import without_cycles
-from tests.hdl.traffic import SMALL
+from tests.hdl.traffic import SMALL, SMALL_PIPELINED
 
 #: Enough for 65535 bytes of payload that a header promises and its packet does not hold.
 PATIENCE = 100_000
@@ -34,9 +34,9 @@ KEY, RECORD_NUMBER_KEY, IV = bytes(range(16)), bytes(range(16, 32)), bytes(range
 class Pair:
     """Device and model, asked the same; and a model that seals what they open."""
 
-    def __init__(self, simulation):
+    def __init__(self, simulation, profile):
         self._simulation = simulation
-        self._model = AcceleratorModel(SMALL)
+        self._model = AcceleratorModel(profile)
         self._peer = AcceleratorModel(SMALL)
 
     def load(self, connection_id=b"", form=12, sequence_number=0) -> None:
@@ -73,15 +73,20 @@ class Pair:
         return self._peer.request(request)[HEADER_BYTES:]
 
 
+@pytest.fixture(scope="module", params=[SMALL, SMALL_PIPELINED], ids=lambda profile: profile.name)
+def profile(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def simulation():
-    with simulate(Accelerator(SMALL), backend="cxxrtl") as running:
+def simulation(profile):
+    with simulate(Accelerator(profile), backend="cxxrtl") as running:
         yield running
 
 
 @pytest.fixture
-def pair(simulation):
-    pair = Pair(simulation)
+def pair(simulation, profile):
+    pair = Pair(simulation, profile)
     assert pair.ask(Opcode.ZEROIZE, ALL_SLOTS) == (Status.OK, b"")
     pair.load()
     return pair

@@ -23,12 +23,19 @@ from driver.messages import (
 from hdl.accelerator import Accelerator
 from hdl.aes import encrypt_block, expand_key
 from hdl.block import from_bytes
+from hdl.hash_unit import powers
 from hdl.profile import Profile
 from sim import simulate as simulate_design
-from tests.hdl.streams import get, put_all, simulate
-from tests.hdl.traffic import SMALL, Traffic
+from tests.hdl.ports import ask
+from tests.hdl.streams import simulate
+from tests.hdl.traffic import Traffic, pipelined
+from tests.hdl.traffic import with_engine as with_small_engine
 
 TINY = Profile("secrets", slots=2, largest_record=64, window=8)
+
+with_engine = pytest.mark.parametrize(
+    "profile", [TINY, pipelined(TINY), pipelined(TINY, 4, "narrow")], ids=lambda p: p.name
+)
 PATIENCE = 20_000
 #: Shorter pieces of a key may come up by chance.
 PIECE_BYTES = 8
@@ -43,18 +50,6 @@ def load(slot, usage, suite=Suite.AES_256_GCM) -> bytes:
     )
     payload = Load(suite, usage, key=key, record_number_key=record_number_key).pack()
     return Request(Opcode.LOAD, slot, payload=payload).pack()
-
-
-async def ask(ctx, dut, packet: bytes) -> bytes:
-    """The completion of one request."""
-    transfers = [{"data": byte, "last": i == len(packet) - 1} for i, byte in enumerate(packet)]
-    await put_all(ctx, dut.requests, transfers)
-    completion = b""
-    while True:
-        transfer = await get(ctx, dut.completions)
-        completion += bytes([transfer.data])
-        if transfer.last:
-            return completion
 
 
 def use_all(slot) -> list[bytes]:
@@ -102,15 +97,17 @@ def as_int(value) -> int:
 
 
 def secrets_of(usage) -> list[bytes]:
-    """Round keys, the first of which are the keys, and H."""
+    """Round keys, the first of which are the keys, and the powers of H."""
     key, record_number_key = KEYS[usage]
-    return [*expand_key(key), *expand_key(record_number_key), encrypt_block(key, bytes(16))]
+    h = encrypt_block(key, bytes(16))
+    return [*expand_key(key), *expand_key(record_number_key), *powers(h, chains=8)]
 
 
+@with_engine
 @pytest.mark.parametrize("usage", Usage, ids=lambda usage: usage.name)
 @pytest.mark.parametrize("used", [False, True], ids=["unused", "used"])
-def test_nothing_of_a_key_is_left_in_any_register_or_memory(usage, used):
-    dut = Accelerator(TINY)
+def test_nothing_of_a_key_is_left_in_any_register_or_memory(profile, usage, used):
+    dut = Accelerator(profile)
     fragment = Fragment.get(dut, None)
     state, secrets = State(fragment), secrets_of(usage)
 
@@ -126,9 +123,10 @@ def test_nothing_of_a_key_is_left_in_any_register_or_memory(usage, used):
     simulate(fragment, testbench)
 
 
-def test_nothing_is_left_of_a_load_that_did_not_happen():
+@with_engine
+def test_nothing_is_left_of_a_load_that_did_not_happen(profile):
     """Refused, or in a packet that is too short or too long."""
-    dut = Accelerator(TINY)
+    dut = Accelerator(profile)
     fragment = Fragment.get(dut, None)
     state, secrets = State(fragment), secrets_of(Usage.OPEN)
     packet = load(0, Usage.OPEN)
@@ -152,8 +150,9 @@ def test_nothing_is_left_of_a_load_that_did_not_happen():
     simulate(fragment, testbench)
 
 
-def test_a_smaller_key_leaves_nothing_of_a_larger_one():
-    dut = Accelerator(TINY)
+@with_engine
+def test_a_smaller_key_leaves_nothing_of_a_larger_one(profile):
+    dut = Accelerator(profile)
     fragment = Fragment.get(dut, None)
     state = State(fragment)
 
@@ -165,9 +164,10 @@ def test_a_smaller_key_leaves_nothing_of_a_larger_one():
     simulate(fragment, testbench)
 
 
-def test_a_reset_wipes_all_slots():
+@with_engine
+def test_a_reset_wipes_all_slots(profile):
     """Although it does not reach memories as such."""
-    accelerator, reset = Accelerator(TINY), Signal()
+    accelerator, reset = Accelerator(profile), Signal()
     fragment = Fragment.get(ResetInserter(reset)(accelerator), None)
     state = State(fragment)
 
@@ -190,11 +190,12 @@ def pieces(data: bytes) -> set[bytes]:
     return {piece for piece in found if piece.count(0) < PIECE_BYTES // 2}
 
 
-def test_no_completion_holds_a_piece_of_a_key():
+@with_small_engine
+def test_no_completion_holds_a_piece_of_a_key(profile):
     """Whatever is asked, of well-formed requests and of others."""
     secrets = set()
-    with simulate_design(Accelerator(SMALL), backend="cxxrtl") as simulation:
-        for packet in islice(Traffic(SMALL, seed=9), 1500):
+    with simulate_design(Accelerator(profile), backend="cxxrtl") as simulation:
+        for packet in islice(Traffic(profile, seed=9), 1500):
             if packet[0] == Opcode.LOAD:
                 keys = packet[HEADER_BYTES + LOAD_BYTES - 2 * KEY_BYTES : HEADER_BYTES + LOAD_BYTES]
                 secrets |= pieces(keys)

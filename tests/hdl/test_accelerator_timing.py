@@ -22,7 +22,7 @@ from driver.messages import (
 from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
 from sim import simulate
-from tests.hdl.traffic import SMALL
+from tests.hdl.traffic import SMALL, SMALL_PIPELINED
 
 PATIENCE = 20_000
 KEY_BYTES = {Suite.AES_128_GCM: 16, Suite.AES_256_GCM: 32}
@@ -36,10 +36,10 @@ with_form = pytest.mark.parametrize("form", [0, 4, 8, 12])
 with_connection_id = pytest.mark.parametrize("connection_id", [b"", b"\x5a" * 5], ids=len)
 
 
-@pytest.fixture(scope="module")
-def device():
-    with simulate(Accelerator(SMALL), backend="cxxrtl") as simulation:
-        device = Device(simulation)
+@pytest.fixture(scope="module", params=[SMALL, SMALL_PIPELINED], ids=lambda profile: profile.name)
+def device(request):
+    with simulate(Accelerator(request.param), backend="cxxrtl") as simulation:
+        device = Device(simulation, request.param)
         device.ask(Request(Opcode.INFO).pack())  # waits for the end of the reset
         yield device
 
@@ -47,8 +47,9 @@ def device():
 class Device:
     """The accelerator, asked one thing at a time."""
 
-    def __init__(self, simulation):
+    def __init__(self, simulation, profile):
         self._simulation = simulation
+        self._profile = profile
 
     def ask(self, packet: bytes) -> tuple[Status, int]:
         """How it ended, and the cycles from the request's first byte to the completion's first."""
@@ -56,8 +57,16 @@ class Device:
         self._simulation.send(packet)
         completion = self._simulation.receive(PATIENCE)
         assert completion is not None
-        # The other bytes follow one a cycle.
-        return Status(completion[1]), self._simulation.cycles - before - (len(completion) - 1)
+        cycles = self._simulation.cycles - before
+        return Status(completion[1]), cycles - self._behind_first(completion)
+
+    def _behind_first(self, completion: bytes) -> int:
+        """Cycles for all of a completion behind its first byte."""
+        # The other beats follow one a cycle.
+        cycles = -(-len(completion) // self._profile.bus_bytes) - 1
+        # A text that begins in the middle of a beat takes a cycle until the beat is whole.
+        text_is_apart = completion[0] == Opcode.AEAD_OPEN and len(completion) > HEADER_BYTES
+        return cycles + (self._profile.pipelined and text_is_apart)
 
     def ask_all(self, packets: Iterable[bytes]) -> tuple[set[Status], set[int]]:
         answers = [self.ask(packet) for packet in packets]

@@ -77,7 +77,7 @@ def request(keys, index, block):
 
 
 @with_idle_and_stall
-@pytest.mark.parametrize("form", SBoxForm)
+@pytest.mark.parametrize("form", [SBoxForm.TABLE, SBoxForm.COMPOSITE])
 def test_results_are_those_of_the_model_whatever_key_each_block_uses(form, idle, stall, seed):
     source = random.Random(seed)
     keys = [AES_128, AES_256, source.randbytes(32), source.randbytes(16), source.randbytes(16)]

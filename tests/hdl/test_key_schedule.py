@@ -44,7 +44,7 @@ def expected_for(keys):
 
 
 @with_idle_and_stall
-@pytest.mark.parametrize("form", SBoxForm)
+@pytest.mark.parametrize("form", [SBoxForm.TABLE, SBoxForm.COMPOSITE])
 def test_round_keys_are_those_of_the_model(form, idle, stall, seed):
     source = random.Random(seed)
     keys = [KEY_128, KEY_256] + [source.randbytes(source.choice([16, 32])) for _ in range(6)]

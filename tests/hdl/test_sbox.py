@@ -20,7 +20,7 @@ def test_table_has_the_entries_of_fips_197():
     assert sorted(SBOX) == list(range(256))
 
 
-@pytest.mark.parametrize("form", SBoxForm)
+@pytest.mark.parametrize("form", [SBoxForm.TABLE, SBoxForm.COMPOSITE])
 def test_every_form_computes_the_table(form):
     dut = SBox(form)
 

@@ -4,8 +4,11 @@
 keys for the other direction, so that records to open are genuine unless it damages them.
 """
 
+import dataclasses
 import random
 from collections.abc import Iterator
+
+import pytest
 
 from driver.messages import (
     ALL_SLOTS,
@@ -20,11 +23,34 @@ from driver.messages import (
     Suite,
     Usage,
 )
+from hdl.aes.sbox import SBoxForm
 from hdl.model import AcceleratorModel
-from hdl.profile import Profile
+from hdl.profile import AESCore, Profile
 
 #: Short enough that a record takes a few hundred cycles, with limits that a test can reach.
 SMALL = Profile("small", slots=4, largest_record=256, window=8, seal_limit=40, forgery_limit=6)
+
+
+def pipelined(profile: Profile, bus_bytes: int = 16, name: str = "") -> Profile:
+    """The same device with the engine that takes a block a cycle."""
+    return dataclasses.replace(
+        profile,
+        name=name or f"{profile.name}-fast",
+        aes=AESCore.PIPELINED,
+        sbox=SBoxForm.BLOCK_RAM,
+        ghash_digit=128,
+        bus_bytes=bus_bytes,
+    )
+
+
+SMALL_PIPELINED = pipelined(SMALL)
+#: Through the adapters of the packet ports.
+SMALL_NARROW = pipelined(SMALL, bus_bytes=4, name="small-narrow")
+
+#: Crosses a test with the engines; argument ``profile``.
+with_engine = pytest.mark.parametrize(
+    "profile", [SMALL, SMALL_PIPELINED], ids=lambda profile: profile.name
+)
 
 _USAGE_OF_PEER = {Usage.SEAL: Usage.OPEN, Usage.OPEN: Usage.SEAL, Usage.AEAD: Usage.AEAD}
 

@@ -1,0 +1,107 @@
+"""The packer against its model: the pieces of a packet one behind the other, in beats of 16."""
+
+import random
+
+import pytest
+
+from hdl.pipeline.packer import Packer
+from tests.hdl.ports import bytes_of
+from tests.hdl.streams import (
+    get_all,
+    pauses,
+    put_all,
+    simulate,
+    transfer_cycles,
+    with_idle_and_stall,
+)
+
+
+def transfers(packet: list[bytes], source: random.Random):
+    """A packet of pieces; what stands behind a piece in its 16 bytes does not count."""
+    for number, piece in enumerate(packet):
+        padded = piece + source.randbytes(16 - len(piece))
+        yield {
+            "data": int.from_bytes(padded, "little"),
+            "bytes": len(piece),
+            "last": number == len(packet) - 1,
+        }
+
+
+def pack(packets: list[list[bytes]], idle=0.0, stall=0.0, seed=0):
+    """The packets that come out, and the cycles in which pieces go in and beats come out."""
+    dut, source = Packer(), random.Random(seed)
+    count = sum(-(-len(b"".join(packet)) // 16) for packet in packets)
+    beats, taken, given = [], [], []
+
+    async def send(ctx):
+        pieces = [piece for packet in packets for piece in transfers(packet, source)]
+        await put_all(ctx, dut.pieces, pieces, pauses(seed, idle))
+
+    async def receive(ctx):
+        beats.extend(await get_all(ctx, dut.packets, count, pauses(-seed, stall)))
+
+    watches = [transfer_cycles(dut.pieces, taken), transfer_cycles(dut.packets, given)]
+    simulate(dut, send, receive, background=watches)
+    received, packet = [], b""
+    for beat in beats:
+        packet += bytes_of(beat, 16)
+        assert beat.last or int(beat.bytes) == 16
+        assert int(beat.bytes) > 0
+        if beat.last:
+            received.append(packet)
+            packet = b""
+    assert not packet
+    return received, taken, given
+
+
+def random_packets(source: random.Random, count: int) -> list[list[bytes]]:
+    return [
+        [
+            source.randbytes(source.choice((1, 2, 8, 15, 16, 16)))
+            for _ in range(source.randint(1, 6))
+        ]
+        for _ in range(count)
+    ]
+
+
+@with_idle_and_stall
+def test_pieces_are_put_together(idle, stall, seed):
+    packets = random_packets(random.Random(seed), 60)
+    received, *_ = pack(packets, idle, stall, seed)
+    assert received == [b"".join(packet) for packet in packets]
+
+
+@pytest.mark.parametrize("first", range(1, 17))
+def test_pieces_of_all_lengths_one_behind_the_other(first):
+    source = random.Random(first)
+    packets = [
+        [source.randbytes(length) for length in (first, second, 16, third)]
+        for second in (1, 8, 15, 16)
+        for third in range(1, 17)
+    ]
+    received, *_ = pack(packets)
+    assert received == [b"".join(packet) for packet in packets]
+
+
+def test_packets_of_one_piece_each_follow_without_a_pause():
+    packets = [[bytes([i]) * (1 + i % 16)] for i in range(48)]
+    received, taken, given = pack(packets)
+    assert received == [packet[0] for packet in packets]
+    assert taken == list(range(taken[0], taken[0] + 48))
+    assert given == list(range(given[0], given[0] + 48))
+
+
+def test_a_piece_a_cycle_and_a_rest_beside_the_next_packet():
+    """As completions of records have them: 13 bytes, then whole blocks, the last with 5."""
+    packets = [[b"h" * 13, b"t" * 16, b"t" * 16, b"e" * 5] for _ in range(10)]
+    received, taken, given = pack(packets)
+    assert received == [b"".join(packet) for packet in packets]
+    assert taken == list(range(taken[0], taken[0] + 40))
+    assert given[0] == taken[1] + 4
+
+
+def test_a_rest_takes_a_cycle_of_its_own_before_16_bytes():
+    packets = [[b"h" * 13, b"e" * 16], [b"n" * 16], [b"h" * 13, b"e" * 16], [b"n" * 16]]
+    received, taken, _ = pack(packets)
+    assert received == [b"".join(packet) for packet in packets]
+    assert taken[-1] - taken[0] == len(taken) - 1 + 1

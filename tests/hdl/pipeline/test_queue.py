@@ -1,0 +1,189 @@
+# amaranth: UnusedElaboratable=no
+"""The queues between the stages: nothing is lost, doubled or early, at any level and any pace."""
+
+import random
+from collections import deque
+
+import pytest
+
+from hdl.pipeline.queue import BlockQueue, Queue
+from tests.hdl.streams import (
+    get_all,
+    pauses,
+    put_all,
+    simulate,
+    transfer_cycles,
+    with_idle_and_stall,
+)
+
+
+@pytest.mark.parametrize("depth", [2, 4, 16])
+@with_idle_and_stall
+def test_payloads_come_out_in_order(depth, idle, stall, seed):
+    source = random.Random(seed)
+    payloads = [source.getrandbits(12) for _ in range(100)]
+    dut = Queue(12, depth)
+    received = []
+
+    async def send(ctx):
+        await put_all(ctx, dut.write, payloads, pauses(seed, idle))
+
+    async def receive(ctx):
+        received.extend(await get_all(ctx, dut.read, len(payloads), pauses(-seed, stall)))
+
+    simulate(dut, send, receive)
+    assert received == payloads
+
+
+@pytest.mark.parametrize("depth", [2, 4, 16])
+def test_a_queue_holds_as_many_as_it_says(depth):
+    dut = Queue(8, depth)
+
+    async def work(ctx):
+        for i in range(depth):
+            assert ctx.get(dut.level) == i
+            await put_all(ctx, dut.write, [i])
+        assert ctx.get(dut.level) == depth
+        assert not ctx.get(dut.write.ready)
+        assert await get_all(ctx, dut.read, depth) == list(range(depth))
+        assert not ctx.get(dut.read.valid)
+
+    simulate(dut, work)
+
+
+def test_a_full_and_an_empty_queue_take_and_give_a_payload_a_cycle():
+    dut = Queue(8, 4)
+    written, read = [], []
+
+    async def send(ctx):
+        await put_all(ctx, dut.write, range(50))
+
+    async def receive(ctx):
+        await ctx.tick().repeat(10)
+        assert await get_all(ctx, dut.read, 50) == list(range(50))
+
+    watches = [transfer_cycles(dut.write, written), transfer_cycles(dut.read, read)]
+    simulate(dut, send, receive, background=watches)
+    assert read == list(range(read[0], read[0] + 50))
+    # Full for a while: the rest follows as places become free.
+    assert written[4:] == list(range(written[4], written[4] + 46))
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3, 6])
+def test_depths_are_powers_of_two(depth):
+    with pytest.raises(ValueError, match=f"queue of {depth}"):
+        Queue(8, depth)
+    with pytest.raises(ValueError, match=f"queue of {depth}"):
+        BlockQueue(depth)
+
+
+class Blocks:
+    """A writer of a `BlockQueue` that keeps within its depth, and what must come out."""
+
+    def __init__(self, dut, source):
+        self.dut, self.source = dut, source
+        self.expected: deque[int] = deque()
+        self.received: list[int] = []
+        self.place = 0
+        self.occupied = 0
+
+    async def count_reads(self, ctx):
+        async for *_, read in ctx.tick().sample(self.dut.read):
+            self.occupied -= read
+
+    async def message(self, ctx, blocks, before, idle):
+        """Write so many, ``before`` of them ahead of the release of all, the others behind it."""
+        dut, depth = self.dut, self.dut.depth
+        while self.occupied + blocks > depth:
+            await ctx.tick()
+        self.occupied += blocks
+        data = [self.source.getrandbits(128) for _ in range(blocks)]
+        if blocks:
+            # Written again before they are released: the first contents do not count.
+            await self._write(ctx, self.source.randrange(blocks), self.source.getrandbits(128))
+        order = self.source.sample(range(blocks), blocks)
+        for i in order[:before]:
+            await self._write(ctx, i, data[i])
+            await self._idle(ctx, idle)
+        for i in order[before:]:
+            await self._write(ctx, i, data[i])
+        ctx.set(dut.release, blocks)
+        await ctx.tick()
+        ctx.set(dut.release, 0)
+        self.expected.extend(data)
+        self.place += blocks
+
+    async def _idle(self, ctx, idle):
+        while self.source.random() < idle:
+            await ctx.tick()
+
+    async def _write(self, ctx, index, data):
+        dut = self.dut
+        ctx.set(dut.write, 1)
+        ctx.set(dut.address, (self.place + index) % dut.depth)
+        ctx.set(dut.data, data)
+        await ctx.tick()
+        ctx.set(dut.write, 0)
+
+
+@pytest.mark.parametrize("depth", [8, 32])
+@with_idle_and_stall
+def test_released_blocks_come_out_in_order_and_no_others(depth, idle, stall, seed):
+    source = random.Random(f"{depth} {seed}")
+    dut = BlockQueue(depth)
+    blocks = Blocks(dut, source)
+    counts = [source.randint(0, depth) for _ in range(40)]
+
+    async def write(ctx):
+        for count in counts:
+            await blocks.message(ctx, count, source.randint(0, count), idle)
+
+    async def receive(ctx):
+        blocks.received += await get_all(ctx, dut.blocks, sum(counts), pauses(-seed, stall))
+        for _ in range(10):
+            assert not ctx.get(dut.blocks.valid)
+            await ctx.tick()
+
+    simulate(dut, write, receive, background=[blocks.count_reads])
+    assert blocks.received == list(blocks.expected)
+
+
+def test_the_writer_may_be_ahead_of_what_is_released_by_the_whole_depth():
+    """All places are written, and released one after the other."""
+    dut = BlockQueue(16)
+
+    async def work(ctx):
+        ctx.set(dut.write, 1)
+        for i in range(16):
+            ctx.set(dut.address, i)
+            ctx.set(dut.data, i + 1)
+            await ctx.tick()
+        ctx.set(dut.write, 0)
+        for i in range(16):
+            ctx.set(dut.release, 1)
+            await ctx.tick()
+            ctx.set(dut.release, 0)
+            assert await get_all(ctx, dut.blocks, 1) == [i + 1]
+            assert not ctx.get(dut.blocks.valid)
+
+    simulate(dut, work)
+
+
+def test_a_block_a_cycle_comes_out_from_the_fifth_cycle_after_a_release_on():
+    dut = BlockQueue(32)
+    cycles = []
+
+    async def work(ctx):
+        for i in range(32):
+            ctx.set(dut.write, 1)
+            ctx.set(dut.address, i)
+            ctx.set(dut.data, i)
+            await ctx.tick()
+        ctx.set(dut.write, 0)
+        ctx.set(dut.release, 32)
+        await ctx.tick()
+        ctx.set(dut.release, 0)
+        assert await get_all(ctx, dut.blocks, 32) == list(range(32))
+
+    simulate(dut, work, background=[transfer_cycles(dut.blocks, cycles)])
+    assert cycles == list(range(32 + 5, 32 + 5 + 32))
