@@ -3,6 +3,9 @@
 PYTHON    ?= python3
 DEMO_ARGS ?=
 TEST_ARGS ?=
+BENCH_ARGS ?=
+# Profiles and devices in turn, and options of `intaglio synth`.
+SYNTH_ARGS ?= tiny up5k compact ecp5-25k fast ecp5-85k
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -17,13 +20,14 @@ stamp     = $(VENV)/.installed-$(1)$(COMPILER:%=-%)
 DEMO_ENV := $(call stamp,hdl)
 TEST_ENV := $(call stamp,test)
 LINT_ENV := $(VENV)/.installed-lint
+SYNTH_ENV := $(VENV)/.installed-synth
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify lint clean
+.PHONY: help demo test verify bench-rtl synth lint clean
 .NOTPARALLEL:
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
 demo: $(DEMO_ENV) ## a DTLS 1.3 session through the simulated accelerator; options in DEMO_ARGS
 	@$(BIN)/intaglio demo $(DEMO_ARGS)
@@ -33,6 +37,12 @@ test: $(TEST_ENV) ## the test suite; pytest's options in TEST_ARGS
 
 verify: $(TEST_ENV) ## RTL verification in full: all vectors, more seeds (under an hour)
 	@INTAGLIO_VERIFY=full $(BIN)/python -m pytest -n auto --dist worksteal cocotb_tests $(TEST_ARGS)
+
+bench-rtl: $(DEMO_ENV) ## cycles a record in the compiled gateware, beside the limit; options in BENCH_ARGS
+	@$(BIN)/python -m benchmarks.record_rate --json build/bench-rtl.json $(BENCH_ARGS)
+
+synth: $(SYNTH_ENV) ## size and clock on FPGAs as a Markdown table (half an hour); SYNTH_ARGS
+	@$(BIN)/intaglio synth $(SYNTH_ARGS) --markdown
 
 lint: $(LINT_ENV) ## style, formatting and types
 	@$(BIN)/ruff check
@@ -48,6 +58,9 @@ $(DEMO_ENV): pyproject.toml
 
 $(TEST_ENV): pyproject.toml
 	$(call install,test$(COMPILER:%=$(COMMA)%))
+
+$(SYNTH_ENV): pyproject.toml
+	$(call install,synth)
 
 $(LINT_ENV): pyproject.toml
 	$(call install,hdl$(COMMA)lint)

@@ -5,7 +5,7 @@ for the mask of its number: n + 2 blocks of AES, and as many of GHASH. At a bloc
 cycles are the limit. Cycles count from the first beat of the first request to the last beat of the
 last completion: the latency of the pipeline is in them, once a row.
 
-    python benchmarks/record_rate.py [--profile fast] [--blocks 40000] [--json FILE]
+    python -m benchmarks.record_rate [--profile fast] [--blocks 40000] [--json FILE]
 
 Each row has that many blocks of text. Every completion is compared with what the software provider
 makes of the same record.

@@ -1,1 +1,1 @@
-"""Board tops and bitstream builds. There are none yet: docs/design.md says what will stand here."""
+"""Devices, and synthesis for them. Board tops and bitstream builds will stand here too."""

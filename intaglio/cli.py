@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from boards.tools import SynthesisError
 from driver import DriverError
 from intaglio.demo import DemoOptions, DemoResult, run_demo
 from intaglio.display import DemoDisplay, print_result
@@ -59,6 +60,21 @@ _SUITES = {
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the results here as JSON; - for the terminal.")
 ]
+# What of a profile can be changed.
+SlotsOption = Annotated[int | None, typer.Option(help="Keys resident at once.")]
+LargestRecordOption = Annotated[
+    int | None, typer.Option(help="Largest content of a record, in bytes.")
+]
+WindowOption = Annotated[int | None, typer.Option(help="Width of the replay window, in records.")]
+GHASHDigitOption = Annotated[int | None, typer.Option(help="Bits that GHASH takes a cycle.")]
+SBoxOption = Annotated[
+    str | None,
+    typer.Option(help="S-boxes: table, composite or block-ram (for ring and pipelined)."),
+]
+AESOption = Annotated[
+    str | None, typer.Option(help="Rounds of AES in hardware: iterative, ring or pipelined.")
+]
+BusBytesOption = Annotated[int | None, typer.Option(help="Bytes in a beat of the ports.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -143,15 +159,13 @@ def _random_file(path: Path, size: int) -> Path:
 @app.command()
 def generate(
     profile: Annotated[str, typer.Option(help="What to start from.")] = "compact",
-    slots: Annotated[int | None, typer.Option(help="Keys resident at once.")] = None,
-    largest_record: Annotated[
-        int | None, typer.Option(help="Largest content of a record, in bytes.")
-    ] = None,
-    window: Annotated[
-        int | None, typer.Option(help="Width of the replay window, in records.")
-    ] = None,
-    ghash_digit: Annotated[int | None, typer.Option(help="Bits that GHASH takes a cycle.")] = None,
-    sbox: Annotated[str | None, typer.Option(help="S-boxes: table or composite.")] = None,
+    slots: SlotsOption = None,
+    largest_record: LargestRecordOption = None,
+    window: WindowOption = None,
+    ghash_digit: GHASHDigitOption = None,
+    sbox: SBoxOption = None,
+    aes: AESOption = None,
+    bus_bytes: BusBytesOption = None,
     module: Annotated[str, typer.Option(help="Name of the top module.")] = "intaglio",
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write; - for the terminal.")
@@ -168,14 +182,74 @@ def generate(
             "window": window,
             "ghash_digit": ghash_digit,
             "sbox": sbox,
+            "aes": aes,
+            "bus_bytes": bus_bytes,
         }
         check_writable(output, json_file)
-        try:
+        with _refusing():
             chosen = derive_profile(profile, changes)
             report = write_verilog(chosen, module, output)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
         _write_json(json_file, report)
+
+
+@app.command()
+def synth(
+    pairs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PROFILE DEVICE [PROFILE DEVICE]...",
+            help="What to synthesise, and for which device.",
+            show_default=False,
+        ),
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="Place and route so many times.")] = 3,
+    freq: Annotated[
+        float | None, typer.Option(min=1, help="Aim at so many MHz; by default the device's.")
+    ] = None,
+    slots: SlotsOption = None,
+    largest_record: LargestRecordOption = None,
+    window: WindowOption = None,
+    ghash_digit: GHASHDigitOption = None,
+    sbox: SBoxOption = None,
+    aes: AESOption = None,
+    bus_bytes: BusBytesOption = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep netlists, logs and reports in this directory.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option(help="Print the table as Markdown.")] = False,
+    json_file: JsonOption = None,
+) -> None:
+    """Say how large the accelerator is on a device, and how fast after placing and routing."""
+    with _one_sentence():
+        from intaglio.synth import (
+            Outcome,
+            SynthOptions,
+            find_pairs,
+            print_outcomes,
+            report,
+            run_synth,
+        )
+
+        changes = {
+            "slots": slots,
+            "largest_record": largest_record,
+            "window": window,
+            "ghash_digit": ghash_digit,
+            "sbox": sbox,
+            "aes": aes,
+            "bus_bytes": bus_bytes,
+        }
+        check_writable(json_file)
+        with _refusing():
+            found = find_pairs(pairs, changes)
+        outcomes: list[Outcome] = []
+        try:
+            for outcome in run_synth(found, SynthOptions(seeds, freq, keep)):
+                outcomes.append(outcome)
+        finally:  # What was done in minutes is told, whatever happens to the next pair.
+            if outcomes:
+                print_outcomes(outcomes, markdown)
+                _write_json(json_file, report(outcomes))
 
 
 def _write_json(path: Path | None, report: dict[str, object]) -> None:
@@ -187,6 +261,15 @@ def _write_json(path: Path | None, report: dict[str, object]) -> None:
     else:
         with naming(path):
             path.write_text(text)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A value that is out of its range is told as one of the command line."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager
@@ -210,6 +293,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         LocalError,
         SessionClosedError,
         FileTooLargeError,
+        SynthesisError,
     ]
     with suppress(ModuleNotFoundError):  # The simulator is part of an extra.
         from sim import SimulationError

@@ -4,11 +4,12 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 
 from hdl.aes.sbox import SBoxForm
-from hdl.profile import PROFILES, Profile
+from hdl.profile import PROFILES, AESCore, Profile
 from hdl.verilog import generate_verilog
 from intaglio.files import naming
 
@@ -23,8 +24,9 @@ def derive_profile(name: str, changes: Mapping[str, object]) -> Profile:
     if name not in PROFILES:
         raise ValueError(f"profile {name!r} is not one of {', '.join(PROFILES)}")
     fields = {field: value for field, value in changes.items() if value is not None}
-    if "sbox" in fields:
-        fields["sbox"] = SBoxForm(fields["sbox"])
+    for field, choices in (("sbox", SBoxForm), ("aes", AESCore)):
+        if field in fields:
+            fields[field] = choices(fields[field])
     return replace(PROFILES[name], **fields)  # type: ignore[arg-type]
 
 
@@ -46,5 +48,8 @@ def write_verilog(profile: Profile, module: str, output: Path) -> dict[str, obje
     return {
         "module": module,
         "output": str(output),
-        "profile": {**asdict(profile), "sbox": profile.sbox.value},
+        "profile": {
+            field: value.value if isinstance(value, Enum) else value
+            for field, value in asdict(profile).items()
+        },
     }

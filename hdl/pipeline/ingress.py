@@ -84,9 +84,11 @@ class Ingress(wiring.Component):
         self._reader = HeaderReader()
         self._plan = Signal(Plan)
         self._beat = Signal(Beat)
-        self._offset = Signal(range(BLOCK_BYTES))  # of the next byte in the beat
+        #: Of the next byte in the beat; 16 behind the last one of a packet.
+        self._offset = Signal(range(BLOCK_BYTES + 1))
         self._rest = Signal(LENGTH_BITS + 1)  # payload that the packet should still have
         self._left = Signal(LENGTH_BITS)  # bytes left of the section that is being taken
+        self._last = Signal()  # and that is one piece
         self._nonce = Signal(96)
         self._associated = Signal(LENGTH_BITS)  # AEAD: bytes of associated data
         self._text = Signal(LENGTH_BITS + 1)  # AEAD: bytes of text, two's complement
@@ -142,7 +144,7 @@ class Ingress(wiring.Component):
                 self._asks & ~self._empty & self._room & enough
                 & (whole_sample | ~self._next.sample)
             ),
-            self._next.data.eq(Cat(beat.data, behind.data) >> (self._offset << 3)),
+            self._next.data.eq(Cat(beat.data, behind.data) >> (self._offset[:4] << 3)),
         ]  # fmt: skip
         m.d.comb += self._short.eq(self._asks & ~self._empty & self._final & ~enough)
 
@@ -156,7 +158,8 @@ class Ingress(wiring.Component):
             used_up.eq((self._takes & end[4:].any() & ~beat.last) | self._drops),
         ]
         with m.If(self._takes):
-            m.d.sync += [self._offset.eq(end), self._rest.eq(self._rest - self._count)]
+            within = Cat(end[:4], end[4] & beat.last)
+            m.d.sync += [self._offset.eq(within), self._rest.eq(self._rest - self._count)]
         with m.If(self._drops):
             m.d.sync += [self._offset.eq(0), self._rest.eq(self._rest - self._here)]
         with m.If(self._starts | ((used_up | self._empty) & self._follows)):
@@ -187,7 +190,7 @@ class Ingress(wiring.Component):
                 self._plan.eq(plan),
                 self._offset.eq(count),
                 self._rest.eq(plan.length - Mux(with_header, plan.header_bytes, 0)),
-                self._left.eq(plan.text_bytes),
+                *self._begin(plan.text_bytes),
                 self._malformed.eq(short),
                 self._refusal.eq(plan.refusal),
                 self._first_text.eq(1),
@@ -229,12 +232,16 @@ class Ingress(wiring.Component):
 
     def _take_section(self, m):
         """Ask for 16 bytes of the section, or what is left; the context in which it is taken."""
-        with self._take(m, Mux(self._last_of_section(), self._left, BLOCK_BYTES)):
-            m.d.sync += self._left.eq(self._left - BLOCK_BYTES)
-        return m.If(self._takes & self._last_of_section())
+        with self._take(m, Mux(self._last, self._left[:5], BLOCK_BYTES)):
+            m.d.sync += [
+                self._left.eq(self._left - BLOCK_BYTES),
+                self._last.eq(self._left <= 2 * BLOCK_BYTES),
+            ]
+        return m.If(self._takes & self._last)
 
-    def _last_of_section(self):
-        return self._left <= BLOCK_BYTES
+    def _begin(self, length):
+        """A section of so many bytes begins."""
+        return [self._left.eq(length), self._last.eq(length <= BLOCK_BYTES)]
 
     def _header(self, m):
         """A record's header that has over 8 bytes, received or to be built."""
@@ -265,7 +272,7 @@ class Ingress(wiring.Component):
             associated = Cat(prefix[8:16], prefix[:8])
             m.d.sync += [
                 self._associated.eq(associated),
-                self._left.eq(associated),
+                *self._begin(associated),
                 self._reserved.eq(prefix[16:32] != 0),
                 self._nonce.eq(prefix[32:]),
                 self._text.eq(self._rest - associated - tag_bytes),
@@ -284,7 +291,7 @@ class Ingress(wiring.Component):
 
     def _begin_text(self, m):
         """AEAD messages: what comes behind the associated data."""
-        m.d.sync += self._left.eq(self._text)
+        m.d.sync += self._begin(self._text)
         with m.If(self._text != 0):
             m.next = "text"
         with m.Else():

@@ -128,13 +128,16 @@ class Scheduler(wiring.Component):
 
         # The message that has the core.
         associated_left, text_left = Signal(12), Signal(12)
+        # What is asked of these two, each a register of its own.
+        associated, more_associated = Signal(), Signal()  # associated_left > 0, > 1
+        text, last_text = Signal(), Signal()  # text_left > 0, == 1
         tag_left, first = Signal(), Signal()
         aes256, key, nonce = Signal(), Signal(range(self._profile.slots)), Signal(96)
         counter = Signal(12)
         pace = Signal(2)
         waits = Signal()  # for the request that `control` has begun
         late = Signal()  # a message without text, which would follow its predecessor too closely
-        active = associated_left.any() | tag_left | text_left.any() | late
+        active = more_associated | tag_left | text | late
         advance = ~self.blocks.valid | self.blocks.ready
         room = (under_way != self._in_flight) & ((free >= released) | ~accepted)
         m.d.comb += [
@@ -166,7 +169,6 @@ class Scheduler(wiring.Component):
         mask = data.View(mask_request_layout(self._profile), mask)
         takes_mask = Signal()
         valid = Signal()
-        last_text = text_left == 1
         m.d.comb += [
             sealing_mask.ready.eq(takes_mask),
             opening_mask.ready.eq(takes_mask & ~sealing_mask.valid),
@@ -186,19 +188,22 @@ class Scheduler(wiring.Component):
             m.d.sync += late.eq(0)
             with m.If(late):
                 m.d.sync += tag_left.eq(1)
-            with m.Elif(associated_left > 1):
+            with m.Elif(more_associated):
                 m.d.comb += [valid.eq(1), slot.associated.eq(1), takes_mask.eq(mask_wanted)]
-                m.d.sync += associated_left.eq(associated_left - 1)
+                m.d.sync += [
+                    associated_left.eq(associated_left - 1),
+                    more_associated.eq(associated_left > 2),
+                ]
             with m.Elif(tag_left):
                 m.d.comb += [
                     valid.eq(1),
                     slot.use.eq(SlotUse.TAG),
-                    slot.associated.eq(associated_left != 0),
+                    slot.associated.eq(associated),
                     slot.last_associated.eq(1),
-                    slot.last.eq(text_left == 0),
+                    slot.last.eq(~text),
                 ]
-                m.d.sync += [tag_left.eq(0), associated_left.eq(0)]
-            with m.Elif(text_left != 0):
+                m.d.sync += [tag_left.eq(0), associated.eq(0)]
+            with m.Elif(text):
                 m.d.comb += [
                     valid.eq(1),
                     slot.use.eq(SlotUse.TEXT),
@@ -208,6 +213,8 @@ class Scheduler(wiring.Component):
                 ]
                 m.d.sync += [
                     text_left.eq(text_left - 1),
+                    text.eq(~last_text),
+                    last_text.eq(text_left == 2),
                     counter.eq(counter + 1),
                     first.eq(0),
                 ]
@@ -220,7 +227,11 @@ class Scheduler(wiring.Component):
         with m.If(starts):
             m.d.sync += [
                 associated_left.eq(associated_blocks),
+                associated.eq(associated_blocks != 0),
+                more_associated.eq(associated_blocks > 1),
                 text_left.eq(text_blocks),
+                text.eq(text_blocks != 0),
+                last_text.eq(text_blocks == 1),
                 tag_left.eq(text_blocks != 0),
                 late.eq(text_blocks == 0),
                 first.eq(1),

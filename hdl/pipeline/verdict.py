@@ -68,7 +68,8 @@ class Verdict(wiring.Component):
                 "open": Out(1),
                 "open_slot": Out(slot),
                 "open_next": Out(NUMBER_BITS + 1),
-                #: What STATS counts: one of ``counter``, ``amount`` of ``bytes_counter``.
+                #: What STATS counts, in the cycle behind `judged`: one of ``counter``, ``amount``
+                #: of ``bytes_counter``.
                 "count": Out(1),
                 "counter": Out(range(len(Counter))),
                 "count_bytes": Out(1),
@@ -247,18 +248,19 @@ class Verdict(wiring.Component):
             Opcode.AEAD_SEAL: Counter.AEAD_SEALED,
             Opcode.AEAD_OPEN: Counter.AEAD_OPENED,
         }
+        m.d.sync += [self.count.eq(0), self.count_bytes.eq(0)]
         with m.Switch(request.echo.opcode):
             for opcode, messages in counter.items():
                 with m.Case(opcode):
-                    m.d.comb += [
+                    m.d.sync += [
                         self.count.eq(counts),
                         self.counter.eq(messages),
                         self.count_bytes.eq(counts & (status == Status.OK)),
                         self.bytes_counter.eq(messages + 1),
                     ]
-        m.d.comb += self.amount.eq(request.text_bytes)
+        m.d.sync += self.amount.eq(request.text_bytes)
         with m.If(status != Status.OK):
-            m.d.comb += [
+            m.d.sync += [
                 self.count.eq(counts),
                 self.counter.eq(Counter.MALFORMED_REQUEST - 1 + status),
             ]

