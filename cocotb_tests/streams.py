@@ -90,31 +90,50 @@ class Sink:
 
 
 class PacketSource(Source):
-    """The AXI4-Stream port ``<prefix>_t*`` that takes packets, one byte a transfer."""
+    """The AXI4-Stream port ``<prefix>_t*`` that takes packets; TDATA may have any width.
+
+    In the last beat of a packet, the bytes that TKEEP leaves out are ones: they must not matter.
+    """
 
     def __init__(self, dut: Any, prefix: str):
         super().__init__(*_axi_stream(dut, prefix))
+        self._width = _width_bytes(dut, prefix)
 
     def send(self, packet: bytes) -> None:
         """Queue one packet of at least one byte."""
-        last = len(packet) - 1
-        self.queue.extend((byte, int(index == last)) for index, byte in enumerate(packet))
+        for start in range(0, len(packet), self._width):
+            beat = packet[start : start + self._width]
+            data = int.from_bytes(beat.ljust(self._width, b"\xff"), "little")
+            last = int(start + self._width >= len(packet))
+            keep = (1 << len(beat)) - 1
+            self.queue.append((data, last, keep) if self._width > 1 else (data, last))
 
 
 class PacketSink(Sink):
-    """The AXI4-Stream port ``<prefix>_t*`` that gives packets; its items are whole packets."""
+    """The AXI4-Stream port ``<prefix>_t*`` that gives packets; its items are whole packets.
+
+    TDATA may have any width. TKEEP is checked: null bytes come only in the last beat, and above its
+    valid bytes, of which there is at least one.
+    """
 
     def __init__(self, dut: Any, prefix: str):
         super().__init__(*_axi_stream(dut, prefix))
+        self._width = _width_bytes(dut, prefix)
         self._packet = bytearray()
 
     def collect(self, item: Item) -> None:
-        """One byte of a packet."""
-        byte, last = item
-        self._packet.append(byte)
+        """One beat of a packet."""
+        data, last, *keep = item
+        self._packet += data.to_bytes(self._width, "little")[: self._valid_bytes(last, *keep)]
         if last:
             self.items.append(bytes(self._packet))
             self._packet.clear()
+
+    def _valid_bytes(self, last: int, keep: int = 1) -> int:
+        count = keep.bit_count()
+        assert keep == (1 << count) - 1, f"TKEEP {keep:#b} has null bytes below valid ones"
+        assert count == self._width or (last and count), f"TKEEP {keep:#b} with TLAST {last}"
+        return count
 
 
 class Bench:
@@ -161,7 +180,13 @@ class Bench:
 
 
 def _axi_stream(dut: Any, prefix: str) -> tuple[Any, Any, list[Any]]:
+    """TVALID, TREADY and what they transfer: TDATA, TLAST and, if TDATA has many bytes, TKEEP."""
     valid, ready, data, last = (
         getattr(dut, f"{prefix}_t{name}") for name in ("valid", "ready", "data", "last")
     )
-    return valid, ready, [data, last]
+    keep = [getattr(dut, f"{prefix}_tkeep")] if _width_bytes(dut, prefix) > 1 else []
+    return valid, ready, [data, last, *keep]
+
+
+def _width_bytes(dut: Any, prefix: str) -> int:
+    return len(getattr(dut, f"{prefix}_tdata")) // 8

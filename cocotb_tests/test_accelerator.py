@@ -1,8 +1,10 @@
 """The whole accelerator, at its AXI4-Stream ports, against `protocol`, OpenSSL and NIST."""
 
+import os
 from random import Random
 
 import cocotb
+import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cocotb_tests.cavp import gcm_vectors
@@ -22,7 +24,7 @@ from driver.messages import (
 )
 from hdl.accelerator import Accelerator
 from hdl.packet_stream import AXI4StreamTop
-from hdl.profile import COMPACT
+from hdl.profile import PROFILES
 from protocol.crypto.provider import OpenedRecord, RecordNumber
 from protocol.crypto.suites import CipherSuite
 
@@ -31,8 +33,14 @@ REFUSED = {status: (status, b"") for status in Status}
 DONE = (Status.OK, b"")
 
 
-def test_accelerator():
-    run(AXI4StreamTop(Accelerator(COMPACT)), __name__, "accelerator")
+#: The profile of the device in this simulation.
+PROFILE = PROFILES[os.environ.get("INTAGLIO_PROFILE", "compact")]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_accelerator(profile):
+    top = AXI4StreamTop(Accelerator(PROFILES[profile]))
+    run(top, __name__, f"accelerator-{profile}", {"INTAGLIO_PROFILE": profile})
 
 
 async def start(dut, name: str) -> tuple[Host, Random]:
@@ -69,7 +77,7 @@ async def tells_what_it_is(dut):
     answer = await host.ask(Opcode.INFO)
     assert answer.status is Status.OK
     info = Info.unpack(answer.payload)
-    assert (info.profile, info.slots, info.window) == ("compact", COMPACT.slots, COMPACT.window)
+    assert (info.profile, info.slots, info.window) == (PROFILE.name, PROFILE.slots, PROFILE.window)
     assert info.suites == frozenset(Suite)
     await host.finish()
 
@@ -78,13 +86,13 @@ async def tells_what_it_is(dut):
 async def a_reset_empties_all_slots(dut):
     host, rng = await start(dut, "reset")
     direction = Direction.random(rng, CipherSuite.TLS_AES_256_GCM_SHA384)
-    sealing = [(Opcode.SEAL, slot, b"content\x17") for slot in range(COMPACT.slots)]
-    for slot in range(COMPACT.slots):
+    sealing = [(Opcode.SEAL, slot, b"content\x17") for slot in range(PROFILE.slots)]
+    for slot in range(PROFILE.slots):
         await host.load(slot, direction.load(Usage.SEAL))
     expected = (Status.OK, direction.seal(0, b"content\x17"))
-    assert await host.ask_all(sealing) == COMPACT.slots * [expected]
+    assert await host.ask_all(sealing) == PROFILE.slots * [expected]
     await host.reset()
-    assert await host.ask_all(sealing) == COMPACT.slots * [REFUSED[Status.SLOT_EMPTY]]
+    assert await host.ask_all(sealing) == PROFILE.slots * [REFUSED[Status.SLOT_EMPTY]]
     await host.finish()
 
 
@@ -92,7 +100,7 @@ async def a_reset_empties_all_slots(dut):
 async def nist_vectors(dut):
     host, rng = await start(dut, "nist")
     for vector in gcm_vectors(None if FULL else 1):
-        slot = rng.randrange(COMPACT.slots)
+        slot = rng.randrange(PROFILE.slots)
         await host.load_aead_key(slot, vector.key)
         prefix = aead_payload(vector.nonce, vector.associated_data, b"")
         sealed = vector.ciphertext + vector.tag
@@ -110,7 +118,7 @@ async def nist_vectors(dut):
 async def random_aead_messages(dut):
     host, rng = await start(dut, "aead")
     for _ in range(15 * ROUNDS):
-        slot, key = rng.randrange(COMPACT.slots), rng.randbytes(rng.choice((16, 32)))
+        slot, key = rng.randrange(PROFILE.slots), rng.randbytes(rng.choice((16, 32)))
         await host.load_aead_key(slot, key)
         requests, expected = [], []
         for _ in range(4):
@@ -136,7 +144,7 @@ async def random_aead_messages(dut):
 async def the_protocol_opens_what_it_seals(dut, suite, form):
     host, rng = await start(dut, f"seal {suite} {form}")
     for _ in range(2 * ROUNDS):
-        direction, slot = Direction.random(rng, suite), rng.randrange(COMPACT.slots)
+        direction, slot = Direction.random(rng, suite), rng.randrange(PROFILE.slots)
         opener = direction.opener()
         # Now and then, the part of the number that is sent wraps.
         first = rng.choice((0, (1 << (16 if form & HeaderForm.SEQUENCE_NUMBER_16 else 8)) - 4))
@@ -158,7 +166,7 @@ async def it_opens_and_refuses_what_the_protocol_does(dut, suite):
     """Records in disorder, replayed, too old, of other epochs, damaged; in every form."""
     host, rng = await start(dut, f"open {suite}")
     for _ in range(5 * ROUNDS):
-        direction, slot = Direction.random(rng, suite), rng.randrange(COMPACT.slots)
+        direction, slot = Direction.random(rng, suite), rng.randrange(PROFILE.slots)
         other_epoch = Direction(direction.keys, direction.epoch + 1, direction.connection_id)
         opener = direction.opener()
         await host.load(slot, direction.load(Usage.OPEN))
@@ -181,7 +189,7 @@ async def it_opens_and_refuses_what_the_protocol_does(dut, suite):
 async def slots_do_not_touch_each_other(dut):
     host, rng = await start(dut, "slots")
     suites = list(CipherSuite)
-    directions = [Direction.random(rng, rng.choice(suites)) for _ in range(COMPACT.slots // 2)]
+    directions = [Direction.random(rng, rng.choice(suites)) for _ in range(PROFILE.slots // 2)]
     for index, direction in enumerate(directions):
         await host.load(2 * index, direction.load(Usage.SEAL))
         await host.load(2 * index + 1, direction.load(Usage.OPEN))
@@ -205,14 +213,14 @@ async def records_of_full_size(dut):
     direction = Direction.random(rng, CipherSuite.TLS_AES_256_GCM_SHA384)
     await host.load(0, direction.load(Usage.SEAL))
     await host.load(1, direction.load(Usage.OPEN))
-    inner = rng.randbytes(COMPACT.largest_record) + b"\x17"
+    inner = rng.randbytes(PROFILE.largest_record) + b"\x17"
     record = direction.seal(0, inner)
     assert await host.ask_all(
         [
             (Opcode.SEAL, 0, inner),
             (Opcode.SEAL, 0, inner + b"\0"),
             (Opcode.OPEN, 1, record),
-            (Opcode.OPEN, 1, bytes(COMPACT.largest_open + 1)),
+            (Opcode.OPEN, 1, bytes(PROFILE.largest_open + 1)),
         ]
     ) == [
         (Status.OK, record),
@@ -287,8 +295,8 @@ async def noise_gets_one_completion_a_packet(dut):
             assert completion[0] == sent[0]
             assert completion[1] in (Status.MALFORMED_REQUEST, Status.UNKNOWN_OPCODE)
             assert len(completion) == HEADER_BYTES
-        await host.load(number % COMPACT.slots, direction.load(Usage.SEAL))
-        answer = await host.ask(Opcode.SEAL, number % COMPACT.slots, b"after all that\x17")
+        await host.load(number % PROFILE.slots, direction.load(Usage.SEAL))
+        answer = await host.ask(Opcode.SEAL, number % PROFILE.slots, b"after all that\x17")
         assert answer == (Status.OK, direction.seal(0, b"after all that\x17"))
     await host.finish()
 
@@ -304,8 +312,8 @@ async def slots_refuse_what_they_are_not_for(dut):
         [
             (Opcode.OPEN, 0, direction.seal(0, b"\x17")),
             (Opcode.AEAD_SEAL, 0, aead_payload(bytes(12), b"", b"")),
-            (Opcode.SEAL, COMPACT.slots, b"\x17"),
-            (Opcode.LOAD, COMPACT.slots, load),
+            (Opcode.SEAL, PROFILE.slots, b"\x17"),
+            (Opcode.LOAD, PROFILE.slots, load),
             (Opcode.LOAD, 0, b"\xff" + load[1:]),
             (Opcode.LOAD, 0, load[:3] + b"\xff" + load[4:]),
             sealing,

@@ -48,7 +48,11 @@ class Widener(wiring.Component):
 
 
 class Narrower(wiring.Component):
-    """Gives the bytes of wide beats in beats of ``narrow`` bytes, one a cycle without a pause."""
+    """Gives the bytes of wide beats in beats of ``narrow`` bytes, one a cycle without a pause.
+
+    The last bytes of a beat that does not end its packet wait for the next beat: that may have no
+    bytes, and end it. A packet without bytes is dropped.
+    """
 
     def __init__(self, narrow: int, wide: int):
         self._narrow, self._wide = narrow, wide
@@ -62,10 +66,11 @@ class Narrower(wiring.Component):
         data, last = Signal(8 * self._wide), Signal()
         left = Signal(range(self._wide + 1))
         ends = left <= self._narrow
+        null = given.valid & given.payload.last & (given.payload.bytes == 0)
         m.d.comb += [
-            packets.valid.eq(left != 0),
+            packets.valid.eq((left != 0) & (~ends | last | given.valid)),
             packets.payload.data.eq(data),
-            packets.payload.last.eq(last & ends),
+            packets.payload.last.eq(ends & (last | null)),
             given.ready.eq((left == 0) | (ends & packets.ready)),
         ]
         if self._narrow > 1:

@@ -25,7 +25,7 @@ LARGEST_HEADER = 1 + CONNECTION_ID_BYTES + 2 + 2
 class AESCore(Enum):
     """How many rounds of AES there are in hardware; it decides about everything around the core."""
 
-    #: A byte a cycle, a block at a time: 183 or 255 cycles each. One request at a time.
+    #: A byte a cycle, a block at a time: 193 or 269 cycles each. One request at a time.
     SERIAL = "serial"
     #: One round, a block at a time: 11 or 15 cycles each. One request at a time, byte by byte.
     ITERATIVE = "iterative"

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from amaranth.hdl import Const
 from amaranth.sim import Simulator
 
 from hdl.packet_stream import AXI4StreamTop
@@ -34,8 +35,8 @@ class AmaranthSimulation(Simulation):
         self._cycles = 0
         self._idle = timing.idle_pattern
         self._stall = timing.stall_pattern
-        #: Bytes to send, each with its ``last``; the first may be on offer already.
-        self._requests: deque[tuple[int, bool]] = deque()
+        #: Beats to send: valid bytes and ``last``; the first may be on offer already.
+        self._requests: deque[tuple[bytes, bool]] = deque()
         self._offered = False
         self._partial = bytearray()
         self._completions: deque[bytes] = deque()
@@ -60,8 +61,10 @@ class AmaranthSimulation(Simulation):
         self._check_open()
         if not packet:
             raise ValueError("a packet has at least one byte")
-        self._requests.extend((byte, False) for byte in packet[:-1])
-        self._requests.append((packet[-1], True))
+        width = self._top.width_bytes
+        for start in range(0, len(packet), width):
+            end = start + width
+            self._requests.append((packet[start:end], end >= len(packet)))
 
     def receive(self, max_cycles: int) -> bytes | None:
         """See `Simulation.receive`."""
@@ -100,33 +103,38 @@ class AmaranthSimulation(Simulation):
 
     async def _drive_pins(self, ctx: Any) -> None:
         top = self._top
+        keep = top.m_axis_tkeep if top.width_bytes > 1 else Const(1)
         while True:
             await ctx.delay(_CLOCK_PERIOD / 2)  # the falling edge
             ready = self._set_inputs(ctx)
-            _, _, taken, valid, data, last = await ctx.tick().sample(
-                top.s_axis_tready, top.m_axis_tvalid, top.m_axis_tdata, top.m_axis_tlast
+            _, _, taken, valid, *beat = await ctx.tick().sample(
+                top.s_axis_tready, top.m_axis_tvalid, top.m_axis_tdata, keep, top.m_axis_tlast
             )
             self._cycles += 1
             if self._offered and taken:
                 self._requests.popleft()
                 self._offered = False
             if valid and ready:
-                self._collect(data, last)
+                self._collect(*beat)
 
     def _set_inputs(self, ctx: Any) -> bool:
         top = self._top
         if not self._offered and self._requests and not self._idle.draw():
             self._offered = True
             data, last = self._requests[0]
-            ctx.set(top.s_axis_tdata, data)
+            ctx.set(top.s_axis_tdata, int.from_bytes(data, "little"))
+            if top.width_bytes > 1:
+                ctx.set(top.s_axis_tkeep, (1 << len(data)) - 1)
             ctx.set(top.s_axis_tlast, last)
         ctx.set(top.s_axis_tvalid, self._offered)
         ready = not self._stall.draw()
         ctx.set(top.m_axis_tready, ready)
         return ready
 
-    def _collect(self, data: int, last: int) -> None:
-        self._partial.append(data)
+    def _collect(self, data: int, keep: int, last: int) -> None:
+        """One beat; the valid bytes are those below the lowest null byte."""
+        valid = (~keep & (keep + 1)).bit_length() - 1
+        self._partial += data.to_bytes(self._top.width_bytes, "little")[:valid]
         if last:
             self._completions.append(bytes(self._partial))
             self._partial.clear()

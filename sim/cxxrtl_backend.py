@@ -2,7 +2,9 @@
 
 import ctypes
 import os
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from amaranth.lib.wiring import Component
@@ -18,14 +20,18 @@ __all__ = ["CXXRTLSimulation", "CompiledModel"]
 #: Cycles in one call of the model; between calls Python handles signals such as Ctrl-C.
 _CYCLES_PER_CALL = 1 << 15
 
+#: More completions than there will ever be: run for all cycles.
+_NEVER = (1 << 64) - 1
+
 _HANDLE = ctypes.c_void_p
+_SIZES = ctypes.POINTER(ctypes.c_uint64)
 _SIGNATURES = {
     "intaglio_open": (_HANDLE, [ctypes.c_char_p, *[ctypes.c_uint64] * 4]),
     "intaglio_send": (None, [_HANDLE, ctypes.c_char_p, ctypes.c_size_t]),
-    "intaglio_run": (ctypes.c_size_t, [_HANDLE, ctypes.c_uint64, ctypes.c_bool]),
-    "intaglio_take": (None, [_HANDLE, ctypes.c_char_p]),
+    "intaglio_send_all": (None, [_HANDLE, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]),
+    "intaglio_run": (ctypes.c_int64, [_HANDLE, ctypes.c_uint64, ctypes.c_size_t]),
+    "intaglio_take": (ctypes.c_void_p, [_HANDLE, ctypes.c_size_t, _SIZES]),
     "intaglio_cycles": (ctypes.c_uint64, [_HANDLE]),
-    "intaglio_waves_good": (ctypes.c_bool, [_HANDLE]),
     "intaglio_close": (ctypes.c_bool, [_HANDLE]),
 }
 
@@ -63,6 +69,7 @@ class CXXRTLSimulation(Simulation):
         self._handle: int | None = None
         self._waves = waves
         self._library = library
+        self._size = (ctypes.c_uint64 * 1)()
         idle, stall = timing.idle_pattern, timing.stall_pattern
         self._handle = self._library.intaglio_open(
             None if waves is None else os.fsencode(waves),
@@ -88,16 +95,23 @@ class CXXRTLSimulation(Simulation):
 
     def receive(self, max_cycles: int) -> bytes | None:
         """See `Simulation.receive`."""
-        size = self._advance(max_cycles, until_packet=True)
-        if not size:
+        if not self._advance(max_cycles, 1):
             return None
-        buffer = ctypes.create_string_buffer(size)
-        self._library.intaglio_take(self._open_handle(), buffer)
-        return buffer.raw
+        data = self._library.intaglio_take(self._handle, 1, self._size)
+        return ctypes.string_at(data, self._size[0])
+
+    def exchange(self, packets: Sequence[bytes], max_cycles: int) -> list[bytes]:
+        """See `Simulation.exchange`; two calls of the model, however many packets."""
+        handle = self._open_handle()
+        if not all(packets):
+            raise ValueError("a packet has at least one byte")
+        sizes = array("Q", map(len, packets))
+        self._library.intaglio_send_all(handle, b"".join(packets), sizes.tobytes(), len(packets))
+        return self._take(min(len(packets), self._advance(max_cycles, len(packets))))
 
     def run(self, cycles: int) -> None:
         """See `Simulation.run`."""
-        self._advance(cycles, until_packet=False)
+        self._advance(cycles, _NEVER)
 
     def close(self) -> None:
         """See `Simulation.close`."""
@@ -105,17 +119,25 @@ class CXXRTLSimulation(Simulation):
         if handle is not None and not self._library.intaglio_close(handle):
             raise self._waves_failed()
 
-    def _advance(self, cycles: int, until_packet: bool) -> int:
-        """Run for at most so many cycles; the size of the oldest completion, or 0."""
+    def _take(self, count: int) -> list[bytes]:
+        """The oldest completions, of which there are so many."""
+        sizes = (ctypes.c_uint64 * count)()
+        data = self._library.intaglio_take(self._handle, count, sizes)
+        ends = list(accumulate(sizes, initial=0))
+        received = ctypes.string_at(data, ends[-1])
+        return [received[start:end] for start, end in pairwise(ends)]
+
+    def _advance(self, cycles: int, wanted: int) -> int:
+        """Run until so many completions are whole, at most ``cycles``; how many are."""
         handle = self._open_handle()
         while True:
             step = min(cycles, _CYCLES_PER_CALL)
-            size = int(self._library.intaglio_run(handle, step, until_packet))
-            if not self._library.intaglio_waves_good(handle):
+            whole = int(self._library.intaglio_run(handle, step, wanted))
+            if whole < 0:
                 raise self._waves_failed()
             cycles -= step
-            if not cycles or (until_packet and size):
-                return size
+            if not cycles or whole >= wanted:
+                return whole
 
     def _open_handle(self) -> int:
         if self._handle is None:

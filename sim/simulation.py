@@ -1,6 +1,7 @@
 """One simulated design, seen from outside: packets in, packets out, cycles."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +22,7 @@ class Simulation(ABC):
 
     @abstractmethod
     def send(self, packet: bytes) -> None:
-        """Queue a request packet; its first byte is offered in the next cycle that is run.
+        """Queue a request packet; its first beat is offered in the next cycle that is run.
 
         Raises ValueError for an empty packet: AXI4-Stream has none.
         """
@@ -32,6 +33,24 @@ class Simulation(ABC):
 
         Returns None after ``max_cycles`` cycles; what has come of a packet by then stays.
         """
+
+    def exchange(self, packets: Sequence[bytes], max_cycles: int) -> list[bytes]:
+        """Send all packets, then receive as many completions; fewer after ``max_cycles`` cycles.
+
+        Completions from before come first. Raises ValueError, and sends none, if one is empty.
+        """
+        deadline = self.cycles + max_cycles
+        if not all(packets):
+            raise ValueError("a packet has at least one byte")
+        for packet in packets:
+            self.send(packet)
+        completions: list[bytes] = []
+        while len(completions) < len(packets):
+            completion = self.receive(deadline - self.cycles)
+            if completion is None:
+                break
+            completions.append(completion)
+        return completions
 
     @abstractmethod
     def run(self, cycles: int) -> None:

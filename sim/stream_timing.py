@@ -11,7 +11,7 @@ _ONE = 1 << 32
 class StreamTiming:
     """How the simulated partner of a design uses its streams.
 
-    ``idle`` is the probability that a request byte is not offered in a cycle in which it could be
+    ``idle`` is the probability that a request beat is not offered in a cycle in which it could be
     (once offered it stays until taken, as AXI4-Stream 2.2.1 wants it); ``stall`` that TREADY of
     the completions is low in a cycle. Both are 0 to 1. One ``seed`` gives one sequence.
     """
@@ -29,7 +29,7 @@ class StreamTiming:
 
     @property
     def idle_pattern(self) -> "Pattern":
-        """Drawn once for each cycle in which a byte waits and is not yet offered."""
+        """Drawn once for each cycle in which a beat waits and is not yet offered."""
         return Pattern(2 * self.seed, round(self.idle * _ONE))
 
     @property
@@ -57,5 +57,5 @@ class Pattern:
         return self.state >> 32 < self.threshold
 
 
-#: Every byte offered at once, every byte taken at once.
+#: Every beat offered at once, every beat taken at once.
 FULL_RATE = StreamTiming()

@@ -39,6 +39,9 @@ class Depths(NamedTuple):
     #: Between the scheduler and the end of the completion: sealing takes the way through the AES
     #: core twice, and masks may wait for one another.
     in_flight: int
+    #: How much longer the queue of blocks that wait for their completion is than that of those
+    #: that wait for AES: a record that was sealed waits there for the slot behind the next one.
+    release: int
     #: Slots in the AES core, and behind it.
     slots: int
     #: Results of the AES core that may wait, if GHASH is slower at times.
@@ -47,8 +50,10 @@ class Depths(NamedTuple):
 
 #: By core: 45 cycles and a block in each, or three blocks that take tens of cycles.
 DEPTHS = {
-    AESCore.PIPELINED: Depths(waiting=32, judging=32, in_flight=64, slots=64, keystream=8),
-    AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, slots=16, keystream=4),
+    AESCore.PIPELINED: Depths(
+        waiting=32, judging=32, in_flight=64, release=2, slots=64, keystream=8
+    ),
+    AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, release=1, slots=16, keystream=4),
 }
 
 
@@ -71,19 +76,20 @@ class PipelinedAccelerator(wiring.Component):
         )
         self._depths = DEPTHS[profile.aes]
         depth = profile.queue_blocks
+        release_depth = depth * self._depths.release
         self.lookup = Lookup(profile)
         self.ingress = Ingress(profile, depth)
         self.received = BlockQueue(depth)
         self.numbering = Numbering(profile)
-        self.scheduler = Scheduler(profile, depth, self._depths.in_flight)
+        self.scheduler = Scheduler(profile, release_depth, self._depths.in_flight)
         core = PipelinedAES if profile.aes is AESCore.PIPELINED else RingAES
         self.aes = core(2 * profile.slots, profile.sbox)
         digit = profile.ghash_digit
         self.ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit)
-        self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, depth)
+        self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, release_depth)
         self.verdict = Verdict(profile)
-        self.released = BlockQueue(depth)
-        self.egress = Egress(depth)
+        self.released = BlockQueue(release_depth)
+        self.egress = Egress(release_depth)
         self.control = Control(profile, self.ghash.chains, self.cipher.power_address.shape())
         self.counters = Counters()
         self._may_encrypt = Signal()
@@ -149,6 +155,8 @@ class PipelinedAccelerator(wiring.Component):
                 self.egress.masks.valid.eq(1),
             ]
             return
+        used = self.numbering.masks
+        m.d.comb += scheduler.mask_used.eq(used.valid & used.ready)
         wanted = self._queue(m, "opening_queue", ingress.masks, scheduler.opening_masks, 8)
         m.d.comb += ingress.masks_room.eq(wanted.level < wanted.depth - 2)
         # As many as there are requests on the way: in the queue, in `ingress` and in `numbering`.

@@ -108,6 +108,7 @@ class Ingress(wiring.Component):
         self._starts = Signal()
         self._asks = Signal()  # for a piece of so many bytes
         self._count = Signal(5)
+        self._samples = Signal()  # the piece is the first of a record to open
         self._takes = Signal()
         self._short = Signal()  # and the packet has fewer
         self._drops = Signal()
@@ -142,7 +143,7 @@ class Ingress(wiring.Component):
             self._final.eq(beat.last | (self._follows & behind.last)),
             self._takes.eq(
                 self._asks & ~self._empty & self._room & enough
-                & (whole_sample | ~self._next.sample)
+                & (whole_sample | ~self._samples)
             ),
             self._next.data.eq(Cat(beat.data, behind.data) >> (self._offset[:4] << 3)),
         ]  # fmt: skip
@@ -310,14 +311,17 @@ class Ingress(wiring.Component):
                 self._end(m, (self._text == 0) & plan.sealing)
             m.d.comb += piece.write.eq(self._takes)
         with m.State("text"):
-            m.d.comb += piece.sample.eq(plan.open & self._first_text & ~plan.wrong_epoch)
+            m.d.comb += [
+                self._samples.eq(plan.open & self._first_text & ~plan.wrong_epoch),
+                piece.sample.eq(self._samples),
+            ]
             with self._take_section(m):
                 self._begin_tag(m)
                 self._end(m, plan.sealing | plan.load)
             with m.If(self._takes):
                 m.d.comb += [piece.write.eq(~plan.load), piece.stage.eq(plan.load)]
                 m.d.sync += self._first_text.eq(0)
-                with m.If(piece.sample):
+                with m.If(self._samples):
                     m.d.sync += self._masked.eq(1)
         with m.State("tag"):
             with self._take(m, TAG_BYTES):

@@ -34,7 +34,13 @@ class Queue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self._shape, depth=self.depth, init=[])
+        m.submodules.memory = memory = Memory(
+            # Block RAM is scarce, and the S-boxes need it.
+            shape=self._shape,
+            depth=self.depth,
+            init=[],
+            attrs={"ram_style": "distributed"},
+        )
         write_port, read_port = memory.write_port(), memory.read_port(domain="comb")
         first, free = Signal(range(self.depth)), Signal(range(self.depth))
         stored = Signal(range(self.depth + 1))  # in the memory

@@ -38,6 +38,10 @@ from hdl.profile import Profile
 
 __all__ = ["Scheduler"]
 
+#: Masks of records to open that are begun before those of sealed records have their turn: of the
+#: 20 records that the shortest take to get a mask, half.
+MASKS_AHEAD = 12
+
 
 class Scheduler(wiring.Component):
     """Feeds the AES core, one message after the other, with masks in between.
@@ -61,6 +65,8 @@ class Scheduler(wiring.Component):
                 "requests": In(stream.Signature(numbered_layout())),
                 "opening_masks": In(stream.Signature(masks)),
                 "sealing_masks": In(stream.Signature(masks)),
+                #: A mask of `opening_masks` has been used.
+                "mask_used": In(1),
                 "blocks": Out(stream.Signature(block_layout(2 * profile.slots))),
                 "slots": Out(stream.Signature(PipelineSlot, always_ready=True)),
                 "messages": Out(stream.Signature(message_layout(profile), always_ready=True)),
@@ -164,16 +170,26 @@ class Scheduler(wiring.Component):
         block = self.blocks.payload
         opening_mask, sealing_mask = self.opening_masks, self.sealing_masks
         mask_wanted = opening_mask.valid | sealing_mask.valid
-        # Sealing first: it holds back a whole record, opening has asked well ahead.
-        mask = Mux(sealing_mask.valid, sealing_mask.payload, opening_mask.payload)
+        # Opening first until its masks are far enough ahead, so that no record waits for its nonce;
+        # then sealing, whose records wait with all that stands behind them. Where those fill half
+        # of their queue, records are long, and two masks ahead are far enough.
+        ahead = Signal(range(2 * MASKS_AHEAD + 64))  # masks to open that were begun and not used
+        enough, seals_first = Signal(), Signal()
+        crowded = free < self._depth // 2
+        m.d.sync += [
+            ahead.eq(ahead + (opening_mask.valid & opening_mask.ready) - self.mask_used),
+            enough.eq((ahead >= MASKS_AHEAD) | (crowded & (ahead >= 2))),
+        ]
+        m.d.comb += seals_first.eq(sealing_mask.valid & (enough | ~opening_mask.valid))
+        mask = Mux(seals_first, sealing_mask.payload, opening_mask.payload)
         mask = data.View(mask_request_layout(self._profile), mask)
         takes_mask = Signal()
         valid = Signal()
         m.d.comb += [
-            sealing_mask.ready.eq(takes_mask),
-            opening_mask.ready.eq(takes_mask & ~sealing_mask.valid),
+            sealing_mask.ready.eq(takes_mask & seals_first),
+            opening_mask.ready.eq(takes_mask & ~seals_first),
             self.slots.valid.eq(valid),
-            slot.opening.eq(~sealing_mask.valid),
+            slot.opening.eq(~seals_first),
         ]
         next_counter = Mux(tag_left, 1, counter)
         counter_block = Cat(nonce, Const(0, 16), next_counter[8:], Const(0, 4), next_counter[:8])

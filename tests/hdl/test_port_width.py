@@ -51,6 +51,31 @@ def test_packets_come_out_as_they_went_in(component, narrow, idle, stall, seed):
     assert packets_of(received, made) == packets
 
 
+@pytest.mark.parametrize("narrow", [1, 2, 4, 8])
+@with_idle_and_stall
+def test_a_packet_may_end_with_a_beat_of_null_bytes(narrow, idle, stall, seed):
+    """To a narrower port; a packet of nothing else is dropped there."""
+    source = random.Random(f"{narrow} {seed}")
+    packets = [source.randbytes(16 * source.randint(1, 3)) for _ in range(20)]
+    null = {"data": 0, "bytes": 0, "last": 1}
+    dut = Narrower(narrow, 16)
+    given = []
+    for packet in packets:
+        given += [beat | {"last": 0} for beat in beats([packet], 16)]
+        given += [null] * source.randint(1, 2)
+    received = []
+
+    async def send(ctx):
+        await put_all(ctx, dut.given, given, pauses(seed, idle))
+
+    async def receive(ctx):
+        count = sum(len(packet) for packet in packets) // narrow
+        received.extend(await get_all(ctx, dut.packets, count, pauses(-seed, stall)))
+
+    simulate(dut, send, receive)
+    assert packets_of(received, narrow) == packets
+
+
 @pytest.mark.parametrize("component", [Widener, Narrower])
 def test_a_narrow_beat_moves_in_every_cycle(component):
     packets = [bytes(range(48))] * 4

@@ -5,13 +5,15 @@ import random
 import pytest
 from vcd.reader import TokenKind, tokenize
 
+from hdl.packet_stream import WIDTHS
 from sim import SimulationError, StreamTiming, simulate
-from tests.sim.toy import Crossing, Incrementer
+from tests.sim.toy import Crossing, Incrementer, Trimmer
 
 BACKENDS = ("amaranth", "cxxrtl")
 TIMINGS = [StreamTiming(), StreamTiming(0.5, 0, 1), StreamTiming(0, 0.5, 2), StreamTiming(0.7, 0.7)]
 
 each_backend = pytest.mark.parametrize("backend", BACKENDS)
+each_width = pytest.mark.parametrize("width", WIDTHS)
 
 
 def some_packets(count, seed):
@@ -21,9 +23,7 @@ def some_packets(count, seed):
 
 def exchange(simulation, packets):
     """Send all, receive all; returns the completions and the cycles that it took."""
-    for packet in packets:
-        simulation.send(packet)
-    return [simulation.receive(10_000) for _ in packets], simulation.cycles
+    return simulation.exchange(packets, 10_000), simulation.cycles
 
 
 @each_backend
@@ -36,13 +36,14 @@ def test_no_packet_is_lost_changed_or_reordered(backend, timing):
         assert simulation.receive(100) is None
 
 
+@each_width
 @pytest.mark.parametrize("timing", TIMINGS, ids=str)
-def test_backends_take_the_same_cycles(timing):
+def test_backends_take_the_same_cycles(timing, width):
     cycles = []
     for backend in BACKENDS:
-        with simulate(Incrementer(), backend, timing=timing) as simulation:
+        with simulate(Incrementer(width), backend, timing=timing) as simulation:
             for packet in some_packets(5, seed=4):
-                exchange(simulation, [packet])
+                assert exchange(simulation, [packet])[0] == [Incrementer.model(packet)]
                 simulation.run(7)
             cycles.append(simulation.cycles)
     assert cycles[0] == cycles[1]
@@ -58,10 +59,46 @@ def test_a_design_that_needs_delta_cycles_runs_the_same_on_both_backends():
 
 
 @each_backend
-def test_a_byte_takes_one_cycle_and_the_fifo_two(backend):
-    with simulate(Incrementer(), backend) as simulation:
+@each_width
+def test_a_beat_takes_one_cycle_and_the_fifo_two(backend, width):
+    with simulate(Incrementer(width), backend) as simulation:
         assert simulation.cycles == 0
-        assert exchange(simulation, [bytes(50)])[1] == 50 + 2
+        assert exchange(simulation, [bytes(50)])[1] == -(-50 // width) + 2
+
+
+@each_backend
+@pytest.mark.parametrize("timing", TIMINGS, ids=str)
+def test_only_the_valid_bytes_of_a_beat_belong_to_its_packet(backend, timing):
+    packets = [bytes(range(1, size + 1)) for size in range(1, 20)]
+    with simulate(Trimmer(4), backend, timing=timing) as simulation:
+        completions, _ = exchange(simulation, packets)
+    assert completions == [Trimmer.model(packet) for packet in packets]
+
+
+@each_backend
+def test_an_exchange_is_sending_all_and_receiving_as_many(backend):
+    packets = some_packets(8, seed=9)
+    expected = [Incrementer.model(packet) for packet in packets]
+    with simulate(Incrementer(4), backend) as simulation:
+        assert simulation.exchange([], 100) == []
+        assert simulation.cycles == 0
+        for packet in packets[:3]:
+            simulation.send(packet)
+        assert simulation.exchange(packets[3:], 10_000) == expected[:5]
+        cycles = simulation.cycles
+        assert simulation.exchange([], 100) == []
+        assert simulation.cycles == cycles
+        assert [simulation.receive(10_000) for _ in range(4)] == [*expected[5:], None]
+
+
+@each_backend
+def test_an_exchange_gives_up_after_its_cycles_and_goes_on_later(backend):
+    with simulate(Incrementer(), backend) as simulation:
+        assert simulation.exchange([bytes(20), bytes(20), bytes(20)], 30) == [bytes([1]) * 20]
+        assert simulation.cycles == 30
+        assert simulation.exchange([b"late"], 30) == [bytes([1]) * 20]
+        assert simulation.receive(30) == bytes([1]) * 20
+        assert simulation.receive(30) == Incrementer.model(b"late")
 
 
 @each_backend
@@ -93,12 +130,13 @@ def test_an_input_that_is_always_idle_moves_nothing(backend):
 
 
 @each_backend
-def test_an_empty_packet_is_refused(backend):
-    with (
-        simulate(Incrementer(), backend) as simulation,
-        pytest.raises(ValueError, match="at least one byte"),
-    ):
-        simulation.send(b"")
+def test_an_empty_packet_is_refused_and_those_sent_with_it(backend):
+    with simulate(Incrementer(), backend) as simulation:
+        with pytest.raises(ValueError, match="at least one byte"):
+            simulation.send(b"")
+        with pytest.raises(ValueError, match="at least one byte"):
+            simulation.exchange([b"x", b""], 10)
+        assert simulation.receive(100) is None
 
 
 @each_backend
@@ -109,6 +147,7 @@ def test_a_closed_simulation_refuses_everything_but_closing(backend):
     for call in (
         lambda: simulation.send(b"x"),
         lambda: simulation.receive(1),
+        lambda: simulation.exchange([], 1),
         lambda: simulation.run(1),
     ):
         with pytest.raises(SimulationError, match="closed"):

@@ -5,14 +5,17 @@ from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from hdl.packet_stream import packet_signature
+from hdl.packet_stream import packet_layout, packet_signature
 
 
 class Incrementer(wiring.Component):
-    """Returns each packet with one added to every byte."""
+    """Returns each packet with one added to every byte, the invalid ones of a beat as well."""
 
-    requests: In(packet_signature())
-    completions: Out(packet_signature())
+    def __init__(self, width_bytes=1):
+        self._layout = packet_layout(width_bytes)
+        self._lanes = range(0, 8 * width_bytes, 8)
+        signature = packet_signature(width_bytes)
+        super().__init__({"requests": In(signature), "completions": Out(signature)})
 
     @staticmethod
     def model(packet):
@@ -20,16 +23,42 @@ class Incrementer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.fifo = fifo = SyncFIFOBuffered(width=9, depth=16)
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=self._layout.size, depth=16)
+        beat = self._layout(fifo.r_data)
         m.d.comb += [
             fifo.w_data.eq(self.requests.payload),
             fifo.w_en.eq(self.requests.valid),
             self.requests.ready.eq(fifo.w_rdy),
-            self.completions.payload.data.eq(fifo.r_data[:8] + 1),
-            self.completions.payload.last.eq(fifo.r_data[8]),
+            self.completions.payload.eq(beat),
             self.completions.valid.eq(fifo.r_rdy),
             fifo.r_en.eq(self.completions.ready),
         ]
+        for lane in self._lanes:
+            m.d.comb += self.completions.payload.data[lane : lane + 8].eq(beat.data[lane:][:8] + 1)
+        return m
+
+
+class Trimmer(wiring.Component):
+    """Returns each packet a cycle later, without its last byte: its last beat may be empty."""
+
+    def __init__(self, width_bytes):
+        signature = packet_signature(width_bytes)
+        super().__init__({"requests": In(signature), "completions": Out(signature)})
+
+    @staticmethod
+    def model(packet):
+        return packet[:-1]
+
+    def elaborate(self, platform):
+        m = Module()
+        requested, completed = self.requests.payload, self.completions.payload
+        m.d.comb += self.requests.ready.eq(self.completions.ready | ~self.completions.valid)
+        with m.If(self.requests.ready):
+            m.d.sync += [
+                completed.eq(requested),
+                completed.bytes.eq(requested.bytes - requested.last),
+                self.completions.valid.eq(self.requests.valid),
+            ]
         return m
 
 

@@ -1,0 +1,114 @@
+"""Where the block RAMs of a pipelined AES core go on an ECP5.
+
+nextpnr's analytic placer has no good order for block RAMs that are nearly as many as their sites:
+it tears rounds apart that follow each other. So they get their sites here, in the order in which
+the data passes them, and nextpnr places the logic around them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+__all__ = ["place_block_rams"]
+
+_TYPES = ("DP16KD", "PDPW16KD")
+#: The part of a hierarchical name that tells the round of a table, or of the keys beside it.
+_ROUND = re.compile(r"\bround_(keys_)?(\d+)\.")
+#: Parts of the accelerator that have block RAMs too, as a record passes them.
+_ENGINE = ("lookup", "numbering", "received", "cipher", "verdict", "released")
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The sites of a device: each row has one in each column."""
+
+    #: From column to the last part of the site's name.
+    columns: Mapping[int, str]
+    rows: tuple[int, ...]
+
+    @property
+    def sites(self) -> int:
+        return len(self.columns) * len(self.rows)
+
+    def name(self, column: int, row: int) -> str:
+        return f"X{column}/Y{row}/{self.columns[column]}"
+
+
+#: By name of the device. Source: `NEXTPNR_BEL` in what nextpnr-ecp5 0.11 writes for a netlist of as
+#: many DP16KD as the device has (208 on the LFE5U-85F).
+_GRIDS = {
+    "ecp5-85k": _Grid(
+        columns={
+            tile + 2 * index: f"EBR{index}"
+            for tile in (*range(4, 59, 9), *range(69, 115, 9))
+            for index in range(4)
+        },
+        rows=(22, 46, 70, 82),
+    ),
+}
+
+
+def place_block_rams(netlist: dict, device: str) -> dict:
+    """Yosys' netlist, with a site for each block RAM if that helps on the device of this name.
+
+    It helps if there is a pipelined AES core with its tables in block RAM, and more than half of
+    the sites are taken. Any other netlist is returned as it is, and so is one that does not fit.
+    The netlist that is passed is not changed.
+    """
+    grid = _GRIDS.get(device)
+    for name, module in netlist["modules"].items():
+        cells = module["cells"]
+        rams = [cell for cell in cells if cells[cell]["type"] in _TYPES]
+        rounds = [ram for ram in rams if _ROUND.search(ram)]
+        if grid and rounds and grid.sites < 2 * len(rams) <= 2 * grid.sites:
+            sites = _sites(grid, rounds, [ram for ram in rams if not _ROUND.search(ram)])
+            placed = {ram: _at(cells[ram], site) for ram, site in sites.items()}
+            modules = {**netlist["modules"], name: {**module, "cells": {**cells, **placed}}}
+            return {**netlist, "modules": modules}
+    return netlist
+
+
+def _at(cell: dict, site: str) -> dict:
+    return {**cell, "attributes": {**cell.get("attributes", {}), "BEL": site}}
+
+
+def _sites(grid: _Grid, rounds: list[str], others: list[str]) -> dict[str, str]:
+    """A site for each: a snake of rounds that ends on the side where it began, and others there."""
+    columns = sorted(grid.columns)
+    width = -(-len(rounds) // len(grid.rows))
+    snake = [
+        grid.name(column, row)
+        for index, row in enumerate(grid.rows)
+        for column in (columns[:width] if index % 2 else columns[:width][::-1])
+    ]
+    beside = [grid.name(column, row) for row in grid.rows for column in columns[width:]]
+    # What the rounds leave is at the end of the snake.
+    order = [*_in_order(rounds), *sorted(others, key=_passage)]
+    return dict(zip(order, [*snake[: len(rounds)], *beside, *snake[len(rounds) :]], strict=False))
+
+
+def _in_order(rounds: Iterable[str]) -> Iterator[str]:
+    """Round by round, the round keys spread evenly among the tables."""
+    groups: dict[int, tuple[list[str], list[str]]] = {}
+    for ram in sorted(rounds, key=_natural):
+        keys, number = _ROUND.search(ram).groups()
+        groups.setdefault(int(number), ([], []))[bool(keys)].append(ram)
+    for number in sorted(groups):
+        spread = [
+            ((index + 0.5) / len(group), ram)
+            for group in groups[number]
+            for index, ram in enumerate(group)
+        ]
+        yield from (ram for _, ram in sorted(spread))
+
+
+def _passage(ram: str) -> tuple[int, list[tuple[int, str]]]:
+    """Sorts RAMs outside the rounds by when a record passes them; unknown ones are last."""
+    parts = ram.split(".")
+    stages = [index for index, part in enumerate(_ENGINE) if part in parts]
+    return (stages[0] if stages else len(_ENGINE), _natural(ram))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts numbers in names by their value."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
