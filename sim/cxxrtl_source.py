@@ -11,10 +11,10 @@ __all__ = ["HEADER", "split_source"]
 HEADER = "model.h"
 
 #: Bytes of source that are worth a split.
-_LARGE = 100_000
+_LARGE = 500_000
 #: Bytes of source in a function. CXXRTL evaluates a design in a single one, and what a compiler
 #: needs for a function grows faster than the function.
-_FUNCTION_SIZE = 8_000
+_FUNCTION_SIZE = 16_000
 #: Bytes of functions in a file. Files are compiled at the same time, but each with the header.
 _FILE_SIZE = 500_000
 
