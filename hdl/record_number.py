@@ -4,11 +4,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["REACH_BITS", "Reconstruction", "nonce", "nonce_model", "reconstruct"]
+__all__ = ["Reconstruction", "nonce", "nonce_model", "reconstruct"]
 
 NUMBER_BITS = 48
-#: A reconstructed number is less than 2**16 away from the next one.
-REACH_BITS = 16
 
 
 class Reconstruction(wiring.Component):

@@ -20,15 +20,13 @@ class ReplayWindow(wiring.Component):
     may come and ``seen`` all ones.
 
     One distance serves both sides: right of the window its bits are the shift, left of its edge
-    their complement is the index, so that one subtraction and one barrel shift do. ``number`` is
-    less than 2**``reach_bits`` away from ``next``.
+    their complement is the index, so that one subtraction and one barrel shift do.
     """
 
-    def __init__(self, width: int = 64, reach_bits: int = NUMBER_BITS + 1):
+    def __init__(self, width: int = 64):
         if width < 2:
             raise ValueError(f"replay window of {width} records is under 2")
         self.width = width
-        self._reach_bits = reach_bits
         super().__init__(
             {
                 "number": In(NUMBER_BITS),
@@ -47,9 +45,9 @@ class ReplayWindow(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        distance = Signal(self._reach_bits + 1)  # number - next, two's complement
+        distance = Signal(NUMBER_BITS + 2)  # number - next, two's complement
         behind = Signal()
-        magnitude = Signal(self._reach_bits)  # number - next, or the bit of number in seen
+        magnitude = Signal(NUMBER_BITS + 1)  # number - next, or the bit of number in seen
         near = Signal(range(self.width))
         within = Signal()
         bit = Signal(self.width)

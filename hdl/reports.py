@@ -35,7 +35,7 @@ def info(profile: Profile) -> Info:
 
 
 class Reports(wiring.Component):
-    """INFO: 32 bytes in 33 cycles. STATS: 8 bytes a counter, 11 cycles each.
+    """INFO: 32 bytes in 33 cycles. STATS: 8 bytes a counter, 10 cycles each.
 
     A counter of STATS is read when its turn comes: each is exact, but the four which count cycles
     are a few cycles apart.
@@ -46,7 +46,6 @@ class Reports(wiring.Component):
         super().__init__(
             {
                 "unit": In(UnitSignature()),
-                "reading": Out(1),
                 "read": Out(range(len(Counter))),
                 "value": In(64),
             }
@@ -86,10 +85,6 @@ class Reports(wiring.Component):
                 with m.If(position == INFO_BYTES - 1):
                     m.next = "done"
             with m.State("read"):
-                m.d.comb += self.reading.eq(1)
-                m.next = "read on"
-            with m.State("read on"):
-                m.d.comb += self.reading.eq(1)
                 m.next = "latch"
             with m.State("latch"):
                 m.d.sync += word.eq(self.value)
