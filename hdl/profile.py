@@ -14,7 +14,7 @@ from hdl.aes.sbox import SBoxForm
 from hdl.block import BLOCK_BYTES
 from hdl.packet_stream import WIDTHS
 
-__all__ = ["COMPACT", "FAST", "PROFILES", "TINY", "AESCore", "Profile"]
+__all__ = ["COMPACT", "FAST", "PROFILES", "AESCore", "Profile"]
 
 #: What AEAD messages may have beside a text of the largest record's length.
 _ASSOCIATED_DATA_BYTES = 256
@@ -25,8 +25,6 @@ LARGEST_HEADER = 1 + CONNECTION_ID_BYTES + 2 + 2
 class AESCore(Enum):
     """How many rounds of AES there are in hardware; it decides about everything around the core."""
 
-    #: A byte a cycle, a block at a time: 193 or 269 cycles each. One request at a time.
-    SERIAL = "serial"
     #: One round, a block at a time: 11 or 15 cycles each. One request at a time, byte by byte.
     ITERATIVE = "iterative"
     #: One round in three stages, three blocks in it: 10 or 14 cycles each. Records overlap.
@@ -85,7 +83,7 @@ class Profile:
     @property
     def pipelined(self) -> bool:
         """Whether several requests are under way at once."""
-        return self.aes not in (AESCore.SERIAL, AESCore.ITERATIVE)
+        return self.aes is not AESCore.ITERATIVE
 
     @property
     def engine_bytes(self) -> int:
@@ -129,17 +127,6 @@ def _check(name: str, value: int, least: int, most: int) -> None:
         raise ValueError(f"{name} is {value}, not in {least} .. {most}")
 
 
-#: One of everything, and small: for an iCE40 UP5K.
-TINY = Profile(
-    "tiny",
-    slots=4,
-    largest_record=1 << 10,
-    window=32,
-    sbox=SBoxForm.COMPOSITE,
-    aes=AESCore.SERIAL,
-    ghash_digit=1,
-)
-
 #: The smallest that keeps one block in flight and takes full-size records.
 COMPACT = Profile("compact")
 
@@ -155,4 +142,4 @@ FAST = Profile(
 )
 
 #: Profiles by name.
-PROFILES = {profile.name: profile for profile in (TINY, COMPACT, FAST)}
+PROFILES = {profile.name: profile for profile in (COMPACT, FAST)}
