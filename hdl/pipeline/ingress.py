@@ -405,7 +405,7 @@ class Ingress(wiring.Component):
                 request.aes256.eq(plan.aes256),
                 request.sixteen.eq(plan.flags.sequence_number_16),
                 request.length.eq(plan.flags.length),
-                request.masked.eq(self._masked | (self._next.sample & self._next.write)),
+                request.masked.eq(self._masked),
                 request.tail_at.eq(1 + plan.connection_id_bytes),
                 request.epoch.eq(plan.epoch),
                 request.text_bytes.eq(Mux(plan.aead, self._text, plan.text_bytes)),

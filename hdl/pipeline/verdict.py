@@ -136,7 +136,7 @@ class Verdict(wiring.Component):
         second = Signal(pending_layout())
         second_content = Signal(LENGTH_BITS)
         m.d.sync += [
-            Cat(differences).eq(Cat((tag ^ received).word_select(i, 16).any() for i in range(8))),
+            differences.eq(Cat((tag ^ received).word_select(i, 16).any() for i in range(8))),
             distance.eq(request.number - state.next),
             limited.eq(opens & (state.count >= profile.forgery_limit)),
             second.eq(request),

@@ -1,16 +1,20 @@
 """Compiled models: found again, built once, and never half there."""
 
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from amaranth.back import rtlil
 
 from hdl.packet_stream import AXI4StreamTop
-from sim import CompiledModel, SimulationError, compiler
+from sim import CompiledModel, SimulationError, StreamTiming, compiler, cxxrtl_source, simulate
 from sim.cache import cache_directory, cached_library
 from sim.compiler import find_compiler
 from sim.cxxrtl_model import build_model
-from tests.sim.toy import Incrementer
+from sim.cxxrtl_source import HEADER, split_source
+from sim.translation import translate
+from tests.sim.toy import Incrementer, Ladder
 
 
 def toy():
@@ -141,3 +145,43 @@ def test_two_simulations_of_one_model_do_not_share_state():
         one.send(b"a")
         assert other.receive(50) is None
         assert one.receive(50) == b"b"
+
+
+def rtl_of(component):
+    return rtlil.convert(AXI4StreamTop(component), name="top", emit_src=False)
+
+
+@pytest.mark.parametrize("waves", [None, "waves.vcd"])
+def test_a_model_in_many_functions_and_files_does_the_same(own_cache, tmp_path, monkeypatch, waves):
+    for limit in ("_LARGE", "_FUNCTION_SIZE", "_FILE_SIZE"):
+        monkeypatch.setattr(cxxrtl_source, limit, 500)
+    source = random.Random(1)
+    packets = [source.randbytes(source.randint(1, 60)) for _ in range(10)]
+    results = []
+    for backend in ("amaranth", "cxxrtl"):
+        path = waves and tmp_path / waves
+        with simulate(Incrementer(4), backend, path, StreamTiming(0.3, 0.3)) as simulation:
+            results.append((simulation.exchange(packets, 10_000), simulation.cycles))
+    assert results[0] == results[1]
+
+
+def test_the_parts_of_a_large_model_share_their_variables(tmp_path, monkeypatch):
+    monkeypatch.setattr(cxxrtl_source, "_LARGE", 0)
+    monkeypatch.setattr(cxxrtl_source, "_FUNCTION_SIZE", 500)
+    files = split_source(translate(rtl_of(Incrementer(16)), tmp_path, names=False))
+    assert set(files) == {HEADER, "model.cc", "eval_0.cc"}
+    assert "void eval_1(performer *performer);" in files[HEADER]
+    assert "eval_1(performer);" in files["model.cc"]
+    assert "auto &" in files["eval_0.cc"]
+
+
+def test_cpp_of_an_unknown_form_is_reported(monkeypatch):
+    monkeypatch.setattr(cxxrtl_source, "_LARGE", 0)
+    with pytest.raises(SimulationError, match="not known"):
+        split_source("int main() {}")
+
+
+def test_fields_of_a_structure_that_depend_on_each_other_are_no_loop(tmp_path):
+    """With the names kept they are taken for one, and evaluated several times a cycle."""
+    assert "converged = false" in translate(rtl_of(Ladder()), tmp_path, names=True)
+    assert "converged = true" in translate(rtl_of(Ladder()), tmp_path, names=False)

@@ -1,7 +1,7 @@
 """Components small enough to compile in a few seconds."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
@@ -59,6 +59,29 @@ class Trimmer(wiring.Component):
                 completed.bytes.eq(requested.bytes - requested.last),
                 self.completions.valid.eq(self.requests.valid),
             ]
+        return m
+
+
+class Ladder(wiring.Component):
+    """Returns each packet at once, its bytes through a structure whose fields follow each other."""
+
+    requests: In(packet_signature())
+    completions: Out(packet_signature())
+
+    def elaborate(self, platform):
+        m = Module()
+        rungs = Signal(data.StructLayout({"first": 8, "second": 8, "third": 8}))
+        beats = Signal(8)
+        m.d.sync += beats.eq(beats + 1)
+        m.d.comb += [
+            rungs.first.eq(self.requests.payload.data + beats),
+            rungs.second.eq(rungs.first ^ 0x55),
+            rungs.third.eq(rungs.second + 1),
+            self.completions.payload.data.eq(rungs.third),
+            self.completions.payload.last.eq(self.requests.payload.last),
+            self.completions.valid.eq(self.requests.valid),
+            self.requests.ready.eq(self.completions.ready),
+        ]
         return m
 
 

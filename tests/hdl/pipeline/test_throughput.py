@@ -7,7 +7,7 @@ import random
 import pytest
 
 from driver.messages import Suite, Usage
-from hdl.accelerator import Accelerator
+from hdl.pipeline.accelerator import PipelinedAccelerator
 from hdl.profile import FAST
 from tests.hdl.pipeline.batches import Key
 from tests.hdl.ports import ask, beats
@@ -30,9 +30,11 @@ def keys(usage: Usage, mixed: bool) -> list[Key]:
     return [Key(PROFILE, "rate", usage, slot, suites[slot]) for slot in range(count)]
 
 
-def answer_cycles(loads: list[bytes], batches: list[list[bytes]]) -> list[list[int]]:
+def answer_cycles(
+    loads: list[bytes], batches: list[list[bytes]], encrypt_numbers: bool = True
+) -> list[list[int]]:
     """The cycles in which the completions of each batch end; neither port ever waits."""
-    dut, ended = Accelerator(PROFILE), []
+    dut, ended = PipelinedAccelerator(PROFILE, encrypt_numbers), []
 
     async def send(ctx):
         for packet in loads:
@@ -75,3 +77,29 @@ def test_a_record_takes_two_cycles_more_than_it_has_blocks(usage, mixed):
         measured = cycles[:MEASURED] if usage is Usage.SEAL else cycles[-MEASURED:]
         distances = [b - a for a, b in itertools.pairwise(measured)]
         assert distances == [blocks + 2] * (MEASURED - 1), blocks
+
+
+def test_sealing_takes_as_many_cycles_without_the_masks_of_record_numbers():
+    """The one AES slot that GHASH's extra block leaves idle is all that they take."""
+    (key,) = keys(Usage.SEAL, mixed=False)
+    batches = [
+        [key.seal(b"t" * (16 * n - 1) + b"\x17")] * (MEASURED + SEALING // (n + 2)) for n in LENGTHS
+    ]
+    paces = []
+    for encrypt_numbers in (True, False):
+        ends = answer_cycles([key.load], batches, encrypt_numbers)
+        paces.append([cycles[MEASURED] - cycles[0] for cycles in ends])
+    assert paces[0] == paces[1]
+
+
+def test_opening_takes_as_many_cycles_without_the_masks_of_record_numbers():
+    """The records that are refused for their wrong number take what genuine ones do."""
+    (key,) = keys(Usage.OPEN, mixed=False)
+    batches = [
+        [key.open(b"t" * (16 * n - 1) + b"\x17") for _ in range(MEASURED + OPENING)] for n in (2, 5)
+    ]
+    paces = []
+    for encrypt_numbers in (True, False):
+        ends = answer_cycles([key.load], batches, encrypt_numbers)
+        paces.append([cycles[-1] - cycles[-MEASURED] for cycles in ends])
+    assert paces[0] == paces[1]
