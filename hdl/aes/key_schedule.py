@@ -1,7 +1,7 @@
 """The key expansion of FIPS 197, 5.2, as a stream of round keys.
 
 Each round key is four words of the expanded key, and in both key sizes exactly one of them, the
-first, takes a substituted word: so four S-boxes give a whole round key a cycle.
+first, takes a substituted word: so four bytes through the S-box give a whole round key.
 
     AES-128: round key r + 1 from round key r;       RotWord and Rcon each time
     AES-256: round key r + 2 from r and r + 1;       RotWord and Rcon for even r, else neither
@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.aes.core import expand_key, rounds
 from hdl.aes.round import xtime
-from hdl.aes.sbox import SBox, SBoxForm
+from hdl.aes.sbox import PipelinedSBox, SBoxForm
 
 __all__ = ["KeyRequest", "KeySchedule", "RoundKey"]
 
@@ -24,13 +24,17 @@ KeyRequest = data.StructLayout({"key": 256, "aes256": 1})
 RoundKey = data.StructLayout({"round": 4, "round_key": 128})
 
 
-class KeySchedule(wiring.Component):
-    """Expands keys for encryption, with four S-boxes.
+#: One to rotate the word, four for its bytes, two in the S-box.
+_SUBSTITUTION_CYCLES = 7
 
-    ``keys`` takes one key; ``round_keys`` then gives its round keys in order, the first one a cycle
-    after the key was taken, and one a cycle: 11 for AES-128, 15 for AES-256. The next key is taken
-    in the cycle after the last of them, at the earliest: every 12 or 16 cycles. No key is left in a
-    register once its last round key has been taken.
+
+class KeySchedule(wiring.Component):
+    """Expands keys for encryption, with one S-box.
+
+    ``keys`` takes one key; ``round_keys`` then gives its round keys in order, one in 8 cycles: 11
+    for AES-128, 15 for AES-256. The next key is taken in the cycle after the last of them, at the
+    earliest: every 89 or 121 cycles. No key is left in a register once its last round key has been
+    taken.
     """
 
     keys: In(stream.Signature(KeyRequest))
@@ -58,22 +62,27 @@ class KeySchedule(wiring.Component):
         round_constant = Signal(8)
         constant = Signal(8)
         busy = Signal()
+        steps = Signal(_SUBSTITUTION_CYCLES)  # a one for each that was done for this round key
         number = Signal(4)
         last = Signal()
+        begins, waits = busy & ~steps[0], steps[-1]
+        substituted = self._substitute(m, rotated, begins, waits)
         m.d.comb += [
             # AES-256 leaves RotWord and Rcon out of every other round key.
             with_constant.eq(~aes256 | ~number[0]),
             last_word.eq(Mux(aes256, following[96:], current[96:])),
             rotated.eq(Mux(with_constant, last_word.rotate_right(8), last_word)),
             constant.eq(Mux(with_constant, round_constant, 0)),
-            computed.eq(_add_words(current, self._substitute(m, rotated) ^ constant)),
+            computed.eq(_add_words(current, substituted ^ constant)),
             last.eq(number == Mux(aes256, rounds(True), rounds(False))),
             self.keys.ready.eq(~busy),
-            self.round_keys.valid.eq(busy),
+            self.round_keys.valid.eq(waits),
             self.round_keys.payload.round.eq(number),
             self.round_keys.payload.round_key.eq(current),
         ]
 
+        given = self.round_keys.valid & self.round_keys.ready
+        m.d.sync += steps.eq(Mux(given, 0, Cat(busy, steps)))
         with m.If(self.keys.valid & self.keys.ready):
             key = self.keys.payload.key
             m.d.sync += [
@@ -84,7 +93,7 @@ class KeySchedule(wiring.Component):
                 number.eq(0),
                 busy.eq(1),
             ]
-        with m.If(self.round_keys.valid & self.round_keys.ready):
+        with m.If(given):
             m.d.sync += [
                 current.eq(Mux(aes256, following, computed)),
                 following.eq(Mux(aes256, computed, 0)),
@@ -96,14 +105,15 @@ class KeySchedule(wiring.Component):
                 m.d.sync += [current.eq(0), following.eq(0), busy.eq(0)]
         return m
 
-    def _substitute(self, m: Module, word: Value) -> Value:
-        """SubWord (FIPS 197, 5.2)."""
-        substituted = []
-        for i in range(4):
-            m.submodules[f"sbox_{i}"] = box = SBox(self._sbox)
-            m.d.comb += box.input.eq(word.word_select(i, 8))
-            substituted.append(box.output)
-        return Cat(substituted)
+    def _substitute(self, m: Module, word: Value, begins: Value, waits: Value) -> Value:
+        """SubWord (FIPS 197, 5.2) of ``word``, `_SUBSTITUTION_CYCLES` after it ``begins``."""
+        m.submodules.sbox = box = PipelinedSBox(self._sbox)
+        left, substituted = Signal(32), Signal(32)
+        m.d.comb += box.input.eq(left[:8])
+        m.d.sync += left.eq(Mux(begins, word, left >> 8))
+        with m.If(~waits):
+            m.d.sync += substituted.eq(Cat(substituted[8:], box.output))
+        return substituted
 
 
 def _add_words(words: Value, addend: Value) -> Value:

@@ -81,11 +81,13 @@ class PipelinedAccelerator(wiring.Component):
         self.ingress = Ingress(profile, depth)
         self.received = BlockQueue(depth)
         self.numbering = Numbering(profile)
-        self.scheduler = Scheduler(profile, release_depth, self._depths.in_flight)
         core = PipelinedAES if profile.aes is AESCore.PIPELINED else RingAES
         self.aes = core(2 * profile.slots, profile.sbox)
         digit = profile.ghash_digit
         self.ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit)
+        self.scheduler = Scheduler(
+            profile, release_depth, self._depths.in_flight, self.ghash.chains
+        )
         self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, release_depth)
         self.verdict = Verdict(profile)
         self.released = BlockQueue(release_depth)
@@ -228,10 +230,13 @@ class PipelinedAccelerator(wiring.Component):
     def _connect_results(self, m):
         cipher, verdict, egress, released = self.cipher, self.verdict, self.egress, self.released
         self._queue(m, "pending", self.scheduler.pending, verdict.pending, self._depths.judging)
+        # Requests without a tag may be in front of the verdict when a digest comes.
+        m.submodules.digests = digests = Queue(128, self._depths.judging)
         m.d.comb += [
-            verdict.digests.valid.eq(self.ghash.digests.valid & ~self.control.takes_over),
-            verdict.digests.payload.eq(self.ghash.digests.payload),
+            digests.write.valid.eq(self.ghash.digests.valid & ~self.control.takes_over),
+            digests.write.payload.eq(self.ghash.digests.payload),
         ]
+        wiring.connect(m, digests.read, verdict.digests)
         for name in ("tag_keys", "received_tags", "first_blocks", "contents"):
             self._queue(m, name, getattr(cipher, name), getattr(verdict, name), 8)
         self._queue(m, "judged", verdict.judged, egress.judged, self._depths.in_flight)

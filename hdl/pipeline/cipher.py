@@ -5,11 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hdl.aes.history import History
 from hdl.block import BLOCK_BYTES
 from hdl.block_ram import BlockRAM
 from hdl.hash_unit import HashBlock
 from hdl.pipeline.layouts import LENGTH_BITS, PipelineSlot, SlotUse, message_layout
-from hdl.pipeline.record_header import lanes_of_tail
 from hdl.profile import Profile
 
 __all__ = ["Cipher"]
@@ -77,11 +77,17 @@ class Cipher(wiring.Component):
         hashes = Signal()
         hash_free = self._pace(m, hashes, lengths)
         with_block, takes, uses_block = Signal(), Signal(), Signal()
-        left, begun = Signal(13), Signal()  # blocks still to be hashed
+        if self._interval == 1:
+            m.d.comb += self.results.ready.eq(1)
+        else:
+            # What is not hashed may pass lengths that wait, but not end a message before them.
+            m.d.comb += self.results.ready.eq(Mux(with_block, hash_free & ~due, ~(slot.last & due)))
+        left, begun = Signal(13), Signal()  # blocks still to be hashed behind this one
         now_left = Signal(13)
+        power, final = Signal(self._power_bits), Signal()
+        next_power, next_final = Signal.like(power), Signal()
         m.d.comb += [
             with_block.eq(slot.associated | (slot.use == SlotUse.TEXT)),
-            self.results.ready.eq(~with_block | (hash_free & ~due)),
             takes.eq(self.results.valid & self.results.ready),
             lengths.eq(due & hash_free),
             self.slots.ready.eq(takes),
@@ -89,14 +95,20 @@ class Cipher(wiring.Component):
             uses_block.eq(takes & with_block),
             self.blocks.ready.eq(uses_block | (lengths & message.opening)),
             hashes.eq(uses_block | lengths),
-            now_left.eq(Mux(begun, left, message.blocks)),
+            now_left.eq(Mux(begun, left, message.more_blocks)),
+            power.eq(Mux(begun, next_power, message.power)),
+            final.eq(Mux(begun, next_final, message.final)),
         ]
         m.d.sync += due.eq((takes & slot.last) | (due & ~lengths))
         with m.If(hashes):
-            m.d.sync += [left.eq(now_left - 1), begun.eq(~lengths)]
+            m.d.sync += [
+                left.eq(now_left - 1),
+                begun.eq(~lengths),
+                next_power.eq(Mux(now_left > self._chains, self._chains, now_left) - 1),
+                next_final.eq(now_left <= self._chains),
+            ]
 
         # First stage: everything of the block in registers; the power of H is on its way.
-        power = Mux(now_left > self._chains, self._chains, now_left) - 1
         in_first = Signal(
             data.StructLayout(
                 {
@@ -107,8 +119,8 @@ class Cipher(wiring.Component):
                     "final": 1,
                     "data": 128,
                     "key": 128,
-                    "bytes": 5,
-                    "second": 1,
+                    "keep": BLOCK_BYTES,  # bytes that are not beyond the end
+                    "tail": BLOCK_BYTES,  # bytes of the header's tail
                     "message": message_layout(self._profile),
                 }
             )
@@ -122,17 +134,17 @@ class Cipher(wiring.Component):
             Mux(slot.last_associated, associated_rest, 0),
             Mux(slot.last_text, text_rest, 0),
         )
-        m.d.comb += powers.read_address.eq(Cat(power[: self._power_bits], message.slot))
+        m.d.comb += powers.read_address.eq(Cat(power, message.slot))
         m.d.sync += [
             in_first.valid.eq(takes),
             in_first.slot.eq(slot),
             in_first.lengths.eq(lengths),
             in_first.hashes.eq(hashes),
-            in_first.final.eq(now_left <= self._chains),
+            in_first.final.eq(final),
             in_first.data.eq(self.blocks.payload),
             in_first.key.eq(self.results.payload),
-            in_first.bytes.eq(Mux(rest == 0, BLOCK_BYTES, rest)),
-            in_first.second.eq(second),
+            in_first.keep.eq(Cat((rest == 0) | (rest > i) for i in range(BLOCK_BYTES))),
+            in_first.tail.eq(message.tail_lanes.word_select(second, BLOCK_BYTES)),
             in_first.message.eq(message),
         ]
         self._combine(m, in_first)
@@ -161,11 +173,9 @@ class Cipher(wiring.Component):
         slot, message = at.slot, at.message
         is_text = at.valid & (slot.use == SlotUse.TEXT)
         is_associated = at.valid & slot.associated
-        keeps = [at.bytes > i for i in range(BLOCK_BYTES)]
-        mask = Cat(keep.replicate(8) for keep in keeps)
-        lanes = lanes_of_tail(message.tail_at, at.second, message.tail_bytes)
+        mask = Cat(keep.replicate(8) for keep in at.keep)
         patched = Cat(
-            Mux(lanes[i], message.tail.word_select(i % 4, 8), at.data.word_select(i, 8))
+            Mux(at.tail[i], message.tail.word_select(i % 4, 8), at.data.word_select(i, 8))
             for i in range(BLOCK_BYTES)
         )
         given, other = Signal(128), Signal(128)
@@ -187,9 +197,13 @@ class Cipher(wiring.Component):
             self.data.eq(Mux(self.append, self.appended, Mux(slot.associated, given, other))),
         ]
 
-        place = Signal(range(self._depth))
-        sealed = at.lengths & ~message.opening & ~message.refused
+        place, sealed = Signal(range(self._depth)), Signal()
+        m.d.sync += [
+            sealed.eq(at.lengths & ~message.opening & ~message.refused),
+            place.eq(place + (self.write | sealed)),
+        ]
         m.d.comb += [
+            self.address.eq(place),
             self.tag_places.valid.eq(sealed),
             self.tag_places.payload.eq(place),
             self.tag_keys.valid.eq(at.valid & (slot.use == SlotUse.TAG)),
@@ -201,45 +215,35 @@ class Cipher(wiring.Component):
             self.sealing_masks.valid.eq(at.valid & (slot.use == SlotUse.MASK) & ~slot.opening),
             self.sealing_masks.payload.eq(at.key),
         ]
-        m.d.sync += [
-            self.address.eq(place),
-            place.eq(place + (writes | sealed)),
-        ]
         self._measure(m, at, is_text)
 
     def _measure(self, m, at, is_text):
-        """Third stage: where an opened text ends, and what a sealed record begins with."""
+        """Three more stages: where an opened text ends, and what a sealed record begins with."""
         slot, message = at.slot, at.message
-        text, first, opens, seals, ends = (Signal(name=n) for n in _MEASURED)
-        end = Signal(5)
-        content, before = Signal(LENGTH_BITS), Signal(LENGTH_BITS)
-        m.d.sync += [
-            text.eq(is_text),
-            first.eq(slot.first_text),
-            opens.eq(message.opening),
-            seals.eq(message.seal),
-            ends.eq(at.lengths),
-        ]
-        for i in range(BLOCK_BYTES):
-            with m.If(self.data.word_select(i, 8) != 0):
-                m.d.comb += end.eq(i + 1)
-        with m.If(text):
-            with m.If(first):
-                m.d.sync += before.eq(BLOCK_BYTES)
-                m.d.sync += content.eq(end)
-            with m.Else():
-                m.d.sync += before.eq(before + BLOCK_BYTES)
-                with m.If(end != 0):
-                    m.d.sync += content.eq(before + end)
+        text, first, seals = Signal(), Signal(), Signal()
+        m.d.sync += [text.eq(is_text), first.eq(slot.first_text), seals.eq(message.seal)]
         m.d.comb += [
             self.first_blocks.valid.eq(text & first & seals),
             self.first_blocks.payload.eq(self.data),
-            self.contents.valid.eq(ends & opens),
-            self.contents.payload.eq(content),
         ]
+        flags = Cat(is_text, slot.first_text, at.lengths & message.opening)
+        flags = History(m, "flags", flags, 3, reset_less=False)
 
-
-_MEASURED = ("text", "first", "opens", "seals", "ends")
+        nonzero, last, end = Signal(BLOCK_BYTES), Signal(5), Signal(5)
+        m.d.sync += nonzero.eq(Cat(self.data.word_select(i, 8).any() for i in range(BLOCK_BYTES)))
+        for i in range(0, BLOCK_BYTES, 4):
+            a, b, c, d = nonzero[i : i + 4]
+            with m.If(a | b | c | d):
+                m.d.comb += last.eq(i + Mux(d, 4, Mux(c, 3, Mux(b, 2, 1))))
+        m.d.sync += end.eq(last)
+        text, first, ends = flags[3]
+        content, before = Signal(LENGTH_BITS), Signal(LENGTH_BITS)
+        with m.If(text):
+            m.d.sync += before.eq(Mux(first, 0, before) + BLOCK_BYTES)
+            with m.If(first | (end != 0)):
+                m.d.sync += content.eq(Mux(first, 0, before) + end)
+        m.d.sync += self.contents.valid.eq(ends)
+        m.d.comb += self.contents.payload.eq(content)
 
 
 def _lengths_block(message: Value) -> Value:

@@ -29,6 +29,7 @@ from hdl.slots import WORDS_PER_SLOT
 
 __all__ = ["Control"]
 
+_REQUESTS = ("loads", "zeroizes", "informs", "counts")
 _STATS_BYTES = 8 * len(Counter)
 
 
@@ -93,7 +94,15 @@ class Control(wiring.Component):
         m = Module()
         m.submodules.schedule = schedule = KeySchedule(_combinational(self._profile.sbox))
         load = self.staged_load
+        # What is asked for stands there for some cycles before ``start``.
         opcode = self.echo.opcode
+        loads, zeroizes, informs, counts = (Signal(name=name) for name in _REQUESTS)
+        m.d.sync += [
+            loads.eq(opcode == Opcode.LOAD),
+            zeroizes.eq(opcode == Opcode.ZEROIZE),
+            informs.eq(opcode == Opcode.INFO),
+            counts.eq(opcode == Opcode.STATS),
+        ]
         aes256 = self.aes256
         status = self.status
         word = Signal(range(WORDS_PER_SLOT))
@@ -115,10 +124,7 @@ class Control(wiring.Component):
             self.hashed.payload.last.eq(1),
             self.power_address.slot.eq(self.slot),
             self.counter.eq(Cat(steps[3], blocks)),
-            self.text_bytes.eq(
-                Mux(opcode == Opcode.INFO, INFO_BYTES, 0)
-                + Mux(opcode == Opcode.STATS, _STATS_BYTES, 0)
-            ),
+            self.text_bytes.eq(Mux(informs, INFO_BYTES, 0) | Mux(counts, _STATS_BYTES, 0)),
             self.blocks.eq(blocks),
         ]
         self._describe(m)
@@ -126,12 +132,20 @@ class Control(wiring.Component):
         if LOAD_BYTES % BLOCK_BYTES != 12:
             raise AssertionError("the payload of LOAD does not end with 12 bytes of a block")
         collected = Signal(8 * 112)
-        second_key = Signal()
+        second_key, forgets = Signal(), Signal()
         with m.If(self.staged | second_key):
             m.d.sync += collected.eq(Cat(collected[128:], self.staged_piece))
-        with m.Elif(self.wipe):
+        with m.If(forgets):
             m.d.sync += collected.eq(0)
+        m.d.sync += forgets.eq(self.wipe)
         m.d.comb += load.eq(collected[: 8 * LOAD_BYTES])
+        takes_h, takes_power = Signal(), Signal()
+        with m.If(takes_h):
+            m.d.sync += h.eq(self.encrypted.payload)
+        with m.If(takes_h | takes_power):
+            m.d.sync += power.eq(Mux(takes_h, self.encrypted.payload, self.digests.payload))
+        with m.If(forgets):
+            m.d.sync += [h.eq(0), power.eq(0)]
 
         all_slots = self._profile.slots - 1
         with m.FSM():
@@ -145,17 +159,16 @@ class Control(wiring.Component):
                 m.d.sync += [self.slot.eq(self.echo.slot), last_slot.eq(self.echo.slot)]
                 m.d.sync += status.eq(Status.OK)
                 with m.If(self.start):
-                    with m.Switch(opcode):
-                        with m.Case(Opcode.LOAD):
-                            m.next = "check"
-                        with m.Case(Opcode.ZEROIZE):
-                            with m.If(self.echo.slot == ALL_SLOTS):
-                                m.d.sync += [self.slot.eq(0), last_slot.eq(all_slots)]
-                            m.next = "wipe"
-                        with m.Case(Opcode.INFO):
-                            m.next = "info"
-                        with m.Default():
-                            m.next = "stats"
+                    with m.If(loads):
+                        m.next = "check"
+                    with m.If(zeroizes):
+                        m.next = "wipe"
+                        with m.If(self.echo.slot == ALL_SLOTS):
+                            m.d.sync += [self.slot.eq(0), last_slot.eq(all_slots)]
+                    with m.If(informs):
+                        m.next = "info"
+                    with m.If(counts):
+                        m.next = "stats"
             with m.State("check"):
                 self._check(m, status)
                 m.next = "checked"
@@ -172,11 +185,11 @@ class Control(wiring.Component):
                     self.write_power.eq(1),
                     self.power_address.power.eq(word),
                     self.write_slot.eq(word == 0),
-                    self.context.valid.eq(opcode == Opcode.LOAD),
+                    self.context.valid.eq(loads),
                 ]
                 m.d.sync += word.eq(word + 1)
                 with m.If(word == WORDS_PER_SLOT - 1):
-                    with m.If(opcode == Opcode.LOAD):
+                    with m.If(loads):
                         m.next = "expand"
                     with m.Elif(self.slot == last_slot):
                         m.next = "forget"
@@ -206,7 +219,7 @@ class Control(wiring.Component):
                     m.next = "encrypting"
             with m.State("encrypting"):
                 with m.If(self.encrypted.valid):
-                    m.d.sync += [h.eq(self.encrypted.payload), power.eq(self.encrypted.payload)]
+                    m.d.comb += takes_h.eq(1)
                     m.next = "power"
             with m.State("power"):
                 last = number == self._chains
@@ -221,10 +234,13 @@ class Control(wiring.Component):
                     m.next = "multiplying"
             with m.State("multiplying"):
                 with m.If(self.digests.valid):
-                    m.d.sync += [power.eq(self.digests.payload), number.eq(number + 1)]
+                    m.d.comb += takes_power.eq(1)
+                    m.d.sync += number.eq(number + 1)
                     m.next = "power"
             with m.State("forget"):
-                m.d.sync += [collected.eq(0), h.eq(0), power.eq(0), number.eq(0), self.aes256.eq(0)]
+                m.d.sync += [forgets.eq(1), number.eq(0), self.aes256.eq(0)]
+                m.next = "forgotten"
+            with m.State("forgotten"):
                 m.next = "scrub"
             with m.State("scrub"):
                 m.d.comb += self.hashed.valid.eq(number < self._chains)
@@ -260,7 +276,8 @@ class Control(wiring.Component):
             with m.State("done"):
                 m.d.comb += [
                     self.takes_over.eq(0),
-                    self.done.eq(opcode != 0),
+                    # Not behind the wipe after reset.
+                    self.done.eq(loads | zeroizes | informs | counts),
                 ]
                 m.next = "idle"
         return m

@@ -130,8 +130,10 @@ PipelineSlot = data.StructLayout(
 def message_layout(profile: Profile) -> data.StructLayout:
     """What the blocks of a message have in common.
 
-    ``tail`` is turned (`hdl.pipeline.record_header`), ``tail_bytes`` is 0 for other messages than
-    records. ``blocks`` counts what is hashed: associated data, text and lengths.
+    ``tail`` is turned, and belongs to the ``tail_lanes`` of a record's header, two blocks
+    (`hdl.pipeline.record_header`); other messages have none. ``more_blocks`` counts the blocks that
+    are hashed behind the first one: associated data, text and lengths. ``power``, the power of H
+    less one, and ``final`` are what the first one needs (`hdl.hash_unit`).
     """
     return data.StructLayout(
         {
@@ -141,9 +143,10 @@ def message_layout(profile: Profile) -> data.StructLayout:
             "opening": 1,
             "associated_bytes": LENGTH_BITS,
             "text_bytes": LENGTH_BITS,
-            "blocks": 13,
-            "tail_at": 5,
-            "tail_bytes": 3,
+            "more_blocks": 13,
+            "power": 3,
+            "final": 1,
             "tail": 32,
+            "tail_lanes": 32,
         }
     )

@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from driver.messages import CONNECTION_ID_BYTES
 from hdl.block import BLOCK_BYTES
 
-__all__ = ["TAIL_BYTES", "HeaderReader", "lanes_of_tail", "template", "turn_tail"]
+__all__ = ["TAIL_BYTES", "HeaderReader", "lanes_of_tail", "tail_lanes", "template", "turn_tail"]
 
 TAIL_BYTES = 4
 
@@ -31,6 +31,15 @@ def lanes_of_tail(tail_at: Value, second: Value, count: Value | int) -> list[Val
     """For each lane of a header's first or ``second`` block, whether the tail is there."""
     distances = [Cat(Const(lane, 4), second) - tail_at for lane in range(BLOCK_BYTES)]
     return [(distance >= 0) & (distance < count) for distance in distances]
+
+
+def tail_lanes(tail_at: Value, count: Value) -> list[Value]:
+    """For each lane of a header's two blocks, whether the tail is there, of ``count`` bytes."""
+    begins = [tail_at == lane for lane in range(2 * BLOCK_BYTES)]
+    return [
+        reduce(or_, (begins[lane - d] & (count > d) for d in range(min(lane + 1, TAIL_BYTES))))
+        for lane in range(2 * BLOCK_BYTES)
+    ]
 
 
 def turn_tail(tail: Value, tail_at: Value) -> Value:

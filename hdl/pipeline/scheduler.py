@@ -13,7 +13,8 @@ A message with a blocks of associated data and n of text takes these slots, one 
 
 A record has one block of associated data, its header, and wants one mask: n + 2 slots, in which
 neither AES nor GHASH is idle. The mask in them belongs to an earlier record that was sealed or a
-later one that will be opened.
+later one that will be opened. If masks are late, one takes a slot between two blocks of text as
+well: a cycle, where waiting for it would cost as many as it takes to encrypt it.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -33,7 +34,7 @@ from hdl.pipeline.layouts import (
     pending_layout,
 )
 from hdl.pipeline.numbering import numbered_layout
-from hdl.pipeline.record_header import turn_tail
+from hdl.pipeline.record_header import tail_lanes, turn_tail
 from hdl.profile import Profile
 
 __all__ = ["Scheduler"]
@@ -54,11 +55,12 @@ class Scheduler(wiring.Component):
 
     A message begins only if there is room for what it will write: at most ``in_flight`` requests,
     and ``depth`` blocks, are under way to their completions. So nothing behind the core ever waits.
+    ``chains`` are those of the hash unit.
     """
 
-    def __init__(self, profile: Profile, depth: int, in_flight: int):
+    def __init__(self, profile: Profile, depth: int, in_flight: int, chains: int):
         self._depth, self._in_flight = depth, in_flight
-        self._profile = profile
+        self._profile, self._chains = profile, chains
         masks = mask_request_layout(profile)
         super().__init__(
             {
@@ -88,19 +90,17 @@ class Scheduler(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        slot = self.slots.payload
         under_way = Signal(range(self._in_flight + 1))
         free = Signal(range(self._depth + 1), init=self._depth)
 
-        # One register ahead: lengths in blocks.
+        # The request at hand; its lengths in blocks are there with it.
         request = self.requests.payload.request
-        ready = Signal()
+        ready, takes, starts = Signal(), Signal(), Signal()
         head = Signal(self.requests.payload.shape())
         text_blocks, associated_blocks = Signal(12), Signal(12)
+        encrypted_bytes = Signal(LENGTH_BITS)  # of a record
         is_record, sealing, control = Signal(), Signal(), Signal()
         accepted, has_blocks = Signal(), Signal()
-        takes = Signal()
-        starts = Signal()
         opcode = request.echo.opcode
         m.d.comb += self.requests.ready.eq(~ready | takes)
         with m.If(self.requests.ready):
@@ -109,6 +109,7 @@ class Scheduler(wiring.Component):
                 head.eq(self.requests.payload),
                 text_blocks.eq(_blocks(request.text_bytes)),
                 associated_blocks.eq(_blocks(request.associated_bytes)),
+                encrypted_bytes.eq(request.text_bytes + TAG_BYTES),
                 is_record.eq(opcode.matches(Opcode.SEAL, Opcode.OPEN)),
                 sealing.eq(opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
                 accepted.eq(request.status == Status.OK),
@@ -118,18 +119,27 @@ class Scheduler(wiring.Component):
                     & opcode.matches(Opcode.LOAD, Opcode.ZEROIZE, Opcode.INFO, Opcode.STATS)
                 ),
             ]
-        self._describe(m, head, text_blocks, associated_blocks, is_record, sealing)
-        pending = self.pending.payload
-        m.d.comb += pending.tagged.eq(has_blocks & ~control)
+        # A cycle later, what is said of it; and another one later, whether there is room for it.
+        more_blocks = self.messages.payload.more_blocks
+        m.d.sync += more_blocks.eq(text_blocks + associated_blocks)
+        self._describe(m, head, encrypted_bytes, is_record, sealing)
+        pending, described = self.pending.payload, Signal()
+        released = Signal(13)  # blocks that the message will write
+        self._describe_pending(m, head, has_blocks & ~control)
         with m.If(control):
             m.d.comb += [
                 pending.status.eq(self.control_status),
                 pending.text_bytes.eq(self.control_text_bytes),
             ]
-        released = Signal(13)  # blocks that the message will write
-        seals = is_record & sealing
-        m.d.comb += [
-            released.eq(text_blocks + sealing + Mux(seals, associated_blocks, 0)),
+        may_take, may_control = Signal(), Signal()
+        empty, waits = Signal(), Signal()  # `waits` for the request that `control` has begun
+        room = (under_way != self._in_flight) & ((free >= released) | ~accepted)
+        m.d.sync += [
+            described.eq(ready & ~takes),
+            released.eq(text_blocks + sealing + Mux(is_record & sealing, associated_blocks, 0)),
+            may_take.eq(described & ~takes & ~control & room),
+            may_control.eq(described & ~takes & control & empty & ~waits & ~self.control),
+            empty.eq((under_way == 0) & ~takes),
         ]
 
         # The message that has the core.
@@ -140,72 +150,86 @@ class Scheduler(wiring.Component):
         tag_left, first = Signal(), Signal()
         aes256, key, nonce = Signal(), Signal(range(self._profile.slots)), Signal(96)
         counter = Signal(12)
-        pace = Signal(2)
-        waits = Signal()  # for the request that `control` has begun
         late = Signal()  # a message without text, which would follow its predecessor too closely
-        active = more_associated | tag_left | text | late
+        idle, ends = Signal(init=1), Signal()
         advance = ~self.blocks.valid | self.blocks.ready
-        room = (under_way != self._in_flight) & ((free >= released) | ~accepted)
         m.d.comb += [
-            takes.eq(ready & ~control & ~active & (pace == 0) & room & advance),
-            starts.eq(takes & has_blocks),
+            takes.eq((may_take & idle & advance) | self.control_done),
+            starts.eq(may_take & idle & advance & has_blocks),
             self.pending.valid.eq(takes),
             self.messages.valid.eq(starts),
             self.control_echo.eq(head.request.echo),
-            self.control.eq(ready & control & ~active & (under_way == 0) & ~waits),
-            self.busy.eq(ready | active | (under_way != 0)),
+            self.control.eq(may_control & idle),
+            self.busy.eq(ready | ~idle | ~empty),
         ]
         with m.If(self.control):
             m.d.sync += waits.eq(1)
         with m.If(self.control_done):
-            m.d.comb += takes.eq(1)
-            m.d.comb += starts.eq(0)
             m.d.sync += waits.eq(0)
-        claimed = Mux(self.control_done, self.control_blocks, Mux(starts & accepted, released, 0))
+        with m.If(starts):
+            m.d.sync += idle.eq(0)
+        with m.Elif(ends):
+            m.d.sync += idle.eq(1)
+        claimed = Signal(range(self._depth + 1))
         m.d.sync += [
+            claimed.eq(
+                Mux(self.control_done, self.control_blocks, Mux(starts & accepted, released, 0))
+            ),
             under_way.eq(under_way + takes - self.left),
             free.eq(free - claimed + self.block_left),
         ]
 
         block = self.blocks.payload
+        slot = self.slots.payload
         opening_mask, sealing_mask = self.opening_masks, self.sealing_masks
         mask_wanted = opening_mask.valid | sealing_mask.valid
         # Opening first until its masks are far enough ahead, so that no record waits for its nonce;
         # then sealing, whose records wait with all that stands behind them. Where those fill half
         # of their queue, records are long, and two masks ahead are far enough.
         ahead = Signal(range(2 * MASKS_AHEAD + 64))  # masks to open that were begun and not used
-        enough, seals_first = Signal(), Signal()
-        crowded = free < self._depth // 2
+        begun, enough, crowded, full = Signal(), Signal(), Signal(), Signal()
+        seals_first, takes_mask = Signal(), Signal()
         m.d.sync += [
-            ahead.eq(ahead + (opening_mask.valid & opening_mask.ready) - self.mask_used),
+            begun.eq(opening_mask.valid & opening_mask.ready),
+            ahead.eq(ahead + begun - self.mask_used),
+            crowded.eq(free < self._depth // 2),
+            full.eq(free < self._depth // 8),
             enough.eq((ahead >= MASKS_AHEAD) | (crowded & (ahead >= 2))),
         ]
         m.d.comb += seals_first.eq(sealing_mask.valid & (enough | ~opening_mask.valid))
+        # Between two blocks of text a mask costs a cycle; having none when it is needed costs more.
+        urgent, inserted = Signal(), Signal(2)
+        m.d.sync += [
+            inserted.eq(Cat(takes_mask & text, inserted)),
+            urgent.eq(
+                ((opening_mask.valid & (ahead == 0)) | (sealing_mask.valid & full))
+                & ~(takes_mask | inserted.any())
+            ),
+        ]
         mask = Mux(seals_first, sealing_mask.payload, opening_mask.payload)
         mask = data.View(mask_request_layout(self._profile), mask)
-        takes_mask = Signal()
-        valid = Signal()
+        valid, room_for_mask = Signal(), Signal()
         m.d.comb += [
+            room_for_mask.eq(idle | (~late & (more_associated | (urgent & text & ~tag_left)))),
+            takes_mask.eq(advance & mask_wanted & room_for_mask),
             sealing_mask.ready.eq(takes_mask & seals_first),
             opening_mask.ready.eq(takes_mask & ~seals_first),
             self.slots.valid.eq(valid),
             slot.opening.eq(~seals_first),
         ]
-        next_counter = Mux(tag_left, 1, counter)
-        counter_block = Cat(nonce, Const(0, 16), next_counter[8:], Const(0, 4), next_counter[:8])
+        counter_block = Cat(nonce, Const(0, 16), counter[8:], Const(0, 4), counter[:8])
         with m.If(advance):
             m.d.sync += [
                 self.blocks.valid.eq(valid),
                 block.block.eq(Mux(takes_mask, mask.block, counter_block)),
                 block.key.eq(Mux(takes_mask, Cat(1, mask.slot), Cat(0, key))),
                 block.aes256.eq(Mux(takes_mask, mask.aes256, aes256)),
-                pace.eq(pace - (pace != 0)),
+                late.eq(0),
             ]
-            m.d.sync += late.eq(0)
             with m.If(late):
                 m.d.sync += tag_left.eq(1)
             with m.Elif(more_associated):
-                m.d.comb += [valid.eq(1), slot.associated.eq(1), takes_mask.eq(mask_wanted)]
+                m.d.comb += [valid.eq(1), slot.associated.eq(1)]
                 m.d.sync += [
                     associated_left.eq(associated_left - 1),
                     more_associated.eq(associated_left > 2),
@@ -213,15 +237,17 @@ class Scheduler(wiring.Component):
             with m.Elif(tag_left):
                 m.d.comb += [
                     valid.eq(1),
+                    ends.eq(~text),
                     slot.use.eq(SlotUse.TAG),
                     slot.associated.eq(associated),
                     slot.last_associated.eq(1),
                     slot.last.eq(~text),
                 ]
-                m.d.sync += [tag_left.eq(0), associated.eq(0)]
-            with m.Elif(text):
+                m.d.sync += [tag_left.eq(0), associated.eq(0), counter.eq(2)]
+            with m.Elif(text & ~takes_mask):
                 m.d.comb += [
                     valid.eq(1),
+                    ends.eq(last_text),
                     slot.use.eq(SlotUse.TEXT),
                     slot.first_text.eq(first),
                     slot.last_text.eq(last_text),
@@ -234,12 +260,10 @@ class Scheduler(wiring.Component):
                     counter.eq(counter + 1),
                     first.eq(0),
                 ]
-            with m.Elif(mask_wanted):
-                m.d.comb += [valid.eq(1), takes_mask.eq(1)]
+            with m.Else():
+                m.d.comb += valid.eq(mask_wanted)
             with m.If(takes_mask):
                 m.d.comb += slot.use.eq(SlotUse.MASK)
-        with m.If(takes):
-            m.d.sync += pace.eq(2)
         with m.If(starts):
             m.d.sync += [
                 associated_left.eq(associated_blocks),
@@ -251,38 +275,46 @@ class Scheduler(wiring.Component):
                 tag_left.eq(text_blocks != 0),
                 late.eq(text_blocks == 0),
                 first.eq(1),
-                counter.eq(2),
+                counter.eq(1),
                 aes256.eq(head.request.aes256),
                 key.eq(head.request.echo.slot),
                 nonce.eq(head.request.nonce),
             ]
         return m
 
-    def _describe(self, m, head, text_blocks, associated_blocks, is_record, sealing):
-        """``messages`` and ``pending`` of the request at hand."""
-        message, pending, request = self.messages.payload, self.pending.payload, head.request
-        length = Signal(16)
+    def _describe(self, m, head, encrypted_bytes, is_record, sealing):
+        """What ``messages`` gets of the request at hand."""
+        message, request = self.messages.payload, head.request
         number = [head.number[8:16], head.number[:8]]
-        m.d.comb += length.eq(request.text_bytes + TAG_BYTES)
-        length_bytes = [length[8:], length[:8]]
+        length_bytes = [encrypted_bytes[8:], encrypted_bytes[:8]]
         tail = Mux(
             request.sixteen,
             Cat(number[0], number[1], *length_bytes),
             Cat(number[1], *length_bytes, Const(0, 8)),
         )
+        tail_bytes = Mux(is_record, 1 + request.sixteen + (request.length << 1), 0)
         m.d.comb += [
+            message.power.eq(Mux(message.final, message.more_blocks, self._chains - 1)),
+            message.final.eq(message.more_blocks < self._chains),
+        ]
+        m.d.sync += [
             message.slot.eq(request.echo.slot),
             message.seal.eq(is_record & sealing),
             message.refused.eq(request.status != Status.OK),
             message.opening.eq(~sealing),
             message.associated_bytes.eq(request.associated_bytes),
             message.text_bytes.eq(request.text_bytes),
-            message.blocks.eq(text_blocks + associated_blocks + 1),
-            message.tail_at.eq(request.tail_at),
-            message.tail_bytes.eq(Mux(is_record, 1 + request.sixteen + (request.length << 1), 0)),
+            message.tail_lanes.eq(Cat(tail_lanes(request.tail_at, tail_bytes))),
             message.tail.eq(turn_tail(tail, request.tail_at)),
+        ]
+
+    def _describe_pending(self, m, head, tagged):
+        """What ``pending`` gets of it, control's answers excepted."""
+        pending, request = self.pending.payload, head.request
+        m.d.comb += [
             pending.echo.eq(request.echo),
             pending.status.eq(request.status),
+            pending.tagged.eq(tagged),
             pending.aes256.eq(request.aes256),
             pending.sixteen.eq(request.sixteen),
             pending.length.eq(request.length),

@@ -34,12 +34,11 @@ def opening_layout(profile: Profile) -> data.StructLayout:
 class Verdict(wiring.Component):
     """Judges requests in order, one in 3 cycles, each in 4.
 
-    A request of ``pending`` that is ``tagged`` waits for its digest; the digest of a message comes
-    when its request is the first that is pending, and 3 cycles after the one before, at least
-    (`hdl.pipeline.scheduler` sees to both). The tag is the digest and the first of ``tag_keys``,
-    added. To open, it is compared with ``received_tags``; then comes the replay window, read and
-    moved in one go, so that of two copies in a row one is refused, however close they are. To seal,
-    it goes to ``tags``, and the first 16 bytes of the encrypted record to ``masks``.
+    A request of ``pending`` that is ``tagged`` waits for the next of ``digests``; by then the first
+    of ``tag_keys`` is there, which added to it is the tag. To open, it is compared with
+    ``received_tags``; then comes the replay window, read and moved in one go, so that of two copies
+    in a row one is refused, however close they are. To seal, it goes to ``tags``, and the first 16
+    bytes of the encrypted record to ``masks``.
 
     The checks come in the order of the contract: limit of the key, header, tag, window, content
     type (RFC 9147, 4.5). Whatever they find takes the same time.
@@ -52,7 +51,7 @@ class Verdict(wiring.Component):
         super().__init__(
             {
                 "pending": In(stream.Signature(pending_layout())),
-                "digests": In(stream.Signature(128, **always)),
+                "digests": In(stream.Signature(128)),
                 "tag_keys": In(stream.Signature(128)),
                 "received_tags": In(stream.Signature(128)),
                 "first_blocks": In(stream.Signature(128)),
@@ -95,8 +94,9 @@ class Verdict(wiring.Component):
         m.d.sync += settled.eq(Mux(begins, 0, Cat(self.pending.valid, settled)))
         free = settled[-1] & (pause == 0)
         m.d.comb += [
-            begins.eq(Mux(tagged, self.digests.valid, free) & self.pending.valid),
+            begins.eq(self.pending.valid & free & (~tagged | self.digests.valid)),
             self.pending.ready.eq(begins),
+            self.digests.ready.eq(begins & tagged),
             self.tag_keys.ready.eq(begins & tagged),
             self.received_tags.ready.eq(begins & tagged & ~head_sealing),
             self.contents.ready.eq(begins & tagged & ~head_sealing),

@@ -9,7 +9,7 @@ from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
 from hdl.profile import Profile
 from sim import StreamTiming, simulate
-from tests.hdl.traffic import SMALL, SMALL_NARROW, Traffic, pipelined, with_engine
+from tests.hdl.traffic import SMALL, SMALL_NARROW, SMALL_RING, Traffic, pipelined, with_engine
 
 #: More cycles than any request of `SMALL` can take, back-pressure included.
 PATIENCE = 20_000
@@ -17,7 +17,10 @@ PATIENCE = 20_000
 ODD = Profile("odd", slots=3, largest_record=199, window=33, ghash_digit=64, seal_limit=3)
 LEAST = Profile("least", slots=2, largest_record=64, window=2, ghash_digit=1, forgery_limit=1)
 #: GHASH faster and far slower than the bytes come; and both in the other engine.
-PROFILES = [ODD, LEAST, pipelined(ODD), pipelined(LEAST), pipelined(ODD, 1, "odd-1"), SMALL_NARROW]
+PROFILES = [
+    ODD, LEAST, pipelined(ODD), pipelined(LEAST), pipelined(ODD, 1, "odd-1"), SMALL_NARROW,
+    SMALL_RING,
+]  # fmt: skip
 #: The counters that only hardware has; the model reports them as 0.
 CYCLE_COUNTERS = 4
 

@@ -44,6 +44,10 @@ def pipelined(profile: Profile, bus_bytes: int = 16, name: str = "") -> Profile:
 
 
 SMALL_PIPELINED = pipelined(SMALL)
+#: With one round of AES and a GHASH that takes several cycles a block.
+SMALL_RING = dataclasses.replace(
+    SMALL_PIPELINED, name="small-ring", aes=AESCore.RING, ghash_digit=16, bus_bytes=4
+)
 #: Through the adapters of the packet ports.
 SMALL_NARROW = pipelined(SMALL, bus_bytes=4, name="small-narrow")
 

@@ -19,7 +19,7 @@ from hdl.model import AcceleratorModel
 from tests.hdl.test_accelerator import without_cycles
 
 #: For a batch: more than any needs.
-PATIENCE = 20_000
+PATIENCE = 100_000
 KEY_BYTES = {Suite.AES_128_GCM: 16, Suite.AES_256_GCM: 32}
 
 

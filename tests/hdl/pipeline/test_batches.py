@@ -7,7 +7,7 @@ import pytest
 from hdl.accelerator import Accelerator
 from sim import StreamTiming, simulate
 from tests.hdl.pipeline.batches import Device
-from tests.hdl.traffic import SMALL_NARROW, SMALL_PIPELINED, Traffic
+from tests.hdl.traffic import SMALL_NARROW, SMALL_PIPELINED, SMALL_RING, Traffic
 
 
 def check(profile, timing, batch, batches, backend):
@@ -18,7 +18,9 @@ def check(profile, timing, batch, batches, backend):
             device.send_all(islice(traffic, batch))
 
 
-@pytest.mark.parametrize("profile", [SMALL_PIPELINED, SMALL_NARROW], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "profile", [SMALL_PIPELINED, SMALL_NARROW, SMALL_RING], ids=lambda p: p.name
+)
 def test_a_batch_is_answered_as_the_model_does(profile):
     check(profile, StreamTiming(idle=0.1, stall=0.1, seed=21), 100, 1, "amaranth")
 
@@ -27,6 +29,7 @@ def test_a_batch_is_answered_as_the_model_does(profile):
     ("idle", "stall", "seed"),
     [(0.0, 0.0, 31), (0.3, 0.0, 32), (0.0, 0.3, 33), (0.3, 0.3, 34), (0.9, 0.0, 35), (0, 0.95, 36)],
 )
-def test_batches_at_any_pace(idle, stall, seed):
+@pytest.mark.parametrize("profile", [SMALL_PIPELINED, SMALL_RING], ids=lambda p: p.name)
+def test_batches_at_any_pace(profile, idle, stall, seed):
     """Starving, at full rate, and with hardly any completion taken."""
-    check(SMALL_PIPELINED, StreamTiming(idle, stall, seed), 50, 60, "cxxrtl")
+    check(profile, StreamTiming(idle, stall, seed), 50, 60, "cxxrtl")

@@ -22,7 +22,7 @@ from driver.messages import (
 from hdl.accelerator import Accelerator
 from sim import simulate
 from tests.hdl.pipeline.batches import Device, Key, flipped, open_request
-from tests.hdl.traffic import SMALL_PIPELINED
+from tests.hdl.traffic import SMALL_PIPELINED, SMALL_RING
 
 PROFILE = SMALL_PIPELINED
 LAST_NUMBER = (1 << 48) - 1
@@ -30,10 +30,10 @@ INFO, STATS = Request(Opcode.INFO).pack(), Request(Opcode.STATS).pack()
 OK, BAD_TAG, REPLAYED, TOO_OLD = Status.OK, Status.BAD_TAG, Status.REPLAYED, Status.TOO_OLD
 
 
-@pytest.fixture(scope="module")
-def device():
-    with simulate(Accelerator(PROFILE), backend="amaranth") as simulation:
-        yield Device(simulation, PROFILE)
+@pytest.fixture(scope="module", params=[PROFILE, SMALL_RING], ids=lambda profile: profile.name)
+def device(request):
+    with simulate(Accelerator(request.param)) as simulation:
+        yield Device(simulation, request.param)
 
 
 def opener(slot=1, suite=Suite.AES_128_GCM, **fields) -> Key:
@@ -290,3 +290,14 @@ def test_messages_of_all_lengths_amid_records(device, suite, associated_bytes):
             case 1:
                 packets.append(opens.open(text + b"\x17"))
     device.send_all(packets)
+
+
+def test_refused_requests_between_messages_of_any_length(device):
+    """The hash of a short message is there before the refused ones in front of it are judged."""
+    key = Key(PROFILE, "aead", Usage.AEAD, 1)
+    device.clear(key)
+    refused = [Request(Opcode.SEAL, 2).pack()] * 6
+    for number in range(7):
+        long, short = key.aead_seal(b"", bytes(100)), key.aead_open(b"", b"")
+        statuses = device.send_all([long, *refused[:number], short, *refused])
+        assert statuses.count(OK) == 2
