@@ -1,4 +1,4 @@
-"""The first stage: a packet's header, and what its slot's context says of it."""
+"""The first stage: a packet's header, what its slot's context says of it, and its payload."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -17,33 +17,42 @@ from driver.messages import (
     Usage,
 )
 from hdl.block import BLOCK_BYTES
-from hdl.header import FIXED_BITS, SHORTEST_BODY, Flags
+from hdl.block_ram import BlockRAM
+from hdl.header import FIXED_BITS, Flags
 from hdl.packet_stream import packet_signature
 from hdl.pipeline.layouts import LENGTH_BITS, Echo, context_layout
+from hdl.pipeline.queue import Queue
 from hdl.profile import Profile
 
-__all__ = ["Beat", "Lookup", "Plan"]
+__all__ = ["Beat", "Lookup", "Plan", "front_signature"]
 
-#: Up to 16 bytes of a packet; ``bytes`` of them, the lowest ones, are valid.
-Beat = data.StructLayout({"data": 128, "bytes": 5, "first": 1, "last": 1})
+#: How 16 bytes of a payload lie in it. ``bad``: the last ones, and the packet has more or fewer
+#: bytes than its header says.
+Beat = data.StructLayout({"last": 1, "bad": 1})
 
-#: What is known of a request from its first beat and its slot.
+#: What is known of a request from its header and its slot.
 Plan = data.StructLayout(
     {
         "echo": Echo,
         "seal": 1,
         "open": 1,
         "aead": 1,
-        "sealing": 1,  # SEAL or AEAD_SEAL
         "load": 1,
-        "length": LENGTH_BITS,  # of the payload
-        "text_bytes": LENGTH_BITS,  # not for AEAD messages, whose prefix says it
-        "refusal": 4,  # whatever else the packet holds, if it is well-formed
-        "slot_refusal": 4,  # SLOT_EMPTY and WRONG_USAGE
-        "wrong_epoch": 1,
-        "malformed_record": 1,
+        "tagged": 1,  # OPEN or AEAD_OPEN: a tag stands behind the text
+        "refused": 1,  # whatever else the packet holds, if it is well-formed
+        # Of a request that is not ``refused``: WRONG_EPOCH, or for AEAD messages that of the slot.
+        "refusal": 4,
+        # Of AEAD messages, whose prefix says more: associated data and text. Two's complement.
+        "text_bytes": LENGTH_BITS + 1,
+        "text_pieces": LENGTH_BITS - 4,  # of 16 bytes
+        "one_piece": 1,
+        # Bytes of a beat that stand before the text, and before the tag: 1 to 16, less 1.
+        "text_at": 4,
+        "tag_at": 4,
+        "text_crosses": 1,  # the last piece of the text goes on to the end of a beat, or beyond
         "flags": Flags,  # the record header's first byte: to build, or as it came
         "header_bytes": 5,
+        "long_header": 1,  # over 16 bytes
         "aes256": 1,
         "epoch": 16,
         "iv": 96,
@@ -52,21 +61,74 @@ Plan = data.StructLayout(
     }
 )
 
+#: A packet's header, as it came: ``bytes`` of the first beat are valid.
+_Header = data.StructLayout(
+    {
+        "opcode": 8,
+        "reserved": 8,
+        "slot": 16,
+        "request_id": 16,
+        "length": LENGTH_BITS,
+        "flags": Flags,
+        "bytes": 5,
+    }
+)
+
+#: What the header alone says.
+_Kind = data.StructLayout(
+    {"seal": 1, "open": 1, "aead_seal": 1, "aead_open": 1, "load": 1, "refusal": 4}
+)
+
+#: With the context of its slot.
+_Found = data.StructLayout(
+    {
+        "echo": Echo,
+        "kind": _Kind,
+        "length": LENGTH_BITS,
+        "flags": Flags,
+        "context": context_layout(),
+    }
+)
+
+
+def front_signature() -> wiring.Signature:
+    """Plans of requests and beats of their payloads, each in order.
+
+    ``data`` are the 16 bytes of the first of ``beats`` for which there was no ``move`` yet, which
+    comes once for each, after it was taken.
+    """
+    return wiring.Signature(
+        {
+            "plans": Out(stream.Signature(Plan)),
+            "beats": Out(stream.Signature(Beat)),
+            "data": Out(8 * BLOCK_BYTES),
+            "move": In(1),
+        }
+    )
+
 
 class Lookup(wiring.Component):
-    """Gives every beat of a packet 3 cycles later, the first one with the `Plan` for its request.
+    """Gives the `Plan` of each request, and its payload in beats of 16 bytes.
 
-    One beat a cycle, as long as ``front`` is ready. A request that changes a slot is a fence: the
-    packet behind it is not let in before ``unfence``, so it is looked up after the change. With
-    ``unfence`` all registers here are cleared, because LOAD's payload has passed through them.
+    A beat a cycle, and a packet in 3 cycles. A plan comes 6 cycles after its header was taken.
+    Beats begin with the payload, so that the first byte behind the packet's header is byte 0 of the
+    first one; there is one in any case, even if the payload is empty.
+
+    A request that changes a slot is a fence: the packet behind it is not let in before ``unfence``,
+    so it is looked up after the change. Meanwhile all is cleared here that LOAD's payload has
+    passed: `DEPTH` beats in memory, from when the last one has moved on. No request gets through
+    the pipeline in so few cycles.
     """
+
+    #: Beats that wait to be moved on.
+    DEPTH = 16
 
     def __init__(self, profile: Profile):
         self._profile = profile
         super().__init__(
             {
                 "packets": In(packet_signature(BLOCK_BYTES)),
-                "front": Out(stream.Signature(data.StructLayout({"beat": Beat, "plan": Plan}))),
+                "front": Out(front_signature()),
                 "unfence": In(1),
                 "write": In(1),
                 "write_slot": In(range(profile.slots)),
@@ -75,84 +137,255 @@ class Lookup(wiring.Component):
                 "starved": Out(1),
             }
         )
-        self.contexts = Memory(shape=context_layout(), depth=profile.slots, init=[])
+        self.contexts = BlockRAM(context_layout().size, profile.slots)
+        self._room = Signal()
+        self._fenced = Signal()
+        self._wiping = Signal()
+        self._taken = Signal()
+        self._begins = Signal(init=1)
+        self._header = Signal(_Header)
+        self._header_full = Signal()
+        # The beat that was taken last.
+        self._arrived = Signal()
+        self._data = Signal(8 * BLOCK_BYTES)
+        self._bytes = Signal(range(BLOCK_BYTES + 1))
+        self._first = Signal()
+        self._last = Signal()
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.contexts = self.contexts
-        read, write = self.contexts.read_port(), self.contexts.write_port()
-        packets, front = self.packets, self.front
-        begins, fenced, advance = Signal(init=1), Signal(), Signal()
-        taken = Signal()
-        m.d.comb += [
-            advance.eq(~front.valid | front.ready),
-            packets.ready.eq(advance & ~(begins & fenced)),
-            taken.eq(packets.valid & packets.ready),
-            self.starved.eq(packets.ready & ~packets.valid & ~begins),
-            write.en.eq(self.write),
-            write.addr.eq(self.write_slot),
-            write.data.eq(self.write_context),
-            read.en.eq(advance),
-        ]
-
-        entering = Signal(Beat)
-        opcode = Signal(8)
-        m.d.comb += [
-            entering.data.eq(packets.payload.data),
-            entering.bytes.eq(packets.payload.bytes),
-            entering.first.eq(begins),
-            entering.last.eq(packets.payload.last),
-            opcode.eq(entering.data[:8]),
-            read.addr.eq(Cat(entering.data[24:32], entering.data[16:24])),
-        ]
-        with m.If(taken):
-            m.d.sync += begins.eq(entering.last)
-            fence = opcode.matches(Opcode.LOAD, Opcode.ZEROIZE) & (entering.bytes != 0)
-            with m.If(begins & fence):
-                m.d.sync += fenced.eq(1)
-
-        valid = Signal(2)
-        at_read, at_context = Signal(Beat), Signal(Beat)
-        context = Signal(context_layout())
-        plan = Signal(Plan)
-        self._plan(m, at_context, context, plan)
-        with m.If(advance):
-            m.d.sync += [
-                Cat(valid, front.valid).eq(Cat(taken, valid)),
-                at_read.eq(entering),
-                at_context.eq(at_read),
-                context.eq(read.data),
-                front.payload.beat.eq(at_context),
-                front.payload.plan.eq(plan),
-            ]
-        with m.If(self.unfence):
-            m.d.sync += [
-                fenced.eq(0),
-                at_read.eq(0),
-                at_context.eq(0),
-                context.eq(0),
-                front.payload.eq(0),
-            ]
+        self._enter(m)
+        self._store(m)
+        self._look_up(m)
         return m
 
-    def _plan(self, m, beat, context, plan):
-        """Each step in signals of its own: `Plan` is one value to simulators, and may not loop."""
-        # What a packet lacks of its header reads as zeros.
-        header = [Mux(beat.bytes > i, beat.data.word_select(i, 8), 0) for i in range(HEADER_BYTES)]
-        opcode, slot, length = Signal(8), Signal(16), Signal(LENGTH_BITS)
-        seal, open_, aead = Signal(), Signal(), Signal()
-        received, flags = Signal(Flags), Signal(Flags)
+    def _enter(self, m):
+        """A beat of a packet is taken; a fence behind LOAD and ZEROIZE."""
+        packets, beat = self.packets, self.packets.payload
         m.d.comb += [
-            opcode.eq(header[0]),
-            slot.eq(Cat(header[3], header[2])),
-            length.eq(Mux(beat.bytes >= HEADER_BYTES, Cat(header[7], header[6]), 0)),
-            seal.eq(opcode == Opcode.SEAL),
-            open_.eq(opcode == Opcode.OPEN),
-            aead.eq(opcode.matches(Opcode.AEAD_SEAL, Opcode.AEAD_OPEN)),
-            received.eq(beat.data[8 * HEADER_BYTES :]),
-            flags.eq(received),
+            packets.ready.eq(self._room & ~(self._begins & (self._fenced | self._header_full))),
+            self._taken.eq(packets.valid & packets.ready),
+            self.starved.eq(packets.ready & ~packets.valid & ~self._begins),
         ]
-        with m.If(~open_):
+        m.d.sync += self._arrived.eq(self._taken)
+        opcode = beat.data[:8]
+        with m.If(self._taken):
+            m.d.sync += [
+                self._data.eq(beat.data),
+                self._bytes.eq(beat.bytes),
+                self._first.eq(self._begins),
+                self._last.eq(beat.last),
+                self._begins.eq(beat.last),
+            ]
+            changes = opcode.matches(Opcode.LOAD, Opcode.ZEROIZE) & (beat.bytes != 0)
+            with m.If(self._begins & changes):
+                m.d.sync += self._fenced.eq(1)
+        with m.If(self.unfence):
+            m.d.sync += self._fenced.eq(0)
+        with m.If(self._wiping):
+            m.d.sync += self._data.eq(0)
+
+    def _store(self, m):
+        """The payload goes to memory, from half of one beat to half of the next."""
+        m.submodules.memory = memory = Memory(
+            shape=8 * BLOCK_BYTES,
+            depth=self.DEPTH,
+            init=[],
+            attrs={"ram_style": "distributed"},
+        )
+        m.submodules.beats = beats = Queue(Beat, self.DEPTH)
+        m.submodules.skid = skid = _Skid(Beat)
+        wiring.connect(m, beats.read, skid.write)
+        wiring.connect(m, skid.read, wiring.flipped(self.front.beats))
+        write_port, read_port = memory.write_port(), memory.read_port(domain="comb")
+        half = 8 * BLOCK_BYTES // 2
+        high = Signal(half)  # of the last beat
+        free, place = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
+        level = Signal(range(self.DEPTH + 1))
+        ends_here, rest, stored = Signal(), Signal(), Signal()
+        m.d.comb += [
+            # In the second half of the packet's last beat there is something too.
+            ends_here.eq(self._last & (self._bytes <= BLOCK_BYTES // 2)),
+            stored.eq((self._arrived & ~self._first) | rest),
+            write_port.en.eq(stored | self._wiping),
+            write_port.addr.eq(free),
+            write_port.data.eq(Cat(high, self._data[:half])),
+            read_port.addr.eq(place),
+            self.front.data.eq(read_port.data),
+        ]
+        m.d.sync += [
+            rest.eq(self._arrived & self._last & (self._first | ~ends_here)),
+            free.eq(free + (stored | self._wiping)),
+            place.eq(place + (self.front.move | self._wiping)),
+            level.eq(level + stored - self.front.move),
+            # Three more have been taken, or can be, until the level shows it.
+            self._room.eq(level < self.DEPTH - 4),
+            self._wiping.eq(
+                self._fenced & self._begins & ~self._arrived & ~rest & (level == 0) & ~self.unfence
+            ),
+        ]
+        with m.If(self._arrived):
+            m.d.sync += high.eq(self._data[half:])
+        with m.If(self._wiping):
+            m.d.sync += high.eq(0)
+        self._measure_packet(m, beats.write, stored, rest, ends_here)
+
+    def _measure_packet(self, m, write, stored, rest, ends_here):
+        """Whether the packet ends where its header says, two cycles later."""
+        size, few = self._bytes, self._bytes < HEADER_BYTES
+        rest_bytes, lacks = Signal(4), Signal()
+        m.d.sync += [
+            rest_bytes.eq(Cat(size[:3], size[4])),  # less 8
+            lacks.eq(self._first & few),
+        ]
+        # Payload that should still come; it stays below zero.
+        expected = Signal(LENGTH_BITS + 1)
+        with m.If(self._arrived & self._first):
+            m.d.sync += expected.eq(Cat(self._data[56:64], self._data[48:56]))
+        with m.Elif(stored & ~expected[-1]):
+            m.d.sync += expected[4:].eq(expected[4:] - 1)
+        here = Mux(rest, rest_bytes, Cat(size[:3], ~size[3], size[3]))  # or 8 more
+        last, low, high, short = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [
+            write.valid.eq(stored),
+            last.eq(rest | ends_here),
+            low.eq(expected[:5] == here),
+            high.eq(expected[5:] == 0),
+            short.eq(rest & lacks),
+        ]
+        m.d.comb += [
+            write.payload.last.eq(last),
+            write.payload.bad.eq(last & ~(low & high & ~short)),
+        ]
+
+    def _look_up(self, m):
+        """Header, context and plan: each in registers for 2 cycles, or until there is room.
+
+        What is found out about them in the first cycle is in registers in the second one.
+        """
+        found, plan = Signal(_Found), Signal(Plan)
+        found_full, plan_full = Signal(), Signal()
+        header_moves = self._stage(m, self._header_full, ~found_full)
+        found_moves = self._stage(m, found_full, ~plan_full)
+        leaves = self._stage(m, plan_full, self.front.plans.ready, self.front.plans.valid)
+        with m.If(self._taken & self._begins):
+            m.d.sync += self._header_full.eq(1)
+        with m.If(header_moves):
+            m.d.sync += [self._header_full.eq(0), found_full.eq(1)]
+        with m.If(found_moves):
+            m.d.sync += [found_full.eq(0), plan_full.eq(1)]
+        with m.If(leaves):
+            m.d.sync += plan_full.eq(0)
+        self._read_header(m, found, header_moves)
+        self._read_context(m, found, plan, found_moves)
+        self._finish(m, plan)
+
+    def _stage(self, m, full, room, settled=None):
+        """When what is in a stage moves on; ``settled`` once it may."""
+        seen, settled, moves = Signal(), Signal() if settled is None else settled, Signal()
+        m.d.comb += [settled.eq(seen), moves.eq(seen & room)]
+        m.d.sync += seen.eq(full & ~moves)
+        return moves
+
+    def _read_header(self, m, found, moves):
+        header, first = self._header, self.packets.payload
+        contexts = self.contexts
+        slot = Cat(first.data[24:32], first.data[16:24])
+        with m.If(self._taken & self._begins):
+            m.d.sync += [
+                header.opcode.eq(first.data[:8]),
+                header.reserved.eq(first.data[8:16]),
+                header.slot.eq(slot),
+                header.request_id.eq(Cat(first.data[40:48], first.data[32:40])),
+                header.length.eq(Cat(first.data[56:64], first.data[48:56])),
+                header.flags.eq(first.data[64:72]),
+                header.bytes.eq(first.bytes),
+            ]
+        m.d.comb += [
+            contexts.read_address.eq(Mux(self._header_full, header.slot, slot)),
+            contexts.write.eq(self.write),
+            contexts.write_address.eq(self.write_slot),
+            contexts.write_data.eq(self.write_context),
+        ]
+        # What a packet lacks of its header reads as zeros.
+        present = Signal(6)
+        m.d.sync += present.eq(Cat(header.bytes > i for i in range(6)))
+        kind = Signal(_Kind)
+        self._classify(m, header, kind)
+        with m.If(moves):
+            m.d.sync += [
+                found.echo.opcode.eq(Mux(present[0], header.opcode, 0)),
+                found.echo.slot.eq(
+                    Cat(Mux(present[3], header.slot[:8], 0), Mux(present[2], header.slot[8:], 0))
+                ),
+                found.echo.request_id.eq(
+                    Cat(
+                        Mux(present[5], header.request_id[:8], 0),
+                        Mux(present[4], header.request_id[8:], 0),
+                    )
+                ),
+                found.kind.eq(kind),
+                found.length.eq(header.length),
+                found.flags.eq(header.flags),
+                found.context.eq(contexts.read_data),
+            ]
+
+    def _classify(self, m, header, kind):
+        """What the request is, and whether its header alone refuses it."""
+        profile, status, length = self._profile, kind.refusal, header.length
+        opcodes = {code: Signal(name=code.name.lower()) for code in Opcode}
+        m.d.sync += [signal.eq(header.opcode == code) for code, signal in opcodes.items()]
+        messages = {
+            Opcode.SEAL: (1, profile.largest_seal),
+            Opcode.OPEN: (0, profile.largest_open),
+            Opcode.AEAD_SEAL: (AEAD_PREFIX_BYTES, profile.largest_aead),
+            Opcode.AEAD_OPEN: (AEAD_PREFIX_BYTES, profile.largest_aead),
+        }
+        too_short, too_long, wrong = [], [], []
+        for code in Opcode:
+            if code not in messages:
+                # These take one length only.
+                size = LOAD_BYTES if code is Opcode.LOAD else 0
+                wrong.append(opcodes[code] & self._registered(m, length != size))
+                continue
+            least, most = messages[code]
+            too_short.append(opcodes[code] & self._registered(m, length < least))
+            too_long.append(opcodes[code] & self._registered(m, length > most))
+        reserved = self._registered(m, header.reserved != 0)
+        all_slots = self._registered(m, header.slot == ALL_SLOTS)
+        no_slot = self._registered(m, header.slot >= profile.slots)
+        no_slot &= ~(opcodes[Opcode.INFO] | opcodes[Opcode.STATS])
+        no_slot &= ~(opcodes[Opcode.ZEROIZE] & all_slots)
+        with m.If(reserved):
+            m.d.comb += status.eq(Status.MALFORMED_REQUEST)
+        with m.Elif(~Cat(opcodes.values()).any()):
+            m.d.comb += status.eq(Status.UNKNOWN_OPCODE)
+        with m.Elif(no_slot):
+            m.d.comb += status.eq(Status.NO_SUCH_SLOT)
+        with m.Elif(Cat(too_short, wrong).any()):
+            m.d.comb += status.eq(Status.MALFORMED_REQUEST)
+        with m.Elif(Cat(too_long).any()):
+            m.d.comb += status.eq(Status.TOO_LONG)
+        m.d.comb += [
+            kind.seal.eq(opcodes[Opcode.SEAL]),
+            kind.open.eq(opcodes[Opcode.OPEN]),
+            kind.aead_seal.eq(opcodes[Opcode.AEAD_SEAL]),
+            kind.aead_open.eq(opcodes[Opcode.AEAD_OPEN]),
+            kind.load.eq(opcodes[Opcode.LOAD]),
+        ]
+
+    def _registered(self, m, value):
+        signal = Signal.like(value, name="registered")
+        m.d.sync += signal.eq(value)
+        return signal
+
+    def _read_context(self, m, found, plan, moves):
+        """Form and length of the record's header, as the slot has it or as it came."""
+        kind, context, received = found.kind, found.context, found.flags
+        flags = Signal(Flags)
+        m.d.comb += flags.eq(received)
+        with m.If(~kind.open):
             m.d.comb += [
                 flags.fixed.eq(FIXED_BITS),
                 flags.connection_id.eq(context.connection_id_bytes != 0),
@@ -160,81 +393,116 @@ class Lookup(wiring.Component):
                 flags.length.eq(context.length),
                 flags.epoch.eq(context.epoch),
             ]
+        fields = context.connection_id_bytes + Cat(flags.sequence_number_16, flags.length)
+        overhead = Signal(6)  # bytes that are neither associated data nor text
+        with m.If(kind.open):
+            m.d.comb += overhead.eq(2 + TAG_BYTES + fields)
+        with m.Elif(kind.aead_open):
+            m.d.comb += overhead.eq(AEAD_PREFIX_BYTES + TAG_BYTES)
+        with m.Elif(kind.aead_seal):
+            m.d.comb += overhead.eq(AEAD_PREFIX_BYTES)
+        usage = Mux(kind.seal, Usage.SEAL, Mux(kind.open, Usage.OPEN, Usage.AEAD))
+        flags = self._registered(m, flags)
+        overhead = self._registered(m, overhead)
+        header_bytes = self._registered(m, (2 + fields)[:5])
+        empty = self._registered(m, ~context.valid)
+        wrong_usage = self._registered(m, context.usage != usage)
+        malformed = self._registered(
+            m,
+            (received.fixed != FIXED_BITS)
+            | (received.connection_id != (context.connection_id_bytes != 0)),
+        )
+        wrong_epoch = self._registered(m, received.epoch != context.epoch[:2])
+
+        refused, refusal = Signal(), Signal(4)
+        with m.If(kind.refusal != Status.OK):
+            m.d.comb += [refused.eq(1), refusal.eq(kind.refusal)]
+        with m.Elif(kind.seal | kind.open | kind.aead_seal | kind.aead_open):
+            # Of AEAD messages, the prefix is looked at before.
+            with m.If(empty):
+                m.d.comb += [refused.eq(kind.seal | kind.open), refusal.eq(Status.SLOT_EMPTY)]
+            with m.Elif(wrong_usage):
+                m.d.comb += [refused.eq(kind.seal | kind.open), refusal.eq(Status.WRONG_USAGE)]
+            with m.Elif(kind.open & malformed):
+                m.d.comb += [refused.eq(1), refusal.eq(Status.MALFORMED_RECORD)]
+            with m.Elif(kind.open & wrong_epoch):
+                m.d.comb += refusal.eq(Status.WRONG_EPOCH)
+        with m.Elif(~kind.load):
+            m.d.comb += refused.eq(1)
+        with m.If(moves):
+            m.d.sync += [
+                plan.echo.eq(found.echo),
+                plan.seal.eq(kind.seal),
+                plan.open.eq(kind.open),
+                plan.aead.eq(kind.aead_seal | kind.aead_open),
+                plan.load.eq(kind.load),
+                plan.tagged.eq(kind.open | kind.aead_open),
+                plan.refused.eq(refused),
+                plan.refusal.eq(refusal),
+                plan.text_bytes.eq(found.length - overhead),
+                plan.text_at.eq(Mux(kind.open, header_bytes - 1, BLOCK_BYTES - 1)),
+                plan.tag_at.eq(found.length - 1),
+                plan.flags.eq(flags),
+                plan.header_bytes.eq(header_bytes),
+                plan.aes256.eq(context.aes256),
+                plan.epoch.eq(context.epoch),
+                plan.iv.eq(context.iv),
+                plan.connection_id_bytes.eq(context.connection_id_bytes),
+                plan.connection_id.eq(context.connection_id),
+            ]
+
+    def _finish(self, m, plan):
+        """What follows from the length of the text."""
+        complete, text = self.front.plans.payload, plan.text_bytes
+        unfit = self._registered(
+            m,
+            plan.open
+            & ~plan.refused
+            & (text[-1] | (text == 0) | (text[:-1] > self._profile.largest_seal)),
+        )
+        m.d.comb += complete.eq(plan)
+        with m.If(unfit):
+            m.d.comb += [complete.refused.eq(1), complete.refusal.eq(Status.MALFORMED_RECORD)]
         m.d.comb += [
-            plan.echo.opcode.eq(opcode),
-            plan.echo.slot.eq(slot),
-            plan.echo.request_id.eq(Cat(header[5], header[4])),
-            plan.seal.eq(seal),
-            plan.open.eq(open_),
-            plan.aead.eq(aead),
-            plan.sealing.eq(opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
-            plan.load.eq(opcode == Opcode.LOAD),
-            plan.length.eq(length),
-            plan.flags.eq(flags),
-            plan.aes256.eq(context.aes256),
-            plan.epoch.eq(context.epoch),
-            plan.iv.eq(context.iv),
-            plan.connection_id_bytes.eq(context.connection_id_bytes),
-            plan.connection_id.eq(context.connection_id),
-        ]
-        self._measure(m, plan, open_, length, flags, context)
-        self._refuse(m, plan, header[1], opcode, slot, length)
-        self._refuse_slot(m, plan, seal, open_, context)
-
-    def _measure(self, m, plan, open_, length, flags, context):
-        """Lengths of header and text; a record to open that cannot be one of its slot's."""
-        longest = self._profile.largest_seal + TAG_BYTES
-        header_bytes = Signal(5)
-        encrypted = Signal(LENGTH_BITS + 1)  # bytes behind the header, two's complement
-        fields = flags.sequence_number_16 + (flags.length << 1)
-        m.d.comb += [
-            header_bytes.eq(2 + context.connection_id_bytes + fields),
-            encrypted.eq(length - header_bytes),
-            plan.header_bytes.eq(header_bytes),
-            plan.text_bytes.eq(Mux(open_, encrypted - TAG_BYTES, length)),
-            plan.malformed_record.eq(
-                (flags.fixed != FIXED_BITS)
-                | (flags.connection_id != (context.connection_id_bytes != 0))
-                | encrypted[-1]
-                | (encrypted < SHORTEST_BODY)
-                | (encrypted > longest)
-            ),
-            plan.wrong_epoch.eq(flags.epoch != context.epoch[:2]),
+            complete.text_pieces.eq(self._registered(m, pieces(text[:-1]))),
+            complete.one_piece.eq(self._registered(m, one_piece(text))),
+            complete.text_crosses.eq(self._registered(m, plan.tag_at <= plan.text_at)),
+            complete.long_header.eq(self._registered(m, plan.header_bytes > BLOCK_BYTES)),
         ]
 
-    def _refuse(self, m, plan, reserved, opcode, slot, length):
-        profile, status = self._profile, plan.refusal
-        messages = {
-            Opcode.SEAL: (1, profile.largest_seal),
-            Opcode.OPEN: (0, profile.largest_open),
-            Opcode.AEAD_SEAL: (AEAD_PREFIX_BYTES, profile.largest_aead),
-            Opcode.AEAD_OPEN: (AEAD_PREFIX_BYTES, profile.largest_aead),
-        }
-        least, most = Signal(LENGTH_BITS), Signal(LENGTH_BITS)
-        with m.Switch(opcode):
-            for code, (lowest, highest) in messages.items():
-                with m.Case(code):
-                    m.d.comb += [least.eq(lowest), most.eq(highest)]
-            with m.Case(Opcode.LOAD):
-                m.d.comb += [least.eq(LOAD_BYTES), most.eq(LOAD_BYTES)]
-        no_slot = ~opcode.matches(Opcode.INFO, Opcode.STATS) & (slot >= profile.slots)
-        all_slots = (opcode == Opcode.ZEROIZE) & (slot == ALL_SLOTS)
-        # The other opcodes take one length only.
-        too_long = Mux(opcode.matches(*messages), Status.TOO_LONG, Status.MALFORMED_REQUEST)
-        with m.If(reserved != 0):
-            m.d.comb += status.eq(Status.MALFORMED_REQUEST)
-        with m.Elif(~opcode.matches(*Opcode)):
-            m.d.comb += status.eq(Status.UNKNOWN_OPCODE)
-        with m.Elif(no_slot & ~all_slots):
-            m.d.comb += status.eq(Status.NO_SUCH_SLOT)
-        with m.Elif(length < least):
-            m.d.comb += status.eq(Status.MALFORMED_REQUEST)
-        with m.Elif(length > most):
-            m.d.comb += status.eq(too_long)
 
-    def _refuse_slot(self, m, plan, seal, open_, context):
-        usage = Mux(seal, Usage.SEAL, Mux(open_, Usage.OPEN, Usage.AEAD))
-        with m.If(~context.valid):
-            m.d.comb += plan.slot_refusal.eq(Status.SLOT_EMPTY)
-        with m.Elif(context.usage != usage):
-            m.d.comb += plan.slot_refusal.eq(Status.WRONG_USAGE)
+def pieces(length):
+    """How many pieces of 16 bytes so many bytes are."""
+    return (length[4:] + (length[:4] != 0))[: len(length) - 4]
+
+
+def one_piece(length):
+    """Whether so many bytes are no more than one piece."""
+    return (length[5:] == 0) & (~length[4] | (length[:4] == 0))
+
+
+class _Skid(wiring.Component):
+    """Two registers: what is written can be read in the next cycle, and no ready goes through."""
+
+    def __init__(self, shape):
+        self._shape = shape
+        super().__init__(
+            {"write": In(stream.Signature(shape)), "read": Out(stream.Signature(shape))}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        write, read = self.write, self.read
+        spare, spared = Signal(self._shape), Signal()
+        m.d.comb += write.ready.eq(~spared)
+        with m.If(~spared):
+            m.d.sync += spare.eq(write.payload)
+        with m.If(read.ready | ~read.valid):
+            m.d.sync += [
+                read.payload.eq(Mux(spared, spare, write.payload)),
+                read.valid.eq(spared | write.valid),
+                spared.eq(0),
+            ]
+        with m.Else():
+            m.d.sync += spared.eq(spared | write.valid)
+        return m

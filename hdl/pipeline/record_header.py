@@ -56,9 +56,10 @@ class HeaderReader(wiring.Component):
     """Compares received headers with what the slot says, and finds their numbers.
 
     ``read`` takes a block of a header, or its ``second``, which comes later; ``second`` is for
-    headers over 16 bytes only. ``wire`` and ``malformed`` are valid from the second cycle after the
-    last block of a header on, until the first block of the next one is taken. All other inputs are
-    those of the header, in that time. Cycles depend on nothing.
+    headers over 16 bytes only. ``wire`` and ``malformed`` are valid from the third cycle after the
+    last block of a header on, until the third one after the first block of the next. The connection
+    ID must be there a cycle before the first block, and all other inputs a cycle behind the last
+    one. Cycles depend on nothing.
     """
 
     read: In(1)
@@ -77,43 +78,68 @@ class HeaderReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        expected = template(Const(0, 8), self.connection_id)
         tail_at = Signal(5)
-        turned, tail = Signal(8 * TAIL_BYTES), Signal(8 * TAIL_BYTES)
-        mismatch, mismatches = Signal(), Signal()
         m.d.comb += tail_at.eq(1 + self.connection_id_bytes)
 
-        lanes = lanes_of_tail(tail_at, self.second, TAIL_BYTES)
-        received = [self.block.word_select(lane, 8) for lane in range(BLOCK_BYTES)]
-        found = [
-            reduce(or_, (Mux(lanes[lane], received[lane], 0) for lane in range(place, 16, 4)))
-            for place in range(TAIL_BYTES)
+        # Ahead: in which lanes connection ID and tail are, in the first block and in the second.
+        id_lanes, tail_lanes = Signal(2 * BLOCK_BYTES), Signal(2 * BLOCK_BYTES)
+        m.d.sync += [
+            id_lanes.eq(
+                Cat(
+                    _between(tail_at, i + 1, CONNECTION_ID_BYTES + 1) & (i != 0)
+                    for i in range(2 * BLOCK_BYTES)
+                )
+            ),
+            tail_lanes.eq(
+                Cat(_between(tail_at, i + 1 - TAIL_BYTES, i) for i in range(2 * BLOCK_BYTES))
+            ),
         ]
-        different = []
+
+        # First: each byte of the block.
+        expected = template(Const(0, 8), self.connection_id)
+        received = [self.block.word_select(lane, 8) for lane in range(BLOCK_BYTES)]
+        different = Signal(BLOCK_BYTES)
+        turned, tail = Signal(8 * TAIL_BYTES), Signal(8 * TAIL_BYTES)
         for lane in range(BLOCK_BYTES):
             first, second = (expected.word_select(lane + at, 8) for at in (0, BLOCK_BYTES))
-            in_first = Const(1 if lane else 0, 1) & (tail_at > lane)
-            in_second = tail_at > lane + BLOCK_BYTES
-            different.append(
-                Mux(self.second, in_second, in_first)
-                & (received[lane] != Mux(self.second, second, first))
+            in_id = Mux(self.second, id_lanes[lane + BLOCK_BYTES], id_lanes[lane])
+            m.d.sync += different[lane].eq(
+                in_id & (received[lane] != Mux(self.second, second, first))
             )
-        m.d.comb += mismatch.eq(Cat(different).any())
+        in_tail = Mux(self.second, tail_lanes[BLOCK_BYTES:], tail_lanes[:BLOCK_BYTES])
+        found = [
+            reduce(or_, (Mux(in_tail[lane], received[lane], 0) for lane in range(place, 16, 4)))
+            for place in range(TAIL_BYTES)
+        ]
         with m.If(self.read):
+            m.d.sync += turned.eq(Cat(found) | Mux(self.second, turned, 0))
+
+        # Second: the fields of the tail.
+        read, second = Signal(2), Signal()
+        mismatches, has_length, length = Signal(), Signal(), Signal(16)
+        m.d.sync += [read.eq(Cat(self.read, read)), second.eq(self.second)]
+        m.d.comb += tail.eq(_rotate(turned, tail_at))
+        with m.If(read[0]):
             m.d.sync += [
-                turned.eq(Cat(found) | Mux(self.second, turned, 0)),
-                mismatches.eq(mismatch | (self.second & mismatches)),
+                mismatches.eq(different.any() | (second & mismatches)),
+                has_length.eq(self.has_length),
+                length.eq(
+                    Cat(
+                        Mux(self.sixteen, tail[24:32], tail[16:24]),
+                        Mux(self.sixteen, tail[16:24], tail[8:16]),
+                    )
+                ),
+                self.wire.eq(Mux(self.sixteen, Cat(tail[8:16], tail[:8]), tail[:8])),
             ]
 
-        number_low, length_low = tail[8:16], tail[16:24]
-        length = Signal(16)
-        m.d.comb += tail.eq(_rotate(turned, tail_at))
-        with m.If(self.sixteen):
-            m.d.comb += length.eq(Cat(tail[24:32], length_low))
-            m.d.sync += self.wire.eq(Cat(number_low, tail[:8]))
-        with m.Else():
-            m.d.comb += length.eq(Cat(length_low, number_low))
-            m.d.sync += self.wire.eq(tail[:8])
-        wrong_length = self.has_length & (length != self.encrypted_bytes)
-        m.d.sync += self.malformed.eq(mismatches | wrong_length)
+        # Third: is the length that of the record?
+        with m.If(read[1]):
+            m.d.sync += self.malformed.eq(
+                mismatches | (has_length & (length != self.encrypted_bytes))
+            )
         return m
+
+
+def _between(tail_at: Value, least: int, most: int) -> Value:
+    """Whether the tail begins at byte ``least`` to ``most``."""
+    return tail_at.matches(*range(max(least, 0), min(most, CONNECTION_ID_BYTES + 1) + 1))

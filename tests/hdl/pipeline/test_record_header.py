@@ -34,6 +34,7 @@ async def read_header(ctx, dut, record: bytes, connection_id: bytes, form: int):
     ctx.set(dut.sixteen, form >> 3)
     ctx.set(dut.has_length, form >> 2 & 1)
     ctx.set(dut.encrypted_bytes, len(record) - size)
+    await ctx.tick()
     # The blocks as the ingress cuts them: other bytes of the record behind the header.
     blocks = [record[:16]] if size <= 16 else [record[:16], record[16:32]]
     for number, block in enumerate(blocks):
@@ -43,7 +44,7 @@ async def read_header(ctx, dut, record: bytes, connection_id: bytes, form: int):
         await ctx.tick()
     ctx.set(dut.read, 0)
     ctx.set(dut.second, 0)
-    await ctx.tick()
+    await ctx.tick().repeat(2)
     return None if ctx.get(dut.malformed) else ctx.get(dut.wire)
 
 
