@@ -37,6 +37,13 @@ _Command = data.StructLayout(
     }
 )
 
+#: A beat of a payload: ``good`` is the last one of a packet that is not ``bad``.
+_Beat = data.StructLayout({"last": 1, "bad": 1, "good": 1})
+
+_STATES = (
+    "start", "template end", "header end", "prefix", "associated data", "text", "tag", "drain",
+)  # fmt: skip
+
 #: A piece that begins with a beat.
 _WHOLE = BLOCK_BYTES - 1
 
@@ -61,7 +68,7 @@ class Ingress(wiring.Component):
     """
 
     #: Blocks that are on their way to the queue while the control does not know it, and some more.
-    MARGIN = 10
+    MARGIN = 12
 
     def __init__(self, profile: Profile, queue_depth: int):
         self._depth = queue_depth
@@ -95,252 +102,256 @@ class Ingress(wiring.Component):
         self._text = Signal(LENGTH_BITS + 1)  # bytes of text, two's complement
         self._associated = Signal(LENGTH_BITS)  # and of associated data
         self._iv = Signal(96)
+        self._text_at = Signal(4)
+        self._crosses = Signal()  # the last piece of the text does
+        self._leaves = Signal()  # this is it, and it leaves something in the beat
         self._left = Signal(LENGTH_BITS - 4)  # pieces left of the section that is being taken
         self._last = Signal()  # and that is one
-        # Of the text.
-        self._text_pieces = Signal(LENGTH_BITS - 4)
-        self._one_piece = Signal()
-        self._no_text = Signal()
-        self._text_at = Signal(4)
-        self._text_crosses = Signal()
-        self._first_text = Signal()
+        self._samples = Signal()  # the next piece of text
         self._masked = Signal()
         # The last beat of the packet has been taken.
         self._ended = Signal()
         self._bad = Signal()
 
+        self._beats = _Gate(_Beat)
         self._room = Signal()
-        self._may_start = Signal()
-        self._starts = Signal()
-        self._pops = Signal()  # the beat is taken
+        self._begins = Signal()  # the packet
+        self._takes = Signal()  # a piece, and that is no header to build
+        self._pops = Signal()  # a beat is taken
+        self._ends = Signal()  # so does the packet
         self._next = Signal(_Command)
         self._command = Signal(_Command)
         self._use = Signal(_Use)  # a cycle later
         self._prior = Signal(8 * BLOCK_BYTES)  # the last beat
+        self._states = {
+            name: Signal(name=name.replace(" ", "_"), init=name == "start") for name in _STATES
+        }
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.reader = self._reader
-        self._take(m)
-        with m.FSM() as fsm:
-            self._start(m)
-            self._header(m)
-            self._prefix(m)
-            self._sections(m)
-            self._drain(m)
-            waits = fsm.ongoing("start")
+        m.submodules.beats = self._beats
+        self._admit(m)
+        self._step(m)
+        self._go(m, *self._prefix(m))
+        self._follow(m)
         self._align(m)
-        self._keep(m, waits)
+        self._keep(m)
         return m
 
-    def _take(self, m):
-        """Plans and beats, as soon as they are needed."""
-        beats, plans = self.front.beats, self.front.plans
-        m.d.comb += [beats.ready.eq(self._pops), plans.ready.eq(self._starts)]
-        with m.If(self._starts):
-            m.d.sync += [
-                self._plan.eq(plans.payload),
-                self._refusal.eq(plans.payload.refusal),
-                self._associated.eq(plans.payload.header_bytes),
-                self._first_text.eq(1),
-                self._masked.eq(0),
-                self._ended.eq(0),
-                self._bad.eq(0),
-            ]
-        with m.If(self._pops):
-            m.d.sync += [self._ended.eq(beats.payload.last), self._bad.eq(beats.payload.bad)]
+    def _admit(self, m):
+        """Beats and plans are seen only if there is room."""
+        beats, front, last = self._beats, self.front, self.front.beats.payload.last
         m.d.comb += [
-            self._next.move.eq(self._pops),
-            self._next.at.eq(_WHOLE),
+            beats.write.valid.eq(front.beats.valid),
+            beats.write.payload.bad.eq(front.beats.payload.bad),
+            beats.write.payload.last.eq(last),
+            beats.write.payload.good.eq(last & ~front.beats.payload.bad),
+            front.beats.ready.eq(beats.write.ready),
+            beats.open.eq(self._room),
+            beats.read.ready.eq(self._pops),
+        ]
+        m.d.sync += front.room.eq(self._room & self.requests_room & self.masks_room)
+
+    def _step(self, m):
+        """What each state waits for, and what it does then."""
+        state, plan, coming = self._states, self._plan, self.front.plans
+        begun, command, beats = coming.payload, self._next, self._beats.read
+        starts, rests = self._begins, Signal()
+        m.d.comb += [
+            coming.ready.eq(state["start"] & beats.valid),
+            starts.eq(state["start"] & beats.valid & coming.valid),
+            # No other beat is needed, but a sample goes on behind the piece.
+            rests.eq(state["text"] & self._leaves & ~plan.open),
+            self._takes.eq(
+                (
+                    beats.valid
+                    & (
+                        state["header end"]
+                        | state["associated data"]
+                        | state["tag"]
+                        | state["text"]
+                    )
+                )
+                | rests
+            ),
+            self._pops.eq(
+                (starts & begun.takes)
+                | (
+                    beats.valid
+                    & (
+                        (
+                            state["header end"]
+                            | state["associated data"]
+                            | (state["drain"] & ~self._ended)
+                        )
+                        | (state["tag"] | (state["text"] & ~self._leaves))
+                    )
+                )
+            ),
+        ]
+        m.d.comb += [
+            command.move.eq(self._pops),
+            command.at.eq(
+                Mux(state["text"], self._text_at, Mux(state["tag"], plan.tag_at, _WHOLE))
+            ),
+            command.header.eq((starts & begun.open) | (beats.valid & state["header end"])),
+            command.header_end.eq(state["header end"]),
+            command.end.eq(self._ends),
+            command.malformed.eq(self._bad & state["drain"]),
+            command.use.write.eq(
+                (starts & begun.writes)
+                | (self._takes & ~(state["text"] & plan.load))
+                | state["template end"]
+            ),
+            command.use.template.eq((state["start"] & begun.seal) | state["template end"]),
+            command.use.template_end.eq(state["template end"]),
+            command.use.sample.eq(self._takes & state["text"] & self._samples),
+            command.use.stage.eq(self._takes & state["text"] & plan.load),
+        ]
+        m.d.sync += self._command.eq(command)
+
+    def _go(self, m, prefix, no_text):
+        """From state to state. ``prefix`` says where its end leads to, for AEAD messages."""
+        state, plan, beats = self._states, self._plan, self._beats.read
+        begun, last = self.front.plans.payload, self._last
+        leaves = state["text"] & self._leaves
+        section_ends = (state["associated data"] & no_text | state["text"]) & last
+        complete, bad, starts, takes = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            complete.eq((section_ends & ~plan.tagged) | state["tag"]),
+            # More bytes than there should be, or fewer: nothing more of it is taken.
+            bad.eq(beats.payload.bad & ~leaves),
+            starts.eq(self._begins & ~beats.payload.bad),
+            takes.eq(self._takes & ~bad),
+            self._ends.eq(
+                (self._takes & complete & Mux(leaves, self._ended, beats.payload.good))
+                | (state["drain"] & self._ended)
+            ),
         ]
         m.d.sync += [
-            self._command.eq(self._next),
-            self._may_start.eq(self._room & self.requests_room & self.masks_room),
+            state["start"].eq((state["start"] & ~self._begins) | self._ends),
+            state["prefix"].eq(starts & begun.to_prefix),
+            state["template end"].eq(starts & begun.to_template_end),
+            state["header end"].eq(
+                (starts & begun.to_header_end) | (state["header end"] & ~self._takes)
+            ),
+            state["associated data"].eq(
+                (takes & state["associated data"] & ~last)
+                | (state["associated data"] & ~self._takes)
+                | prefix["associated data"]
+            ),
+            state["text"].eq(
+                (starts & begun.to_text)
+                | state["template end"]
+                | (takes & state["header end"])
+                | (takes & state["associated data"] & last & ~no_text)
+                | (takes & state["text"] & ~last)
+                | (state["text"] & ~self._takes)
+                | prefix["text"]
+            ),
+            state["tag"].eq(
+                (takes & section_ends & plan.tagged) | (state["tag"] & ~self._takes) | prefix["tag"]
+            ),
+            state["drain"].eq(
+                (self._begins & (begun.to_drain | beats.payload.bad))
+                | (self._takes & (bad | complete) & ~self._ends)
+                | (state["drain"] & ~self._ended)
+                | prefix["drain"]
+            ),
         ]
 
-    def _start(self, m):
-        """What the packet's header says; of a record to open, the first 16 bytes are taken."""
-        front, plan, command = self.front, self.front.plans.payload, self._next
-        with m.State("start"):
-            m.d.comb += [
-                self._starts.eq(front.plans.valid & front.beats.valid & self._may_start),
-                self._pops.eq(self._starts & (plan.open | plan.aead)),
-                command.use.template.eq(plan.seal),
-                command.header.eq(self._starts & plan.open),
-                command.use.write.eq(self._starts & (plan.seal | plan.open) & ~plan.refused),
-            ]
-            # For AEAD messages they are not known yet.
+    def _follow(self, m):
+        """What is known of the packet, and how far it is."""
+        state, plan = self._states, self.front.plans.payload
+        beats = self._beats.read.payload
+        with m.If(state["start"]):
             m.d.sync += [
+                self._plan.eq(plan),
+                self._refusal.eq(plan.refusal),
+                self._associated.eq(plan.header_bytes),
+                # Of AEAD messages, these are not known yet.
                 self._text.eq(plan.text_bytes),
                 self._iv.eq(plan.iv),
+                self._text_at.eq(plan.text_at),
+                self._crosses.eq(plan.crosses),
+                self._leaves.eq(plan.leaves),
                 self._left.eq(plan.text_pieces),
                 self._last.eq(plan.one_piece),
-                self._text_pieces.eq(plan.text_pieces),
-                self._one_piece.eq(plan.one_piece),
-                self._no_text.eq(0),
-                self._text_at.eq(plan.text_at),
-                self._text_crosses.eq(plan.text_crosses),
+                self._samples.eq(plan.open & (plan.refusal == Status.OK)),
+                self._masked.eq(0),
             ]
-            with m.If(self._starts):
-                with m.If(plan.refused):
-                    m.next = "drain"
-                with m.Elif(plan.aead):
-                    m.next = "prefix"
-                with m.Elif(plan.seal & plan.long_header):
-                    m.next = "template end"
-                with m.Elif(plan.open & plan.long_header):
-                    m.next = "header end"
-                with m.Else():
-                    m.next = "text"
-            with m.If(self._pops):
-                self._give_up(m)
-
-    def _header(self, m):
-        """What a record's header has over 16 bytes, to be built or received."""
-        command = self._next
-        with m.State("template end"):
-            m.d.comb += [
-                command.use.write.eq(1),
-                command.use.template.eq(1),
-                command.use.template_end.eq(1),
+        with m.If(state["start"]):
+            m.d.sync += [self._ended.eq(0), self._bad.eq(0)]
+        with m.If(self._pops):
+            m.d.sync += [self._ended.eq(beats.last), self._bad.eq(beats.bad)]
+        with m.If(self._takes):
+            m.d.sync += [
+                self._left.eq(self._left - 1),
+                self._last.eq(self._left == 2),
+                self._leaves.eq((self._left == 2) & ~self._crosses),
             ]
-            m.next = "text"
-        with m.State("header end"):
-            m.d.comb += [
-                self._pops.eq(self.front.beats.valid & self._room),
-                command.use.write.eq(self._pops),
-                command.header.eq(self._pops),
-                command.header_end.eq(1),
-            ]
-            with m.If(self._pops):
-                m.next = "text"
-                self._give_up(m)
-
-    def _give_up(self, m):
-        """A beat has been taken; if the packet has more or fewer bytes than it should, no more."""
-        with m.If(self.front.beats.payload.bad):
-            m.next = "drain"
+        with m.If(self._takes & state["text"]):
+            m.d.sync += [self._samples.eq(0), self._masked.eq(self._masked | self._samples)]
 
     def _prefix(self, m):
-        """AEAD messages: what stands before the associated data, and what it means."""
-        plan, prefix = self._plan, self._prior
-        no_associated, reserved = Signal(), Signal()
-        with m.State("prefix"):
-            m.next = "read prefix"
-        with m.State("read prefix"):
+        """AEAD messages: what stands before the associated data, and what it means.
+
+        It is there in the second cycle; one more each for the length of the text, for how many
+        pieces it has, and for what comes next. Where to go from there, and whether there is text.
+        """
+        state, plan, prefix, text = self._states, self._plan, self._prior, self._text
+        age = Signal(4)
+        reads, subtracts, measures, checks = age
+        associated_pieces, text_pieces = Signal.like(self._left), Signal.like(self._left)
+        associated_one, text_one = Signal(), Signal()
+        reserved, no_associated, no_text = Signal(), Signal(), Signal()
+        fits, accepted = Signal(), Signal()
+        m.d.sync += [
+            age.eq(Cat(state["prefix"], age)),
+            associated_pieces.eq(pieces(self._associated)),
+            associated_one.eq(one_piece(self._associated)),
+            no_associated.eq(self._associated == 0),
+            text_pieces.eq(pieces(text[:-1])),
+            text_one.eq(one_piece(text)),
+            no_text.eq(text == 0),
+            fits.eq(~text[-1] & ~reserved),
+            accepted.eq(~text[-1] & ~reserved & (self._refusal == Status.OK)),
+        ]
+        with m.If(reads):
             m.d.sync += [
                 self._associated.eq(Cat(prefix[8:16], prefix[:8])),
-                reserved.eq(prefix[16:32] != 0),
                 self._iv.eq(prefix[32:]),
+                reserved.eq(prefix[16:32] != 0),
             ]
-            m.next = "subtract"
-        with m.State("subtract"):
+        with m.If(subtracts):
             m.d.sync += [
-                self._text.eq(self._text - self._associated),
-                self._left.eq(pieces(self._associated)),
-                self._last.eq(one_piece(self._associated)),
+                text.eq(text - self._associated),
                 self._text_at.eq(self._associated - 1),
-                no_associated.eq(self._associated == 0),
             ]
-            m.next = "measure"
-        with m.State("measure"):
+        with m.If(measures):
             m.d.sync += [
-                self._text_pieces.eq(pieces(self._text[:-1])),
-                self._one_piece.eq(one_piece(self._text)),
-                self._text_crosses.eq(plan.tag_at <= self._text_at),
-                self._no_text.eq(self._text == 0),
+                self._crosses.eq(plan.tag_at <= self._text_at),
+                self._left.eq(associated_pieces),
+                self._last.eq(associated_one),
             ]
-            m.next = "check prefix"
-        with m.State("check prefix"):
-            m.next = "drain"
-            with m.If(reserved | self._text[-1]):
-                m.d.sync += self._refusal.eq(Status.MALFORMED_REQUEST)
-            with m.Elif(self._refusal == Status.OK):
-                with m.If(no_associated):
-                    self._begin_text(m)
-                with m.Else():
-                    m.next = "associated data"
-
-    def _begin_text(self, m):
-        """AEAD messages: what comes behind the associated data."""
-        m.d.sync += [self._left.eq(self._text_pieces), self._last.eq(self._one_piece)]
-        m.next = "text"
-        with m.If(self._no_text):
-            m.next = "drain"
-            with m.If(self._plan.tagged):
-                m.next = "tag"
-
-    def _count(self, m):
-        """A piece of the section has been taken."""
-        m.d.sync += [self._left.eq(self._left - 1), self._last.eq(self._left == 2)]
-
-    def _sections(self, m):
-        plan, command, beats = self._plan, self._next, self.front.beats
-        ends = beats.payload.last & ~beats.payload.bad
-        with m.State("associated data"):
-            m.d.comb += [
-                self._pops.eq(beats.valid & self._room),
-                command.use.write.eq(self._pops),
+        goes_on = Signal()
+        m.d.comb += goes_on.eq(checks & accepted)
+        with m.If(checks & ~fits):
+            m.d.sync += self._refusal.eq(Status.MALFORMED_REQUEST)
+        with m.If((checks & no_associated) | (state["associated data"] & self._takes & self._last)):
+            m.d.sync += [
+                self._left.eq(text_pieces),
+                self._last.eq(text_one),
+                self._leaves.eq(text_one & ~self._crosses),
             ]
-            with m.If(self._pops):
-                self._count(m)
-                with m.If(self._last):
-                    self._begin_text(m)
-                    self._end(m, self._no_text & ~plan.tagged & ends)
-                self._give_up(m)
-        with m.State("text"):
-            # The last piece may leave something in the beat.
-            crosses = ~self._last | self._text_crosses
-            takes = Signal()
-            m.d.comb += [
-                # A sample goes on behind the piece.
-                takes.eq((beats.valid | ~(crosses | plan.open)) & self._room),
-                self._pops.eq(takes & crosses),
-                command.at.eq(self._text_at),
-                command.use.write.eq(takes & ~plan.load),
-                command.use.stage.eq(takes & plan.load),
-                command.use.sample.eq(
-                    takes & plan.open & self._first_text & (self._refusal == Status.OK)
-                ),
-            ]
-            with m.If(takes):
-                self._count(m)
-                m.d.sync += self._first_text.eq(0)
-                with m.If(self._last):
-                    m.next = "drain"
-                    with m.If(plan.tagged):
-                        m.next = "tag"
-                    self._end(m, ~plan.tagged & Mux(crosses, ends, self._ended))
-            with m.If(self._pops):
-                self._give_up(m)
-            with m.If(command.use.sample):
-                m.d.sync += self._masked.eq(1)
-        with m.State("tag"):
-            m.d.comb += [
-                self._pops.eq(beats.valid & self._room),
-                command.at.eq(plan.tag_at),
-                command.use.write.eq(self._pops),
-            ]
-            with m.If(self._pops):
-                m.next = "drain"
-                self._end(m, ends)
-
-    def _end(self, m, ends):
-        """The request is complete; if its packet ends here too, the next one may begin."""
-        with m.If(ends):
-            m.d.comb += self._next.end.eq(1)
-            m.next = "start"
-
-    def _drain(self, m):
-        """What is left of a packet is dropped; if it is not what the header says, all of it is."""
-        with m.State("drain"):
-            m.d.comb += [
-                self._pops.eq(self.front.beats.valid & ~self._ended),
-                self._next.end.eq(self._ended),
-                self._next.malformed.eq(self._bad),
-            ]
-            with m.If(self._ended):
-                m.next = "start"
+        exits = {
+            "associated data": goes_on & ~no_associated,
+            "text": goes_on & no_associated & ~no_text,
+            "tag": goes_on & no_associated & no_text & plan.tagged,
+            "drain": checks & ~(goes_on & ~(no_associated & no_text & ~plan.tagged)),
+        }
+        return exits, no_text
 
     def _align(self, m):
         """In two cycles, a piece is cut out of the last beat and the one behind it."""
@@ -376,7 +387,7 @@ class Ingress(wiring.Component):
         with m.If(self.wipe):
             m.d.sync += [prior.eq(0), words.eq(0), self.block.eq(0)]
 
-    def _keep(self, m, waits):
+    def _keep(self, m):
         """What becomes of a packet, when the header of its record has been read."""
         plan, command, reader = self._plan, self._command, self._reader
         m.d.sync += [
@@ -422,7 +433,9 @@ class Ingress(wiring.Component):
             request.wire.eq(reader.wire),
             self.requests.valid.eq(ended[1]),
             accepted.eq(ended[1] & well_formed & ~refused),
-            self.busy.eq(~waits | self.front.plans.valid | command.end | ended.any()),
+            self.busy.eq(
+                ~self._states["start"] | self.front.plans.valid | command.end | ended.any()
+            ),
         ]
         self._count_blocks(m, ended[1], accepted)
 
@@ -451,3 +464,40 @@ def _choose(select, choices):
     first = Mux(select[1], select[0].replicate(len(choices[0])), Mux(select[0], *choices[1::-1]))
     last = (first & choices[3]) | (~first & choices[2])
     return Mux(select[1], last, first)
+
+
+class _Gate(wiring.Component):
+    """Two registers: what is written can be read in the next cycle, and no ready goes through.
+
+    Nothing comes in while it is not ``open``.
+    """
+
+    def __init__(self, shape):
+        self._shape = shape
+        super().__init__(
+            {
+                "write": In(stream.Signature(shape)),
+                "read": Out(stream.Signature(shape)),
+                "open": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        write, read = self.write, self.read
+        spare, spared, comes = Signal(self._shape), Signal(), Signal()
+        m.d.comb += [
+            write.ready.eq(~spared & self.open),
+            comes.eq(write.valid & self.open),
+        ]
+        with m.If(~spared):
+            m.d.sync += spare.eq(write.payload)
+        with m.If(read.ready | ~read.valid):
+            m.d.sync += [
+                read.payload.eq(Mux(spared, spare, write.payload)),
+                read.valid.eq(spared | comes),
+                spared.eq(0),
+            ]
+        with m.Else():
+            m.d.sync += spared.eq(spared | comes)
+        return m

@@ -39,8 +39,16 @@ Plan = data.StructLayout(
         "aead": 1,
         "load": 1,
         "tagged": 1,  # OPEN or AEAD_OPEN: a tag stands behind the text
-        "refused": 1,  # whatever else the packet holds, if it is well-formed
-        # Of a request that is not ``refused``: WRONG_EPOCH, or for AEAD messages that of the slot.
+        # What comes behind the start of the packet, one of these. "drain": it is refused, whatever
+        # it holds, if it is well-formed.
+        "to_drain": 1,
+        "to_text": 1,
+        "to_prefix": 1,
+        "to_template_end": 1,
+        "to_header_end": 1,
+        "takes": 1,  # the first beat, at the start
+        "writes": 1,  # a block of the header, at the start
+        # If it is not refused at once: WRONG_EPOCH, or for AEAD messages that of the slot.
         "refusal": 4,
         # Of AEAD messages, whose prefix says more: associated data and text. Two's complement.
         "text_bytes": LENGTH_BITS + 1,
@@ -49,10 +57,10 @@ Plan = data.StructLayout(
         # Bytes of a beat that stand before the text, and before the tag: 1 to 16, less 1.
         "text_at": 4,
         "tag_at": 4,
-        "text_crosses": 1,  # the last piece of the text goes on to the end of a beat, or beyond
+        "crosses": 1,  # the last piece of the text goes on to the end of a beat, or beyond
+        "leaves": 1,  # it does not, and is the first one
         "flags": Flags,  # the record header's first byte: to build, or as it came
         "header_bytes": 5,
-        "long_header": 1,  # over 16 bytes
         "aes256": 1,
         "epoch": 16,
         "iv": 96,
@@ -76,7 +84,19 @@ _Header = data.StructLayout(
 
 #: What the header alone says.
 _Kind = data.StructLayout(
-    {"seal": 1, "open": 1, "aead_seal": 1, "aead_open": 1, "load": 1, "refusal": 4}
+    {
+        "seal": 1,
+        "open": 1,
+        "aead_seal": 1,
+        "aead_open": 1,
+        "load": 1,
+        # Refusals, those above before those below.
+        "reserved": 1,
+        "unknown": 1,
+        "no_slot": 1,
+        "wrong_length": 1,
+        "too_long": 1,
+    }
 )
 
 #: With the context of its slot.
@@ -94,12 +114,14 @@ _Found = data.StructLayout(
 def front_signature() -> wiring.Signature:
     """Plans of requests and beats of their payloads, each in order.
 
-    ``data`` are the 16 bytes of the first of ``beats`` for which there was no ``move`` yet, which
-    comes once for each, after it was taken.
+    A plan is valid only if there was ``room`` in the cycle before. ``data`` are the 16 bytes of the
+    first of ``beats`` for which there was no ``move`` yet, which comes once for each, after it was
+    taken.
     """
     return wiring.Signature(
         {
             "plans": Out(stream.Signature(Plan)),
+            "room": In(1),
             "beats": Out(stream.Signature(Beat)),
             "data": Out(8 * BLOCK_BYTES),
             "move": In(1),
@@ -195,9 +217,7 @@ class Lookup(wiring.Component):
             attrs={"ram_style": "distributed"},
         )
         m.submodules.beats = beats = Queue(Beat, self.DEPTH)
-        m.submodules.skid = skid = _Skid(Beat)
-        wiring.connect(m, beats.read, skid.write)
-        wiring.connect(m, skid.read, wiring.flipped(self.front.beats))
+        wiring.connect(m, beats.read, wiring.flipped(self.front.beats))
         write_port, read_port = memory.write_port(), memory.read_port(domain="comb")
         half = 8 * BLOCK_BYTES // 2
         high = Signal(half)  # of the last beat
@@ -268,7 +288,9 @@ class Lookup(wiring.Component):
         found_full, plan_full = Signal(), Signal()
         header_moves = self._stage(m, self._header_full, ~found_full)
         found_moves = self._stage(m, found_full, ~plan_full)
-        leaves = self._stage(m, plan_full, self.front.plans.ready, self.front.plans.valid)
+        leaves = Signal()
+        m.d.comb += leaves.eq(self.front.plans.valid & self.front.plans.ready)
+        m.d.sync += self.front.plans.valid.eq(plan_full & self.front.room & ~leaves)
         with m.If(self._taken & self._begins):
             m.d.sync += self._header_full.eq(1)
         with m.If(header_moves):
@@ -278,13 +300,14 @@ class Lookup(wiring.Component):
         with m.If(leaves):
             m.d.sync += plan_full.eq(0)
         self._read_header(m, found, header_moves)
-        self._read_context(m, found, plan, found_moves)
-        self._finish(m, plan)
+        refused, unfit = Signal(), Signal(2)
+        self._read_context(m, found, plan, refused, unfit, found_moves)
+        self._finish(m, plan, refused, unfit)
 
-    def _stage(self, m, full, room, settled=None):
-        """When what is in a stage moves on; ``settled`` once it may."""
-        seen, settled, moves = Signal(), Signal() if settled is None else settled, Signal()
-        m.d.comb += [settled.eq(seen), moves.eq(seen & room)]
+    def _stage(self, m, full, room):
+        """When what is in a stage moves on."""
+        seen, moves = Signal(), Signal()
+        m.d.comb += moves.eq(seen & room)
         m.d.sync += seen.eq(full & ~moves)
         return moves
 
@@ -333,7 +356,7 @@ class Lookup(wiring.Component):
 
     def _classify(self, m, header, kind):
         """What the request is, and whether its header alone refuses it."""
-        profile, status, length = self._profile, kind.refusal, header.length
+        profile, length = self._profile, header.length
         opcodes = {code: Signal(name=code.name.lower()) for code in Opcode}
         m.d.sync += [signal.eq(header.opcode == code) for code, signal in opcodes.items()]
         messages = {
@@ -357,17 +380,12 @@ class Lookup(wiring.Component):
         no_slot = self._registered(m, header.slot >= profile.slots)
         no_slot &= ~(opcodes[Opcode.INFO] | opcodes[Opcode.STATS])
         no_slot &= ~(opcodes[Opcode.ZEROIZE] & all_slots)
-        with m.If(reserved):
-            m.d.comb += status.eq(Status.MALFORMED_REQUEST)
-        with m.Elif(~Cat(opcodes.values()).any()):
-            m.d.comb += status.eq(Status.UNKNOWN_OPCODE)
-        with m.Elif(no_slot):
-            m.d.comb += status.eq(Status.NO_SUCH_SLOT)
-        with m.Elif(Cat(too_short, wrong).any()):
-            m.d.comb += status.eq(Status.MALFORMED_REQUEST)
-        with m.Elif(Cat(too_long).any()):
-            m.d.comb += status.eq(Status.TOO_LONG)
         m.d.comb += [
+            kind.reserved.eq(reserved),
+            kind.unknown.eq(~Cat(opcodes.values()).any()),
+            kind.no_slot.eq(no_slot),
+            kind.wrong_length.eq(Cat(too_short, wrong).any()),
+            kind.too_long.eq(Cat(too_long).any()),
             kind.seal.eq(opcodes[Opcode.SEAL]),
             kind.open.eq(opcodes[Opcode.OPEN]),
             kind.aead_seal.eq(opcodes[Opcode.AEAD_SEAL]),
@@ -380,7 +398,7 @@ class Lookup(wiring.Component):
         m.d.sync += signal.eq(value)
         return signal
 
-    def _read_context(self, m, found, plan, moves):
+    def _read_context(self, m, found, plan, refused_at_once, unfit, moves):
         """Form and length of the record's header, as the slot has it or as it came."""
         kind, context, received = found.kind, found.context, found.flags
         flags = Signal(Flags)
@@ -394,9 +412,10 @@ class Lookup(wiring.Component):
                 flags.epoch.eq(context.epoch),
             ]
         fields = context.connection_id_bytes + Cat(flags.sequence_number_16, flags.length)
+        came = context.connection_id_bytes + Cat(received.sequence_number_16, received.length)
         overhead = Signal(6)  # bytes that are neither associated data nor text
         with m.If(kind.open):
-            m.d.comb += overhead.eq(2 + TAG_BYTES + fields)
+            m.d.comb += overhead.eq(2 + TAG_BYTES + came)
         with m.Elif(kind.aead_open):
             m.d.comb += overhead.eq(AEAD_PREFIX_BYTES + TAG_BYTES)
         with m.Elif(kind.aead_seal):
@@ -414,9 +433,25 @@ class Lookup(wiring.Component):
         )
         wrong_epoch = self._registered(m, received.epoch != context.epoch[:2])
 
+        least = self._registered(m, 2 + TAG_BYTES + came + 1)
+        most = self._registered(m, 2 + TAG_BYTES + came + self._profile.largest_seal)
+        header_refusal = Signal(4)
+        with m.If(kind.reserved):
+            m.d.comb += header_refusal.eq(Status.MALFORMED_REQUEST)
+        with m.Elif(kind.unknown):
+            m.d.comb += header_refusal.eq(Status.UNKNOWN_OPCODE)
+        with m.Elif(kind.no_slot):
+            m.d.comb += header_refusal.eq(Status.NO_SUCH_SLOT)
+        with m.Elif(kind.wrong_length):
+            m.d.comb += header_refusal.eq(Status.MALFORMED_REQUEST)
+        with m.Elif(kind.too_long):
+            m.d.comb += header_refusal.eq(Status.TOO_LONG)
+        header_refused = self._registered(m, header_refusal != Status.OK)
+        header_refusal = self._registered(m, header_refusal)
+
         refused, refusal = Signal(), Signal(4)
-        with m.If(kind.refusal != Status.OK):
-            m.d.comb += [refused.eq(1), refusal.eq(kind.refusal)]
+        with m.If(header_refused):
+            m.d.comb += [refused.eq(1), refusal.eq(header_refusal)]
         with m.Elif(kind.seal | kind.open | kind.aead_seal | kind.aead_open):
             # Of AEAD messages, the prefix is looked at before.
             with m.If(empty):
@@ -437,7 +472,8 @@ class Lookup(wiring.Component):
                 plan.aead.eq(kind.aead_seal | kind.aead_open),
                 plan.load.eq(kind.load),
                 plan.tagged.eq(kind.open | kind.aead_open),
-                plan.refused.eq(refused),
+                refused_at_once.eq(refused),
+                unfit.eq(Cat((found.length - least)[-1], (most - found.length)[-1])),
                 plan.refusal.eq(refusal),
                 plan.text_bytes.eq(found.length - overhead),
                 plan.text_at.eq(Mux(kind.open, header_bytes - 1, BLOCK_BYTES - 1)),
@@ -451,24 +487,31 @@ class Lookup(wiring.Component):
                 plan.connection_id.eq(context.connection_id),
             ]
 
-    def _finish(self, m, plan):
-        """What follows from the length of the text."""
+    def _finish(self, m, plan, refused, unfit):
+        """The way of the packet, and what follows from the length of the text."""
         complete, text = self.front.plans.payload, plan.text_bytes
-        unfit = self._registered(
-            m,
-            plan.open
-            & ~plan.refused
-            & (text[-1] | (text == 0) | (text[:-1] > self._profile.largest_seal)),
-        )
+        going = ~(refused | (plan.open & unfit.any()))
+        long_header = plan.header_bytes > BLOCK_BYTES
+        record = plan.seal | plan.open
+        too_long_or_short = self._registered(m, plan.open & unfit.any() & ~refused)
         m.d.comb += complete.eq(plan)
-        with m.If(unfit):
-            m.d.comb += [complete.refused.eq(1), complete.refusal.eq(Status.MALFORMED_RECORD)]
-        m.d.comb += [
-            complete.text_pieces.eq(self._registered(m, pieces(text[:-1]))),
-            complete.one_piece.eq(self._registered(m, one_piece(text))),
-            complete.text_crosses.eq(self._registered(m, plan.tag_at <= plan.text_at)),
-            complete.long_header.eq(self._registered(m, plan.header_bytes > BLOCK_BYTES)),
-        ]
+        with m.If(too_long_or_short):
+            m.d.comb += complete.refusal.eq(Status.MALFORMED_RECORD)
+        derived = {
+            "to_drain": ~going,
+            "to_text": going & (plan.load | (record & ~long_header)),
+            "to_prefix": going & plan.aead,
+            "to_template_end": going & plan.seal & long_header,
+            "to_header_end": going & plan.open & long_header,
+            "takes": plan.open | plan.aead,
+            "writes": going & record,
+            "text_pieces": pieces(text[:-1]),
+            "one_piece": one_piece(text),
+            "crosses": plan.tag_at <= plan.text_at,
+            "leaves": one_piece(text) & (plan.tag_at > plan.text_at),
+        }
+        for name, value in derived.items():
+            m.d.comb += complete[name].eq(self._registered(m, value))
 
 
 def pieces(length):
@@ -479,30 +522,3 @@ def pieces(length):
 def one_piece(length):
     """Whether so many bytes are no more than one piece."""
     return (length[5:] == 0) & (~length[4] | (length[:4] == 0))
-
-
-class _Skid(wiring.Component):
-    """Two registers: what is written can be read in the next cycle, and no ready goes through."""
-
-    def __init__(self, shape):
-        self._shape = shape
-        super().__init__(
-            {"write": In(stream.Signature(shape)), "read": Out(stream.Signature(shape))}
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        write, read = self.write, self.read
-        spare, spared = Signal(self._shape), Signal()
-        m.d.comb += write.ready.eq(~spared)
-        with m.If(~spared):
-            m.d.sync += spare.eq(write.payload)
-        with m.If(read.ready | ~read.valid):
-            m.d.sync += [
-                read.payload.eq(Mux(spared, spare, write.payload)),
-                read.valid.eq(spared | write.valid),
-                spared.eq(0),
-            ]
-        with m.Else():
-            m.d.sync += spared.eq(spared | write.valid)
-        return m

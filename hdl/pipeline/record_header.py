@@ -78,35 +78,26 @@ class HeaderReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        tail_at = Signal(5)
-        m.d.comb += tail_at.eq(1 + self.connection_id_bytes)
+        tail_at, size = Signal(5), self.connection_id_bytes
 
-        # Ahead: in which lanes connection ID and tail are, in the first block and in the second.
-        id_lanes, tail_lanes = Signal(2 * BLOCK_BYTES), Signal(2 * BLOCK_BYTES)
+        # Ahead: for each byte of a header, whether the connection ID reaches so far.
+        reaches = Signal(2 * BLOCK_BYTES)
         m.d.sync += [
-            id_lanes.eq(
-                Cat(
-                    _between(tail_at, i + 1, CONNECTION_ID_BYTES + 1) & (i != 0)
-                    for i in range(2 * BLOCK_BYTES)
-                )
-            ),
-            tail_lanes.eq(
-                Cat(_between(tail_at, i + 1 - TAIL_BYTES, i) for i in range(2 * BLOCK_BYTES))
-            ),
+            tail_at.eq(1 + size),
+            reaches.eq(Cat(_at_least(size, i) for i in range(2 * BLOCK_BYTES))),
         ]
 
         # First: each byte of the block.
-        expected = template(Const(0, 8), self.connection_id)
         received = [self.block.word_select(lane, 8) for lane in range(BLOCK_BYTES)]
-        different = Signal(BLOCK_BYTES)
+        identifier = [self.connection_id.word_select(i, 8) for i in range(CONNECTION_ID_BYTES)]
+        different = Signal(CONNECTION_ID_BYTES)
         turned, tail = Signal(8 * TAIL_BYTES), Signal(8 * TAIL_BYTES)
-        for lane in range(BLOCK_BYTES):
-            first, second = (expected.word_select(lane + at, 8) for at in (0, BLOCK_BYTES))
-            in_id = Mux(self.second, id_lanes[lane + BLOCK_BYTES], id_lanes[lane])
-            m.d.sync += different[lane].eq(
-                in_id & (received[lane] != Mux(self.second, second, first))
-            )
-        in_tail = Mux(self.second, tail_lanes[BLOCK_BYTES:], tail_lanes[:BLOCK_BYTES])
+        for i, byte in enumerate(identifier, 1):
+            m.d.sync += different[i - 1].eq(reaches[i] & (received[i % BLOCK_BYTES] != byte))
+        in_tail = [
+            reaches[max(i - TAIL_BYTES, 0)] & ~reaches[i] & (i != 0) for i in range(2 * BLOCK_BYTES)
+        ]
+        in_tail = Mux(self.second, Cat(in_tail[BLOCK_BYTES:]), Cat(in_tail[:BLOCK_BYTES]))
         found = [
             reduce(or_, (Mux(in_tail[lane], received[lane], 0) for lane in range(place, 16, 4)))
             for place in range(TAIL_BYTES)
@@ -121,7 +112,13 @@ class HeaderReader(wiring.Component):
         m.d.comb += tail.eq(_rotate(turned, tail_at))
         with m.If(read[0]):
             m.d.sync += [
-                mismatches.eq(different.any() | (second & mismatches)),
+                mismatches.eq(
+                    Mux(
+                        second,
+                        different[BLOCK_BYTES - 1 :].any() | mismatches,
+                        different[: BLOCK_BYTES - 1].any(),
+                    )
+                ),
                 has_length.eq(self.has_length),
                 length.eq(
                     Cat(
@@ -140,6 +137,11 @@ class HeaderReader(wiring.Component):
         return m
 
 
-def _between(tail_at: Value, least: int, most: int) -> Value:
-    """Whether the tail begins at byte ``least`` to ``most``."""
-    return tail_at.matches(*range(max(least, 0), min(most, CONNECTION_ID_BYTES + 1) + 1))
+def _at_least(value: Value, least: int) -> Value:
+    """Bit by bit: of so few bits, synthesis would make a chain of carries."""
+    if least >> len(value):
+        return Const(0, 1)
+    result = Const(1, 1)
+    for i, bit in enumerate(value):
+        result = bit & result if least >> i & 1 else bit | result
+    return result
