@@ -30,7 +30,7 @@ def sealing_layout(profile: Profile) -> data.StructLayout:
 
 
 class Numbering(wiring.Component):
-    """Numbers records, a request in 3 cycles, each 7 cycles after it was taken at the earliest.
+    """Numbers records, a request in 3 cycles, each 10 cycles after it was taken at the earliest.
 
     A record to seal takes its slot's next number, and is refused at the limit of its key (RFC 9147,
     4.5.3) or behind the last number. A record to open waits for its mask (4.2.3); its number is
@@ -61,125 +61,180 @@ class Numbering(wiring.Component):
         )
         self.states = BlockRAM(sealing_layout(profile).size, profile.slots)
         self.opening_next = BlockRAM(NUMBER_BITS + 1, profile.slots)
+        self._ready = Queue(numbered_layout(), 8)
+        self._age = Signal(8)  # a one wanders up, for each request that is taken
+        self._request, self._wire = Signal(request_layout()), Signal(16)
+        self._second, self._second_wire = Signal(request_layout()), Signal(16)
+        self._third = Signal(request_layout())
+        self._seals = Signal()  # `_request` does
+        self._sealed = Signal()  # `_second` does
+        # For a record to open, only ``next`` counts.
+        self._state = Signal(sealing_layout(profile))
+        self._newest = Signal(sealing_layout(profile))
+        self._exhausted = Signal(2)  # its slot is: no more records, no more numbers
+        self._number = Signal(NUMBER_BITS)
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.states = states = self.states
-        m.submodules.opening_next = opening_next = self.opening_next
-        m.submodules.ready = ready = Queue(numbered_layout(), 4)
-        wiring.connect(m, ready.read, wiring.flipped(self.numbered))
+        m.submodules.states = self.states
+        m.submodules.opening_next = self.opening_next
+        m.submodules.ready = self._ready
+        wiring.connect(m, self._ready.read, wiring.flipped(self.numbered))
+        self._take(m)
+        self._read(m)
+        self._seal(m)
+        self._find(m)
+        self._give(m)
+        return m
 
-        requests, masks = self.requests, self.masks
+    def _take(self, m):
+        """A request and its mask. Each is in registers for 3 cycles, and then in the next ones."""
+        requests, masks, ready = self.requests, self.masks, self._ready
         head = requests.payload
-        under_way = Signal(range(8))
-        pause = Signal(2)
-        takes = Signal()
+        under_way = Signal(range(ready.depth + 1))
+        may_take, takes, took = Signal(), Signal(), Signal()
         m.d.comb += [
-            takes.eq(
-                requests.valid
-                & (pause == 0)
-                & (under_way != ready.depth)
-                & (~head.masked | masks.valid)
-            ),
+            takes.eq(requests.valid & may_take & (~head.masked | masks.valid)),
             requests.ready.eq(takes),
-            masks.ready.eq(takes & head.masked),
+            masks.ready.eq(requests.valid & may_take & head.masked & masks.valid),
+            self.busy.eq(under_way != 0),
+        ]
+        m.d.sync += [
+            took.eq(takes),
+            may_take.eq(~takes & ~took & (under_way != ready.depth)),
+            under_way.eq(under_way + takes - (ready.read.valid & ready.read.ready)),
+            self._age.eq(Cat(takes, self._age)),
+        ]
+        first, second = masks.payload[:8], masks.payload[8:]
+        mask = Mux(head.sixteen, Cat(second, first), first)
+        with m.If(takes):
+            m.d.sync += [self._request.eq(head), self._wire.eq(head.wire ^ mask)]
+        with m.If(self._age[2]):
+            m.d.sync += [
+                self._second.eq(self._request),
+                self._second_wire.eq(self._wire),
+                self._sealed.eq(self._seals),
+            ]
+        with m.If(self._age[5]):
+            m.d.sync += [
+                self._third.eq(self._second),
+                self._third.status.eq(
+                    Mux(self._sealed & self._exhausted.any(), Status.KEY_LIMIT, self._second.status)
+                ),
+            ]
+
+    def _read(self, m):
+        """Two cycles to read the slot's next number; it is there in the third one."""
+        head, request, opening_next = self.requests.payload, self._request, self.opening_next
+        states = self.states
+        m.d.comb += [
             states.read_address.eq(head.echo.slot),
             opening_next.read_address.eq(head.echo.slot),
-        ]
-        m.d.comb += self.busy.eq(under_way != 0)
-        m.d.sync += [
-            pause.eq(Mux(takes, 2, pause - (pause != 0))),
-            under_way.eq(under_way + takes - (ready.read.valid & ready.read.ready)),
-        ]
-
-        # What is written while it is read goes past the memory.
-        passes, passes_next = (
-            Signal(2),
-            [Signal(NUMBER_BITS + 1, name=f"passes_{i}") for i in (0, 1)],
-        )
-        m.d.sync += [
-            passes.eq(Cat(self.open & (self.open_slot == head.echo.slot), passes)),
-            passes_next[0].eq(self.open_next),
-            passes_next[1].eq(passes_next[0]),
-        ]
-        opened_next = Mux(passes[1], passes_next[1], opening_next.read_data)
-
-        # Two cycles to read the slot's state; the number on the wire is decrypted meanwhile.
-        request = Signal(request_layout())
-        wire = Signal(16)
-        age = Signal(5)  # a one wanders up, for each request that is taken
-        m.d.sync += age.eq(Cat(takes, age))
-        with m.If(takes):
-            first, second = masks.payload[:8], masks.payload[8:]
-            mask = Mux(head.sixteen, Cat(second, first), first)
-            m.d.sync += [request.eq(head), wire.eq(head.wire ^ mask)]
-
-        m.d.comb += [
             opening_next.write.eq(self.load | self.open),
             opening_next.write_address.eq(Mux(self.load, self.load_slot, self.open_slot)),
             opening_next.write_data.eq(Mux(self.load, self.load_next, self.open_next)),
         ]
-        state = data.View(sealing_layout(self._profile), states.read_data)
-        seals, exhausted, counted = Signal(), Signal(), Signal()
-        new_state = Signal(state.shape())
+        # What is written while it is read goes past the memory.
+        passes, passing, passing_next = Signal(2), Signal(NUMBER_BITS + 1), Signal(NUMBER_BITS + 1)
+        m.d.sync += [
+            passes.eq(Cat(self.open & (self.open_slot == head.echo.slot), passes)),
+            passing.eq(self.open_next),
+            passing_next.eq(passing),
+        ]
+        opened_next = Mux(passes[1], passing_next, opening_next.read_data)
+
+        # So does the state of the last slot that has sealed: it may not have been written yet. If
+        # that one was refused, nothing is.
+        newest_slot, newest_valid, is_newest = Signal.like(self.load_slot), Signal(), Signal()
+        unmoved = self._age[3] & self._sealed & self._exhausted.any()
+        m.d.sync += [
+            self._seals.eq((request.echo.opcode == Opcode.SEAL) & (request.status == Status.OK)),
+            is_newest.eq(newest_valid & (newest_slot == request.echo.slot) & ~unmoved),
+        ]
+        state = data.View(self._state.shape(), Mux(is_newest, self._newest, states.read_data))
+        with m.If(self._age[1]):
+            m.d.sync += [
+                self._state.count.eq(state.count),
+                self._state.next.eq(Mux(self._seals, state.next, opened_next)),
+            ]
+            with m.If(self._seals):
+                m.d.sync += [newest_slot.eq(request.echo.slot), newest_valid.eq(1)]
+        with m.If(self.load | unmoved):
+            m.d.sync += newest_valid.eq(0)
+
+    def _seal(self, m):
+        """Two more, in which a record to seal moves its slot's state, or is refused."""
+        states, state = self.states, self._state
+        following, counted = Signal.like(state), Signal()
+        m.d.sync += [
+            self._exhausted.eq(
+                Cat(state.count >= self._profile.seal_limit, state.next >= _LAST_NUMBER)
+            ),
+            following.next.eq(state.next + 1),
+            following.count.eq(state.count + 1),
+        ]
         m.d.comb += [
-            seals.eq((request.echo.opcode == Opcode.SEAL) & (request.status == Status.OK)),
-            exhausted.eq((state.count >= self._profile.seal_limit) | (state.next >= _LAST_NUMBER)),
-            counted.eq(age[1] & seals & ~exhausted),
+            counted.eq(self._age[3] & self._sealed & ~self._exhausted.any()),
             states.write.eq(self.load | counted),
-            states.write_address.eq(Mux(self.load, self.load_slot, request.echo.slot)),
-            states.write_data.eq(new_state),
+            states.write_address.eq(Mux(self.load, self.load_slot, self._second.echo.slot)),
+            states.write_data.eq(following),
         ]
+        with m.If(counted):
+            m.d.sync += self._newest.eq(following)
         with m.If(self.load):
-            m.d.comb += new_state.next.eq(self.load_next)
+            m.d.comb += states.write_data.eq(self.load_next)
+
+    def _find(self, m):
+        """Meanwhile and in 3 more, which number the one on the wire stands for."""
+        next_number, wire, second = self._state.next, self._second_wire, self._second
+        # How far ahead of the slot's next number it is.
+        ahead, less, less_8 = Signal(16), Signal(), Signal()
+        m.d.sync += [
+            Cat(ahead, less).eq(self._wire - next_number[:16]),
+            less_8.eq((self._wire[:8] - next_number[:8])[-1]),
+        ]
+        # The next one above with the same low bits; that on the other side may be nearer.
+        low, middle, carry, behind = Signal(8), Signal(8), Signal(), Signal()
+        with m.If(second.sixteen):
+            m.d.sync += [
+                middle.eq(wire[8:]),
+                carry.eq(less),
+                behind.eq(~self._sealed & ahead[15] & (ahead[:15] != 0)),
+            ]
         with m.Else():
-            m.d.comb += [new_state.next.eq(state.next + 1), new_state.count.eq(state.count + 1)]
-
-        # The next cycle: how far ahead of the slot's next number the one on the wire is.
-        next_number, refused = Signal(NUMBER_BITS + 1), Signal()
-        m.d.sync += [
-            next_number.eq(Mux(seals, state.next, opened_next)),
-            refused.eq(seals & exhausted),
-        ]
-        sealed = Signal()
-        low, ahead, above = Signal(16), Signal(16), Signal(NUMBER_BITS + 1)
-        half = Mux(request.sixteen, 1 << 15, 1 << 7)
-        m.d.sync += sealed.eq(seals)
-        m.d.comb += low.eq(Mux(request.sixteen, next_number, next_number[:8]))
-        with m.If(request.sixteen):
-            m.d.comb += ahead.eq(wire - low)
-            m.d.comb += above.eq(Cat(wire, next_number[16:] + (wire < low)))
+            m.d.sync += [
+                middle.eq(next_number[8:16] + less_8),
+                carry.eq(less_8 & next_number[8:16].all()),
+                behind.eq(~self._sealed & ahead[7] & (ahead[:7] != 0)),
+            ]
+        candidate, far = Signal(NUMBER_BITS + 1), Signal()
+        m.d.comb += low.eq(wire)
+        with m.If(self._sealed):
+            m.d.sync += candidate.eq(next_number)
         with m.Else():
-            m.d.comb += ahead.eq((wire - low)[:8])
-            m.d.comb += above.eq(Cat(wire[:8], next_number[8:] + (wire[:8] < low)))
+            m.d.sync += candidate.eq(Cat(low, middle, next_number[16:] + carry))
+        m.d.sync += far.eq(behind)
 
-        # And the one after: is the number with the same low bits on the other side nearer?
-        numbered = ready.write.payload
-        candidate, behind = Signal(NUMBER_BITS + 1), Signal()
+        lower, nearer, exists = Signal(NUMBER_BITS), Signal(), Signal(2)
+        upper = Signal(NUMBER_BITS + 1)
         m.d.sync += [
-            candidate.eq(Mux(sealed, next_number, above)),
-            behind.eq(~sealed & (ahead > half)),
+            upper.eq(candidate),
+            nearer.eq(far | candidate[NUMBER_BITS]),
+            exists.eq(Cat(candidate[8:16] != 0, candidate[16:] != 0)),
+            lower.eq(Cat(candidate[:8], candidate[8:NUMBER_BITS] - Mux(second.sixteen, 1 << 8, 1))),
         ]
-        later = Signal(request_layout())
-        m.d.sync += [
-            later.eq(request),
-            later.status.eq(Mux(refused, Status.KEY_LIMIT, request.status)),
-        ]
-        nearer = behind | candidate[NUMBER_BITS]
-        lower = Mux(
-            later.sixteen,
-            Cat(candidate[:16], candidate[16:NUMBER_BITS] - 1),
-            Cat(candidate[:8], candidate[8:NUMBER_BITS] - 1),
-        )
-        exists = Mux(later.sixteen, candidate[16:], candidate[8:]) != 0
-        number, last = Signal(NUMBER_BITS), Signal(request_layout())
-        m.d.sync += [number.eq(Mux(nearer & exists, lower, candidate)), last.eq(later)]
+        goes_down = nearer & (exists[1] | (exists[0] & ~self._third.sixteen))
+        m.d.sync += self._number.eq(Mux(goes_down, lower, upper))
 
-        is_record = last.echo.opcode.matches(Opcode.SEAL, Opcode.OPEN)
+    def _give(self, m):
+        third, numbered = self._third, self._ready.write.payload
+        is_record = Signal()
+        m.d.sync += is_record.eq(third.echo.opcode.matches(Opcode.SEAL, Opcode.OPEN))
         m.d.comb += [
-            ready.write.valid.eq(age[4]),
-            numbered.request.eq(last),
-            numbered.request.nonce.eq(Mux(is_record, nonce(last.nonce, number), last.nonce)),
-            numbered.number.eq(number),
+            self._ready.write.valid.eq(self._age[7]),
+            numbered.request.eq(third),
+            numbered.request.nonce.eq(
+                Mux(is_record, nonce(third.nonce, self._number), third.nonce)
+            ),
+            numbered.number.eq(self._number),
         ]
-        return m
