@@ -133,8 +133,8 @@ class Ingress(wiring.Component):
         m.submodules.beats = self._beats
         self._admit(m)
         self._step(m)
-        self._go(m, *self._prefix(m))
         self._follow(m)
+        self._go(m, *self._prefix(m))
         self._align(m)
         self._keep(m)
         return m

@@ -135,13 +135,18 @@ class Numbering(wiring.Component):
             opening_next.write_data.eq(Mux(self.load, self.load_next, self.open_next)),
         ]
         # What is written while it is read goes past the memory.
-        passes, passing, passing_next = Signal(2), Signal(NUMBER_BITS + 1), Signal(NUMBER_BITS + 1)
+        opens, differs, passes = Signal(), Signal(2), Signal()
+        opened, passing = Signal(NUMBER_BITS + 1), Signal(NUMBER_BITS + 1)
+        half = len(self.open_slot) // 2
         m.d.sync += [
-            passes.eq(Cat(self.open & (self.open_slot == head.echo.slot), passes)),
-            passing.eq(self.open_next),
-            passing_next.eq(passing),
+            opens.eq(self.open),
+            differs[0].eq(self.open_slot[:half] != head.echo.slot[:half]),
+            differs[1].eq(self.open_slot[half:] != head.echo.slot[half:]),
+            passes.eq(opens & ~differs.any()),
+            opened.eq(self.open_next),
+            passing.eq(opened),
         ]
-        opened_next = Mux(passes[1], passing_next, opening_next.read_data)
+        opened_next = Mux(passes, passing, opening_next.read_data)
 
         # So does the state of the last slot that has sealed: it may not have been written yet. If
         # that one was refused, nothing is.

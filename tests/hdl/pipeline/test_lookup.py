@@ -1,0 +1,96 @@
+"""Payloads in beats of their own, and what is left of them."""
+
+import itertools
+import random
+
+import pytest
+
+from driver.messages import LOAD_BYTES, Opcode, Request
+from hdl.pipeline.lookup import Lookup
+from tests.hdl.ports import beats
+from tests.hdl.streams import put_all, simulate
+from tests.hdl.traffic import SMALL_PIPELINED
+
+
+def receiver(dut, stall: float, seed: int, found: list):
+    """Takes plans and beats at any time, and the data of each beat two cycles later."""
+    source = random.Random(seed)
+
+    async def receive(ctx):
+        moves = [0, 0]
+        ctx.set(dut.front.room, 1)
+        while True:
+            ctx.set(dut.front.plans.ready, source.random() >= stall)
+            ctx.set(dut.front.beats.ready, source.random() >= stall)
+            ctx.set(dut.front.move, moves[-1])
+            if moves[-1]:
+                found.append(ctx.get(dut.front.data).to_bytes(16, "little"))
+            if ctx.get(dut.front.beats.valid) and ctx.get(dut.front.beats.ready):
+                beat = ctx.get(dut.front.beats.payload)
+                found.append((bool(beat.last), bool(beat.bad)))
+                moves = [1, moves[0]]
+            else:
+                moves = [0, moves[0]]
+            await ctx.tick()
+
+    return receive
+
+
+def payload_beats(packet: bytes) -> list[tuple[bool, bool]]:
+    """What comes of a packet: whether it is the last one, and not where the header says."""
+    payload = packet[8:]
+    count = max(1, -(-len(payload) // 16))
+    bad = len(packet) < 8 or int.from_bytes(packet[6:8], "big") != len(payload)
+    return [(i == count - 1, bad and i == count - 1) for i in range(count)]
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.5, 0.8])
+def test_payloads_begin_with_a_beat_and_end_with_the_packet(stall):
+    dut, source = Lookup(SMALL_PIPELINED), random.Random(str(stall))
+    packets = []
+    for length in [*range(60), 0, 0, 0, 200, 8, 8, 8, 24]:
+        packet = Request(Opcode.SEAL, 0, 1, source.randbytes(length)).pack()
+        packets.append(packet)
+        packets.append(packet + source.randbytes(source.randint(1, 40)))
+        packets.append(packet[: source.randint(1, len(packet))])
+    found = []
+
+    async def send(ctx):
+        await put_all(
+            ctx, dut.packets, itertools.chain.from_iterable(beats(one, 16) for one in packets)
+        )
+        await ctx.tick().repeat(300)
+
+    simulate(dut, send, background=[receiver(dut, stall, 7, found)])
+    expected = [beat for packet in packets for beat in payload_beats(packet)]
+    assert [item for item in found if isinstance(item, tuple)] == expected
+    payloads = iter(item for item in found if isinstance(item, bytes))
+    for packet in packets:
+        payload = packet[8:]
+        taken = b"".join(itertools.islice(payloads, len(payload_beats(packet))))
+        assert taken[: len(payload)] == payload
+
+
+def test_nothing_of_a_load_is_left_when_the_next_packet_comes():
+    dut, found, kept = Lookup(SMALL_PIPELINED), [], []
+    packet = Request(Opcode.LOAD, 1, payload=bytes(range(1, LOAD_BYTES + 1))).pack()
+
+    async def send(ctx):
+        await put_all(ctx, dut.packets, beats(packet, 16))
+        ctx.set(dut.packets.payload.data, 0)
+        ctx.set(dut.packets.valid, 1)
+        await ctx.tick().repeat(Lookup.DEPTH + 12)
+        assert not ctx.get(dut.packets.ready)
+        # All places of the memory come by.
+        for _ in range(Lookup.DEPTH):
+            kept.append(ctx.get(dut.front.data))
+            await ctx.tick()
+        kept.append(ctx.get(dut._data))
+        ctx.set(dut.unfence, 1)
+        await ctx.tick()
+        ctx.set(dut.unfence, 0)
+        assert ctx.get(dut.packets.ready)
+
+    simulate(dut, send, background=[receiver(dut, 0.0, 1, found)])
+    assert any(isinstance(item, bytes) and any(item) for item in found)
+    assert not any(kept)
