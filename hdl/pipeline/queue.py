@@ -1,6 +1,6 @@
 """Queues between the stages: a short one in distributed RAM, a deep one of blocks in block RAM."""
 
-from amaranth.hdl import Module, ShapeLike, Signal
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -42,29 +42,32 @@ class Queue(wiring.Component):
             attrs={"ram_style": "distributed"},
         )
         write_port, read_port = memory.write_port(), memory.read_port(domain="comb")
-        first, free = Signal(range(self.depth)), Signal(range(self.depth))
-        stored = Signal(range(self.depth + 1))  # in the memory
+        free = Signal(range(self.depth))
+        first, second = Signal(range(self.depth)), Signal(range(self.depth), init=1)
+        stored = Signal()  # something is in the memory
         written, moved, taken = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.write.ready.eq(self.level != self.depth),
+            self.write.ready.eq(~self.level[-1]),
             written.eq(self.write.valid & self.write.ready),
+            moved.eq(stored & (~self.read.valid | self.read.ready)),
             taken.eq(self.read.valid & self.read.ready),
-            moved.eq((stored != 0) & (~self.read.valid | self.read.ready)),
             write_port.en.eq(written),
             write_port.addr.eq(free),
             write_port.data.eq(self.write.payload),
             read_port.addr.eq(first),
         ]
-        with m.If(moved):
-            m.d.sync += [self.read.payload.eq(read_port.data), self.read.valid.eq(1)]
-        with m.Elif(self.read.ready):
-            m.d.sync += self.read.valid.eq(0)
+        # What `read.ready` decides is when registers move, never what goes into them.
         m.d.sync += [
-            free.eq(free + written),
-            first.eq(first + moved),
-            stored.eq(stored + written - moved),
-            self.level.eq(self.level + written - taken),
+            self.read.valid.eq(stored | (self.read.valid & ~self.read.ready)),
+            stored.eq(written | (stored & ~(moved & (second == free)))),
         ]
+        with m.If(written):
+            m.d.sync += free.eq(free + 1)
+        with m.If(moved):
+            m.d.sync += [self.read.payload.eq(read_port.data), first.eq(second)]
+            m.d.sync += second.eq(second + 1)
+        with m.If(written ^ taken):
+            m.d.sync += self.level.eq(Mux(written, self.level + 1, self.level - 1))
         return m
 
 
@@ -74,8 +77,8 @@ class BlockQueue(wiring.Component):
     A block is written to ``address``, which counts from the first block after reset and wraps at
     ``depth``, a power of two. ``release`` says how many more blocks may be read, from this cycle
     on; what is written to a place that is not released can be written again. ``blocks`` gives the
-    released ones in order, one a cycle, the first one 5 cycles after its release. The writer keeps
-    within ``free``, which counts the blocks that are read and not those that are released.
+    released ones in order, one a cycle, the first one 6 cycles after its release. The writer counts
+    the blocks that are ``read``, and not those that are released, to keep within the depth.
     """
 
     #: Blocks read ahead of their receiver: from a fetch to the next in its place takes 5 cycles.
@@ -93,7 +96,7 @@ class BlockQueue(wiring.Component):
                 #: Blocks released in this cycle.
                 "release": In(range(depth + 1)),
                 "blocks": Out(stream.Signature(128)),
-                #: A block has been read: its place is free again.
+                #: A block was read in the cycle before: its place is free again.
                 "read": Out(1),
             }
         )
@@ -103,26 +106,36 @@ class BlockQueue(wiring.Component):
         m = Module()
         m.submodules.memory = memory = self.memory
         m.submodules.ahead = ahead = Queue(128, self.AHEAD)
+        # Released in the cycle before: whether any, and how many, less one.
+        any_released, less_one = Signal(), Signal(signed(len(self.release) + 1), init=-1)
         waiting = Signal(range(self.depth + 1))  # released and not yet fetched
+        some = Signal()  # are waiting
         place = Signal(range(self.depth))
-        fetch, fetched, arrives = Signal(), Signal(), Signal()
+        fetch, fetched, arrives, taken = Signal(), Signal(), Signal(), Signal()
         on_the_way = Signal(range(self.AHEAD + 1))  # fetched and not yet taken
         m.d.comb += [
             memory.write.eq(self.write),
             memory.write_address.eq(self.address),
             memory.write_data.eq(self.data),
             memory.read_address.eq(place),
-            self.read.eq(ahead.read.valid & ahead.read.ready),
-            fetch.eq((waiting != 0) & (on_the_way != self.AHEAD)),
+            taken.eq(ahead.read.valid & ahead.read.ready),
+            fetch.eq(some & ~on_the_way[-1]),
             ahead.write.payload.eq(memory.read_data),
             ahead.write.valid.eq(arrives),
         ]
         m.d.sync += [
+            self.read.eq(taken),
             fetched.eq(fetch),
             arrives.eq(fetched),
-            place.eq(place + fetch),
-            waiting.eq(waiting + self.release - fetch),
-            on_the_way.eq(on_the_way + fetch - self.read),
+            any_released.eq(self.release != 0),
+            less_one.eq(self.release - 1),
+            # One addition: what is to be added below goes in as a carry.
+            waiting.eq((Cat(1, waiting) + Cat(~fetch, less_one))[1:]),
+            some.eq(any_released | waiting[1:].any() | (waiting[0] & ~fetch)),
         ]
+        with m.If(fetch):
+            m.d.sync += place.eq(place + 1)
+        with m.If(fetch ^ taken):
+            m.d.sync += on_the_way.eq(Mux(fetch, on_the_way + 1, on_the_way - 1))
         wiring.connect(m, ahead.read, wiring.flipped(self.blocks))
         return m

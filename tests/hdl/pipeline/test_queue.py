@@ -169,7 +169,7 @@ def test_the_writer_may_be_ahead_of_what_is_released_by_the_whole_depth():
     simulate(dut, work)
 
 
-def test_a_block_a_cycle_comes_out_from_the_fifth_cycle_after_a_release_on():
+def test_a_block_a_cycle_comes_out_from_the_sixth_cycle_after_a_release_on():
     dut = BlockQueue(32)
     cycles = []
 
@@ -186,4 +186,4 @@ def test_a_block_a_cycle_comes_out_from_the_fifth_cycle_after_a_release_on():
         assert await get_all(ctx, dut.blocks, 32) == list(range(32))
 
     simulate(dut, work, background=[transfer_cycles(dut.blocks, cycles)])
-    assert cycles == list(range(32 + 5, 32 + 5 + 32))
+    assert cycles == list(range(32 + 6, 32 + 6 + 32))
