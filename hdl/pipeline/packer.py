@@ -1,6 +1,6 @@
 """From pieces of any length to beats of 16 bytes."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,79 +18,92 @@ class Packer(wiring.Component):
     """Puts the pieces of a packet one behind the other, without a gap, and cuts beats from them.
 
     A piece a cycle. A beat that the last piece of a packet leaves over comes out in the next cycle,
-    while the first piece of the next packet goes in; only if that is 16 bytes long does it wait for
-    a cycle. A beat comes out 4 cycles after the piece that completes it, at the earliest.
+    while the first piece of the next packet goes in; only if that is 16 bytes long, or the last as
+    well, does it wait for a cycle. A beat comes out 5 cycles after the piece that completes it, at
+    the earliest. ``pieces.ready`` is a register.
     """
 
     pieces: In(stream.Signature(Piece))
     packets: Out(packet_signature(BLOCK_BYTES))
 
+    #: Beats that may wait for their receiver when a piece is taken. As many more have room: those
+    #: of pieces on their way, which do not stop.
+    WAITING = 8
+
     def elaborate(self, platform):
         m = Module()
-        m.submodules.beats = beats = Queue(self.packets.payload.shape(), 8)
+        m.submodules.beats = beats = Queue(self.packets.payload.shape(), 2 * self.WAITING)
         wiring.connect(m, beats.read, wiring.flipped(self.packets))
-        moves = Signal()  # the pieces on their way go on by a stage
-        room = Signal()
-        flush = Signal()
-        m.d.comb += [room.eq(beats.level < beats.depth - 1), self.pieces.ready.eq(moves)]
 
-        # First stage: bytes beyond the piece are cut off, and its place is found.
-        piece, place, valid = Signal(Piece), Signal(4), Signal()
-        fill, end = Signal(4), Signal(6)
+        # First stage: the piece as it came. It waits for a cycle if it is a beat by itself, and the
+        # packet before it may leave a rest: if the last piece of that does not begin a beat.
+        fill, end = Signal(4), Signal(5)
+        piece, valid = Signal(Piece), Signal()
         given = self.pieces.payload
-        keep = Cat((given.bytes > i).replicate(8) for i in range(BLOCK_BYTES))
-        m.d.comb += end.eq(fill + given.bytes)
-        whole, rest = Signal(), Signal(4)
-        with m.If(moves):
-            m.d.sync += [
-                valid.eq(self.pieces.valid),
-                piece.eq(given),
-                piece.data.eq(given.data & keep),
-                place.eq(fill),
-                whole.eq(end[4:].any()),
-                rest.eq(end),
-            ]
-            with m.If(self.pieces.valid):
-                m.d.sync += fill.eq(Mux(given.last, 0, end))
-
-        # Second stage: the piece at its place.
-        shifted, shifted_valid = Signal(256), Signal()
-        shifted_whole, shifted_last, shifted_rest = Signal(), Signal(), Signal(4)
-        with m.If(moves):
-            m.d.sync += [
-                shifted.eq(piece.data << Cat(Const(0, 3), place)),
-                shifted_valid.eq(valid),
-                shifted_whole.eq(whole),
-                shifted_last.eq(piece.last),
-                shifted_rest.eq(rest),
-            ]
-
-        # Third stage: what is not a whole beat stays.
-        held, held_bytes = Signal(128), Signal(4)
-        beat = beats.write.payload
-        joined = Signal(256)
+        taken, wait, waits = Signal(), Signal(), Signal()
         m.d.comb += [
-            joined.eq(shifted | Mux(flush, 0, held)),
-            moves.eq(room & ~(flush & shifted_valid & (shifted_whole | shifted_last))),
+            taken.eq(self.pieces.valid & self.pieces.ready),
+            wait.eq(valid & piece.last & fill.any() & taken & (given.bytes[4] | given.last)),
         ]
-        with m.If(flush & room):
-            m.d.comb += [
-                beats.write.valid.eq(1),
-                beat.data.eq(held),
-                beat.bytes.eq(held_bytes),
-                beat.last.eq(1),
+        m.d.sync += [
+            waits.eq(wait),
+            self.pieces.ready.eq((beats.level < self.WAITING) & ~wait),
+        ]
+        with m.If(~waits):
+            m.d.sync += [valid.eq(taken), piece.eq(given)]
+
+        # Second stage: its place is found, and the piece turned there, by up to 3 bytes.
+        placed, place, placed_valid, whole = Signal(Piece), Signal(4), Signal(), Signal()
+        rest, leaves_rest = Signal(4), Signal()
+        m.d.comb += end.eq(fill + piece.bytes)
+        m.d.sync += [
+            placed.data.eq(_turn(piece.data, fill[:2], 1)),
+            placed.last.eq(piece.last),
+            placed_valid.eq(valid & ~waits),
+            place.eq(fill),
+            whole.eq(end[4]),
+            rest.eq(end),
+            leaves_rest.eq(valid & ~waits & piece.last & end[4] & end[:4].any()),
+        ]
+        with m.If(valid & ~waits):
+            m.d.sync += fill.eq(Mux(piece.last, 0, end))
+
+        # Third stage: by 4, 8 or 12 bytes more. A rest goes out beside the first piece of a packet,
+        # whose place is 0.
+        flush, last_rest, cut = Signal(), Signal(4), Signal(4)
+        turned, beat_valid = Signal(128), Signal()
+        holds, from_held, from_piece = (Signal(BLOCK_BYTES) for _ in range(3))
+        beat = beats.write.payload
+        m.d.comb += cut.eq(Mux(flush, last_rest, place))
+        m.d.sync += [
+            flush.eq(leaves_rest),
+            last_rest.eq(rest),
+            turned.eq(_turn(placed.data, place[2:], 4)),
+            beat_valid.eq(flush | (placed_valid & (whole | placed.last))),
+            beat.bytes.eq(Mux(flush, last_rest, Mux(whole, BLOCK_BYTES, rest))),
+            beat.last.eq(flush | (placed.last & ~leaves_rest)),
+        ]
+        for i in range(BLOCK_BYTES):
+            behind = cut <= i
+            m.d.sync += [
+                holds[i].eq(placed_valid & (flush | whole | behind)),
+                from_held[i].eq(~behind),
+                from_piece[i].eq(behind & ~flush & (whole | (rest > i))),
             ]
-            m.d.sync += [flush.eq(0), held.eq(0)]
-        with m.If(moves & shifted_valid):
-            m.d.sync += held.eq(joined)
-            with m.If(shifted_whole | shifted_last):
-                m.d.comb += [
-                    beats.write.valid.eq(1),
-                    beat.data.eq(joined),
-                    beat.bytes.eq(Mux(shifted_whole, BLOCK_BYTES, shifted_rest)),
-                    beat.last.eq(shifted_last & ~(shifted_whole & (shifted_rest != 0))),
-                ]
-                m.d.sync += [held.eq(joined[128:]), held_bytes.eq(shifted_rest)]
-                with m.If(shifted_last):
-                    m.d.sync += flush.eq(shifted_whole & (shifted_rest != 0))
+
+        # Fourth: what is not a whole beat stays. What stands behind it does not matter.
+        m.d.comb += beats.write.valid.eq(beat_valid)
+        for i in range(BLOCK_BYTES):
+            held, turned_byte = Signal(8, name=f"held_{i}"), turned.word_select(i, 8)
+            with m.If(holds[i]):
+                m.d.sync += held.eq(turned_byte)
+            m.d.comb += beat.data.word_select(i, 8).eq(
+                Mux(from_held[i], held, 0) | Mux(from_piece[i], turned_byte, 0)
+            )
         return m
+
+
+def _turn(block: Value, places: Value, unit: int) -> Value:
+    """The byte at place i moves to place i + ``unit`` * ``places``, modulo 16; up to 3 of them."""
+    turned = [block.rotate_left(8 * unit * count) for count in range(4)]
+    return Mux(places[1], Mux(places[0], turned[3], turned[2]), Mux(places[0], turned[1], block))

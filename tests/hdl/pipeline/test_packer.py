@@ -97,7 +97,7 @@ def test_a_piece_a_cycle_and_a_rest_beside_the_next_packet():
     received, taken, given = pack(packets)
     assert received == [b"".join(packet) for packet in packets]
     assert taken == list(range(taken[0], taken[0] + 40))
-    assert given[0] == taken[1] + 4
+    assert given[0] == taken[1] + 5
 
 
 def test_a_rest_takes_a_cycle_of_its_own_before_16_bytes():
