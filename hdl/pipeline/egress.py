@@ -1,19 +1,28 @@
 """From judged requests to completion packets."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from driver.messages import HEADER_BYTES, RECORD_NUMBER_BYTES, TAG_BYTES, Opcode, Status
+from driver.messages import (
+    CONNECTION_ID_BYTES,
+    HEADER_BYTES,
+    RECORD_NUMBER_BYTES,
+    Opcode,
+    Status,
+)
 from hdl.block import BLOCK_BYTES
 from hdl.packet_stream import packet_signature
 from hdl.pipeline.layouts import LENGTH_BITS, Echo
 from hdl.pipeline.packer import Packer
 from hdl.pipeline.queue import Queue
-from hdl.pipeline.record_header import lanes_of_tail, turn_tail
+from hdl.pipeline.record_header import turn_tail
 from hdl.pipeline.verdict import judged_layout
 
 __all__ = ["Egress"]
+
+#: Lanes of the headers of records in which a number may begin or end.
+_HEADER_LANES = CONNECTION_ID_BYTES + 3
 
 #: A completion that may leave, with all that it needs but its blocks.
 _Completion = data.StructLayout(
@@ -21,17 +30,23 @@ _Completion = data.StructLayout(
         "echo": Echo,
         "status": 4,
         "length": LENGTH_BITS,  # of the payload
-        "seal": 1,
         "open": 1,
+        "short": 1,  # a record's header, which has room beside that of the packet
+        "long": 1,  # one that has not
         "sealed": 1,  # there is a tag behind the text
+        "over": 1,  # a header of more than 16 bytes
         "header_bytes": 5,
-        "tail_at": 5,
-        "mask_bytes": 2,
-        "mask": 32,  # turned (`hdl.pipeline.record_header`)
-        "record_number": 64,
-        "content_bytes": LENGTH_BITS,
-        "text_blocks": 12,
+        "tail": _HEADER_LANES,  # where the number stands in the header
+        "extra": 64,  # the record number, or the mask twice, turned (`hdl.pipeline.record_header`)
+        "content_blocks": 12,
+        "content_rest": 4,  # bytes in the last of them; 0: all
+        "skipped_blocks": 12,  # behind the content
     }
+)
+
+#: What is done now; at most one of them.
+_Turn = data.StructLayout(
+    {"start": 1, "header": 1, "header_end": 1, "text": 1, "tag": 1, "skip": 1}
 )
 
 
@@ -42,6 +57,9 @@ class Egress(wiring.Component):
     its blocks are ``released``, and only then can they be read. The header that stands there in
     clear gets its number encrypted on the way out. Of a record that was opened, the zeros behind
     the content are dropped, and all of it if it was refused: a cycle a block in any case.
+
+    A completion a register: first it waits for its mask and its tag, which takes two cycles at
+    least; then its numbers are computed, and it goes to a queue; then it is written.
 
     A piece a cycle: a record with a header of up to 8 bytes takes 2 cycles more than its text has
     blocks when it was sealed, and one when it was opened.
@@ -65,172 +83,233 @@ class Egress(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.completions = completions = Queue(_Completion, 4)
+        m.submodules.completions = completions = Queue(_Completion, 8)
         m.submodules.packer = packer = Packer()
         wiring.connect(m, packer.packets, wiring.flipped(self.packets))
-        m.d.comb += self.stalled.eq(self.packets.valid & ~self.packets.ready)
-        self._release(m, completions.write)
+        m.d.sync += self.stalled.eq(self.packets.valid & ~self.packets.ready)
+        self._release(m, completions)
         self._write(m, completions.read, packer.pieces)
         return m
 
     def _release(self, m, completions):
         """First stage: a completion that has all it needs, and how many blocks are its."""
-        head = self.judged.payload
-        request = head.request
-        new = Signal(_Completion)
-        new_blocks, new_valid = Signal(12), Signal()
+        judged = self.judged.payload
+        request = judged.request
         seal, open_ = (request.echo.opcode == code for code in (Opcode.SEAL, Opcode.OPEN))
         ok = request.status == Status.OK
-        sealed = ok & request.echo.opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)
-        tags = Signal(8)
-        takes = Signal()
-        room = ~new_valid | completions.ready
-        m.d.comb += [
-            takes.eq(
-                self.judged.valid
-                & room
-                & (~sealed | (tags != 0))
-                & (~(ok & seal) | self.masks.valid)
-            ),
-            self.judged.ready.eq(takes),
-            self.masks.ready.eq(takes & ok & seal),
-        ]
-        m.d.sync += tags.eq(tags + self.tag_written - (takes & sealed))
-
-        header_bytes = request.tail_at + 1 + request.sixteen + (request.length << 1)
-        text_blocks = (request.text_bytes + BLOCK_BYTES - 1) >> 4
-        first, second = self.masks.payload[:8], self.masks.payload[8:]
-        added = Mux(seal, header_bytes, 0) + Mux(sealed, TAG_BYTES, 0)
-        added = added + Mux(open_, RECORD_NUMBER_BYTES, 0)
-        number = Cat(request.number, request.epoch)
-        with m.If(room):
+        head = Signal(
+            data.StructLayout(
+                {
+                    "request": request.shape(),
+                    "seal": 1,
+                    "open": 1,
+                    "sealed": 1,
+                    "has_blocks": 1,
+                    "header_bytes": 5,
+                    "content_bytes": LENGTH_BITS,
+                    "content_blocks": 12,
+                    "text_blocks": 12,
+                }
+            )
+        )
+        full, goes = Signal(), Signal()
+        m.d.comb += self.judged.ready.eq(~full)
+        with m.If(~full):
             m.d.sync += [
-                new_valid.eq(takes),
-                new.echo.eq(request.echo),
-                new.status.eq(request.status),
-                new.length.eq(Mux(ok, head.content_bytes + added, 0)),
-                new.seal.eq(seal & ok),
-                new.open.eq(open_ & ok),
-                new.sealed.eq(sealed),
-                new.header_bytes.eq(header_bytes),
-                new.tail_at.eq(request.tail_at),
-                new.mask_bytes.eq(1 + request.sixteen),
-                new.mask.eq(turn_tail(Cat(first, second, Const(0, 16)), request.tail_at)),
-                new.record_number.eq(Cat(number.word_select(i, 8) for i in reversed(range(8)))),
-                new.content_bytes.eq(Mux(ok, head.content_bytes, 0)),
+                full.eq(self.judged.valid),
+                head.request.eq(request),
+                head.seal.eq(seal & ok),
+                head.open.eq(open_ & ok),
+                head.sealed.eq(ok & (seal | (request.echo.opcode == Opcode.AEAD_SEAL))),
                 # Of a record that was refused its seal, nothing is there.
-                new.text_blocks.eq(Mux((request.tagged & ~seal) | ok, text_blocks, 0)),
+                head.has_blocks.eq(ok | (request.tagged & ~seal)),
+                head.header_bytes.eq(request.tail_at + 1 + request.sixteen + (request.length << 1)),
+                head.content_bytes.eq(Mux(ok, judged.content_bytes, 0)),
+                head.content_blocks.eq(_blocks(judged.content_bytes)),
+                head.text_blocks.eq(_blocks(request.text_bytes)),
             ]
-        header_blocks = Mux(new.seal, 1 + (new.header_bytes > BLOCK_BYTES), 0)
+        with m.If(goes):
+            m.d.sync += full.eq(0)
+        tags, tag_there = Signal(8), Signal()
+        room, mask_taken = Signal(), Signal()
         m.d.comb += [
-            completions.valid.eq(new_valid),
-            completions.payload.eq(new),
-            new_blocks.eq(new.text_blocks + header_blocks + new.sealed),
-            self.release.eq(Mux(new_valid & completions.ready, new_blocks, 0)),
+            goes.eq(full & room & (~head.sealed | tag_there) & (~head.seal | self.masks.valid)),
+            # In time for the next completion, which takes two cycles.
+            self.masks.ready.eq(mask_taken),
         ]
+        m.d.sync += [
+            room.eq(completions.level < completions.depth // 2),
+            mask_taken.eq(goes & head.seal),
+            tag_there.eq(tags != 0),
+        ]
+        with m.If(self.tag_written ^ (goes & head.sealed)):
+            m.d.sync += tags.eq(Mux(self.tag_written, tags + 1, tags - 1))
+        self._compute(m, head, goes, completions.write)
+
+    def _compute(self, m, head, goes, completions):
+        """Second stage: its lengths."""
+        request, new = head.request, Signal(_Completion)
+        blocks, small, goes_on = Signal(12), Signal(2), Signal()
+        number = Cat(request.number, request.epoch)
+        number = Cat(number.word_select(i, 8) for i in reversed(range(8)))
+        mask = turn_tail(Cat(self.masks.payload, Const(0, 16)), request.tail_at)
+        short = head.header_bytes <= HEADER_BYTES
+        over = head.header_bytes > BLOCK_BYTES
+        tail = Cat(
+            (request.tail_at == i) | (request.sixteen & (request.tail_at == i - 1))
+            for i in range(_HEADER_LANES)
+        )
+        # Both are zero at the same time as others of its terms.
+        added = Cat(
+            Mux(head.seal, head.header_bytes[:4], Mux(head.open, RECORD_NUMBER_BYTES, 0)),
+            (head.seal & head.header_bytes[4]) + head.sealed,
+        )
+        content_blocks = Mux(request.status == Status.OK, head.content_blocks, 0)
+        text_blocks = Mux(head.has_blocks, head.text_blocks, 0)
+        m.d.sync += [
+            goes_on.eq(goes),
+            new.echo.eq(request.echo),
+            new.status.eq(request.status),
+            new.length.eq(head.content_bytes + added),
+            new.open.eq(head.open),
+            new.short.eq(head.seal & short),
+            new.long.eq(head.seal & ~short),
+            new.sealed.eq(head.sealed),
+            new.header_bytes.eq(head.header_bytes),
+            new.over.eq(over),
+            new.tail.eq(Mux(head.seal, tail, 0)),
+            new.extra.eq(Mux(head.open, number, Cat(mask, mask))),
+            new.content_blocks.eq(content_blocks),
+            new.content_rest.eq(head.content_bytes),
+            new.skipped_blocks.eq(text_blocks - content_blocks),
+            blocks.eq(text_blocks),
+            small.eq(head.sealed + head.seal + (head.seal & over)),
+            self.release.eq(Mux(goes_on, blocks + small, 0)),
+        ]
+        m.d.comb += [completions.valid.eq(goes_on), completions.payload.eq(new)]
 
     def _write(self, m, completions, pieces):
-        """Second stage: the pieces of a completion, one after the other."""
-        head, piece, blocks = completions.payload, Signal.like(pieces.payload), self.blocks
-        valid, moves = Signal(), Signal()
+        """Third stage: the pieces of a completion, one after the other."""
+        next_, head, blocks = completions.payload, Signal(_Completion), self.blocks
+        turn, next_turn = Signal(_Turn), Signal(_Turn)
+        # The same, as they are needed: by itself, with a block, as the last of the completion.
+        alone, with_block, ends = Signal(), Signal(), Signal()
+        moves, goes, idle, continues = Signal(), Signal(), Signal(), Signal()
+        taken = Signal()  # `head` was filled in the cycle before: `next_` is the same one
         m.d.comb += [
             moves.eq(~pieces.valid | pieces.ready),
-            completions.ready.eq(self.left),
+            goes.eq(moves & (alone | (with_block & blocks.valid))),
+            blocks.ready.eq(moves & with_block),
+            idle.eq(~(alone | with_block)),
+            continues.eq(~idle & ~ends),
+            completions.ready.eq(taken),
         ]
-        with m.If(moves):
-            m.d.sync += [pieces.valid.eq(valid), pieces.payload.eq(piece)]
+        available = completions.valid & ~taken
+        m.d.sync += [
+            taken.eq(available & ~continues & (idle | goes)),
+            self.left.eq(goes & ends),
+        ]
 
+        # The blocks of the content, and then those that are skipped: whether the one at hand is the
+        # last of them, and how many there are but 3, so that a sign says that the next one is.
+        last, left = Signal(), Signal(signed(13))
+        has_text, one_block, skips, skips_one = Signal(), Signal(), Signal(), Signal()
+        only = Signal()  # a header and nothing else
+        text_ends, counts = Signal(), Signal()
+        m.d.comb += [
+            counts.eq((turn.text | turn.skip) & ~last),
+            text_ends.eq((turn.text & last) | (turn.start & ~head.long & ~has_text)),
+            next_turn.header.eq(turn.start & head.long),
+            next_turn.header_end.eq(turn.header & head.over),
+            next_turn.text.eq(
+                (turn.start & ~head.long & has_text)
+                | (turn.header & ~head.over)
+                | turn.header_end
+                | (turn.text & ~last)
+            ),
+            next_turn.tag.eq(text_ends & head.sealed),
+            next_turn.skip.eq((text_ends & skips) | (turn.skip & ~last)),
+        ]
+        next_last = Mux(counts, left[-1], Mux(next_turn.text, one_block, skips_one))
+        next_skips, next_has_text = next_.skipped_blocks != 0, next_.content_blocks != 0
+        next_only = ~next_.long & ~next_.sealed & ~next_has_text
+        with m.If(idle | goes):
+            with m.If(continues):
+                m.d.sync += [
+                    turn.eq(next_turn),
+                    alone.eq(0),
+                    with_block.eq(1),
+                    last.eq(next_last),
+                    ends.eq(
+                        next_turn.tag
+                        | (next_last & (next_turn.skip | (next_turn.text & ~skips & ~head.sealed)))
+                    ),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    head.eq(next_),
+                    turn.eq(Const(1)),
+                    alone.eq(available & ~next_.short),
+                    with_block.eq(available & next_.short),
+                    ends.eq(next_only & ~next_skips),
+                    only.eq(next_only),
+                    has_text.eq(next_has_text),
+                    one_block.eq(next_.content_blocks == 1),
+                    skips.eq(next_skips),
+                    skips_one.eq(next_.skipped_blocks == 1),
+                ]
+        with m.If(~counts):
+            first = Mux(turn.text | ~has_text, head.skipped_blocks, head.content_blocks)
+            m.d.sync += left.eq(first - 3)
+        with m.Elif(goes):
+            m.d.sync += left.eq(left - 1)
+        gate = self._gate(m, next_, idle | goes, continues)
+
+        piece = Signal.like(pieces.payload)
         # Big-endian, so that the first byte on the wire is the uppermost here.
         echo = head.echo
         header = Cat(head.length, echo.request_id, echo.slot, head.status, Const(0, 4), echo.opcode)
         header = Cat(header.word_select(i, 8) for i in reversed(range(HEADER_BYTES)))
-        second = Signal()
-        lanes = lanes_of_tail(head.tail_at, second, head.mask_bytes)
-        masked = Cat(
-            blocks.payload.word_select(i, 8) ^ Mux(lanes[i], head.mask.word_select(i % 4, 8), 0)
-            for i in range(BLOCK_BYTES)
-        )
-        content_left, blocks_left = Signal(LENGTH_BITS), Signal(12)
-        short = head.header_bytes <= HEADER_BYTES
-        over = head.header_bytes > BLOCK_BYTES
+        extra = Cat(Mux(gate[i], head.extra.word_select(i % 8, 8), 0) for i in range(BLOCK_BYTES))
+        low, high = blocks.payload[:64], blocks.payload[64:]
+        m.d.comb += [
+            piece.data.eq(
+                Cat(
+                    Mux(turn.start, header, low ^ extra[:64]),
+                    Mux(turn.start, Mux(head.short, low, 0), high) ^ extra[64:],
+                )
+            ),
+            piece.last.eq((turn.start & only) | (turn.text & last & ~head.sealed) | turn.tag),
+            piece.bytes.eq(BLOCK_BYTES),
+        ]
+        with m.If(turn.start & ~head.open):
+            m.d.comb += piece.bytes.eq(HEADER_BYTES + Mux(head.short, head.header_bytes[:4], 0))
+        with m.If((turn.header & ~head.over) | turn.header_end):
+            m.d.comb += piece.bytes.eq(Cat(head.header_bytes[:4], ~head.header_bytes[:4].any()))
+        with m.If(turn.text & last & head.content_rest.any()):
+            m.d.comb += piece.bytes.eq(head.content_rest)
+        with m.If(moves):
+            m.d.sync += [pieces.valid.eq(goes & ~turn.skip), pieces.payload.eq(piece)]
 
-        with m.FSM():
-            with m.State("start"):
-                m.d.comb += [
-                    piece.data.eq(header),
-                    piece.bytes.eq(HEADER_BYTES),
-                    valid.eq(completions.valid),
-                ]
-                m.d.sync += [
-                    content_left.eq(head.content_bytes),
-                    blocks_left.eq(head.text_blocks),
-                ]
-                with m.If(head.open):
-                    m.d.comb += [
-                        piece.data[64:].eq(head.record_number),
-                        piece.bytes.eq(HEADER_BYTES + RECORD_NUMBER_BYTES),
-                    ]
-                with m.If(head.seal & short):
-                    m.d.comb += [
-                        piece.data[64:].eq(masked),
-                        piece.bytes.eq(HEADER_BYTES + head.header_bytes),
-                        valid.eq(completions.valid & blocks.valid),
-                        blocks.ready.eq(completions.valid & moves),
-                    ]
-                with m.If(valid & moves):
-                    with m.If(head.seal & ~short):
-                        m.next = "header"
-                    with m.Elif(head.content_bytes != 0):
-                        m.next = "text"
-                    with m.Else():
-                        self._after_text(m, head, piece, head.text_blocks)
-            with m.State("header"):
-                m.d.comb += piece.data.eq(masked)
-                m.d.comb += piece.bytes.eq(Mux(over, BLOCK_BYTES, head.header_bytes))
-                with self._move_block(m, blocks, valid, moves):
-                    m.next = "text"
-                    with m.If(over):
-                        m.next = "header end"
-            with m.State("header end"):
-                m.d.comb += second.eq(1)
-                m.d.comb += piece.data.eq(masked)
-                m.d.comb += piece.bytes.eq(head.header_bytes - BLOCK_BYTES)
-                with self._move_block(m, blocks, valid, moves):
-                    m.next = "text"
-            with m.State("text"):
-                last = content_left <= BLOCK_BYTES
-                m.d.comb += piece.data.eq(blocks.payload)
-                m.d.comb += piece.bytes.eq(Mux(last, content_left, BLOCK_BYTES))
-                with self._move_block(m, blocks, valid, moves):
-                    m.d.sync += content_left.eq(content_left - BLOCK_BYTES)
-                    m.d.sync += blocks_left.eq(blocks_left - 1)
-                with m.If(blocks.valid & moves & last):
-                    self._after_text(m, head, piece, blocks_left - 1)
-            with m.State("tag"):
-                m.d.comb += piece.data.eq(blocks.payload)
-                m.d.comb += [piece.bytes.eq(TAG_BYTES), piece.last.eq(1)]
-                with self._move_block(m, blocks, valid, moves):
-                    m.d.comb += self.left.eq(1)
-                    m.next = "start"
-            with m.State("skip"):
-                m.d.comb += blocks.ready.eq(1)
-                with m.If(blocks.valid):
-                    m.d.sync += blocks_left.eq(blocks_left - 1)
-                    with m.If(blocks_left == 1):
-                        m.d.comb += self.left.eq(1)
-                        m.next = "start"
+    def _gate(self, m, next_, moves, continues):
+        """The lanes of a piece in which there is something of ``extra``.
 
-    def _move_block(self, m, blocks, valid, moves):
-        m.d.comb += [valid.eq(blocks.valid), blocks.ready.eq(moves)]
-        return m.If(blocks.valid & moves)
-
-    def _after_text(self, m, head, piece, blocks_left):
-        with m.If(head.sealed):
-            m.next = "tag"
-        with m.Else():
-            m.d.comb += piece.last.eq(1)
-            with m.If(blocks_left != 0):
-                m.next = "skip"
+        Those of the turn at hand are the lower ones; those of the turns behind it come after it.
+        """
+        packet = BLOCK_BYTES // 2  # lanes of the packet's header
+        lanes = Signal(BLOCK_BYTES + _HEADER_LANES)
+        with m.If(moves):
+            with m.If(continues):
+                m.d.sync += lanes.eq(lanes[BLOCK_BYTES:])
             with m.Else():
-                m.d.comb += self.left.eq(1)
-                m.next = "start"
+                m.d.sync += [
+                    lanes.eq(Mux(next_.long, next_.tail << BLOCK_BYTES, 0)),
+                    lanes[packet:BLOCK_BYTES].eq(
+                        Mux(next_.long, 0, next_.tail[:packet] | next_.open.replicate(packet))
+                    ),
+                ]
+        return lanes[:BLOCK_BYTES]
+
+
+def _blocks(length: Value) -> Value:
+    return (length + BLOCK_BYTES - 1) >> 4
