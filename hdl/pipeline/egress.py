@@ -38,6 +38,8 @@ _Completion = data.StructLayout(
         "header_bytes": 5,
         "tail": _HEADER_LANES,  # where the number stands in the header
         "extra": 64,  # the record number, or the mask twice, turned (`hdl.pipeline.record_header`)
+        "has_content": 1,
+        "skips": 1,
         "content_blocks": 12,
         "content_rest": 4,  # bytes in the last of them; 0: all
         "skipped_blocks": 12,  # behind the content
@@ -95,12 +97,15 @@ class Egress(wiring.Component):
         """First stage: a completion that has all it needs, and how many blocks are its."""
         judged = self.judged.payload
         request = judged.request
-        seal, open_ = (request.echo.opcode == code for code in (Opcode.SEAL, Opcode.OPEN))
+        # Opcodes over 15 are neither OK nor tagged.
+        opcode = request.echo.opcode[:4]
+        seal, open_ = opcode == Opcode.SEAL, opcode == Opcode.OPEN
         ok = request.status == Status.OK
         head = Signal(
             data.StructLayout(
                 {
                     "request": request.shape(),
+                    "ok": 1,
                     "seal": 1,
                     "open": 1,
                     "sealed": 1,
@@ -118,9 +123,10 @@ class Egress(wiring.Component):
             m.d.sync += [
                 full.eq(self.judged.valid),
                 head.request.eq(request),
+                head.ok.eq(ok),
                 head.seal.eq(seal & ok),
                 head.open.eq(open_ & ok),
-                head.sealed.eq(ok & (seal | (request.echo.opcode == Opcode.AEAD_SEAL))),
+                head.sealed.eq(ok & opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
                 # Of a record that was refused its seal, nothing is there.
                 head.has_blocks.eq(ok | (request.tagged & ~seal)),
                 head.header_bytes.eq(request.tail_at + 1 + request.sixteen + (request.length << 1)),
@@ -164,7 +170,7 @@ class Egress(wiring.Component):
             Mux(head.seal, head.header_bytes[:4], Mux(head.open, RECORD_NUMBER_BYTES, 0)),
             (head.seal & head.header_bytes[4]) + head.sealed,
         )
-        content_blocks = Mux(request.status == Status.OK, head.content_blocks, 0)
+        content_blocks = Mux(head.ok, head.content_blocks, 0)
         text_blocks = Mux(head.has_blocks, head.text_blocks, 0)
         m.d.sync += [
             goes_on.eq(goes),
@@ -179,6 +185,8 @@ class Egress(wiring.Component):
             new.over.eq(over),
             new.tail.eq(Mux(head.seal, tail, 0)),
             new.extra.eq(Mux(head.open, number, Cat(mask, mask))),
+            new.has_content.eq(content_blocks != 0),
+            new.skips.eq(text_blocks != content_blocks),
             new.content_blocks.eq(content_blocks),
             new.content_rest.eq(head.content_bytes),
             new.skipped_blocks.eq(text_blocks - content_blocks),
@@ -213,26 +221,37 @@ class Egress(wiring.Component):
         # The blocks of the content, and then those that are skipped: whether the one at hand is the
         # last of them, and how many there are but 3, so that a sign says that the next one is.
         last, left = Signal(), Signal(signed(13))
-        has_text, one_block, skips, skips_one = Signal(), Signal(), Signal(), Signal()
+        one_block, skips_one = Signal(), Signal()
         only = Signal()  # a header and nothing else
         text_ends, counts = Signal(), Signal()
         m.d.comb += [
             counts.eq((turn.text | turn.skip) & ~last),
-            text_ends.eq((turn.text & last) | (turn.start & ~head.long & ~has_text)),
+            text_ends.eq((turn.text & last) | (turn.start & ~head.long & ~head.has_content)),
             next_turn.header.eq(turn.start & head.long),
             next_turn.header_end.eq(turn.header & head.over),
             next_turn.text.eq(
-                (turn.start & ~head.long & has_text)
+                (turn.start & ~head.long & head.has_content)
                 | (turn.header & ~head.over)
                 | turn.header_end
                 | (turn.text & ~last)
             ),
             next_turn.tag.eq(text_ends & head.sealed),
-            next_turn.skip.eq((text_ends & skips) | (turn.skip & ~last)),
+            next_turn.skip.eq((text_ends & head.skips) | (turn.skip & ~last)),
         ]
-        next_last = Mux(counts, left[-1], Mux(next_turn.text, one_block, skips_one))
-        next_skips, next_has_text = next_.skipped_blocks != 0, next_.content_blocks != 0
-        next_only = ~next_.long & ~next_.sealed & ~next_has_text
+        # Whether a turn is the last one: behind text, and if it is the first one of the text.
+        more, ends_behind_text, ends_with_block = Signal(), Signal(), Signal()
+        next_last = Mux(counts, left[-1], Mux(text_ends, skips_one, one_block))
+        next_ends = Mux(
+            counts,
+            left[-1] & (turn.skip | ~more),
+            Mux(
+                text_ends,
+                ends_behind_text,
+                ends_with_block & ~next_turn.header & ~next_turn.header_end,
+            ),
+        )
+        next_only = ~next_.long & ~next_.sealed & ~next_.has_content
+        next_one, next_skips_one = next_.content_blocks == 1, next_.skipped_blocks == 1
         with m.If(idle | goes):
             with m.If(continues):
                 m.d.sync += [
@@ -240,10 +259,7 @@ class Egress(wiring.Component):
                     alone.eq(0),
                     with_block.eq(1),
                     last.eq(next_last),
-                    ends.eq(
-                        next_turn.tag
-                        | (next_last & (next_turn.skip | (next_turn.text & ~skips & ~head.sealed)))
-                    ),
+                    ends.eq(next_ends),
                 ]
             with m.Else():
                 m.d.sync += [
@@ -251,15 +267,16 @@ class Egress(wiring.Component):
                     turn.eq(Const(1)),
                     alone.eq(available & ~next_.short),
                     with_block.eq(available & next_.short),
-                    ends.eq(next_only & ~next_skips),
+                    ends.eq(next_only & ~next_.skips),
                     only.eq(next_only),
-                    has_text.eq(next_has_text),
-                    one_block.eq(next_.content_blocks == 1),
-                    skips.eq(next_skips),
-                    skips_one.eq(next_.skipped_blocks == 1),
+                    one_block.eq(next_one),
+                    skips_one.eq(next_skips_one),
+                    more.eq(next_.sealed | next_.skips),
+                    ends_behind_text.eq(next_.sealed | next_skips_one),
+                    ends_with_block.eq(next_one & ~next_.sealed & ~next_.skips),
                 ]
         with m.If(~counts):
-            first = Mux(turn.text | ~has_text, head.skipped_blocks, head.content_blocks)
+            first = Mux(turn.text | ~head.has_content, head.skipped_blocks, head.content_blocks)
             m.d.sync += left.eq(first - 3)
         with m.Elif(goes):
             m.d.sync += left.eq(left - 1)
