@@ -238,7 +238,7 @@ class PipelinedAccelerator(wiring.Component):
         ]
         wiring.connect(m, digests.read, verdict.digests)
         for name in ("tag_keys", "received_tags", "first_blocks", "contents"):
-            self._queue(m, name, getattr(cipher, name), getattr(verdict, name), 8)
+            self._queue(m, name, getattr(cipher, name), getattr(verdict, name), 16)
         self._queue(m, "judged", verdict.judged, egress.judged, self._depths.in_flight)
 
         # A tag goes to its place in a cycle in which no text is written.

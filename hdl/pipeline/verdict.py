@@ -32,13 +32,17 @@ def opening_layout(profile: Profile) -> data.StructLayout:
 
 
 class Verdict(wiring.Component):
-    """Judges requests in order, one in 3 cycles, each in 4.
+    """Judges requests in order, one in 3 cycles, each in 7.
 
     A request of ``pending`` that is ``tagged`` waits for the next of ``digests``; by then the first
     of ``tag_keys`` is there, which added to it is the tag. To open, it is compared with
     ``received_tags``; then comes the replay window, read and moved in one go, so that of two copies
     in a row one is refused, however close they are. To seal, it goes to ``tags``, and the first 16
     bytes of the encrypted record to ``masks``.
+
+    The window's part takes 3 cycles, so what one request has moved is in a register when the next
+    one needs it. How it moves depends on the distance of the number alone: of a number that was
+    seen, the bit is there already, so whether it was is found out at leisure.
 
     The checks come in the order of the contract: limit of the key, header, tag, window, content
     type (RFC 9147, 4.5). Whatever they find takes the same time.
@@ -80,168 +84,218 @@ class Verdict(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.states = states = self.states
-        profile = self._profile
-        head = self.pending.payload
-        head_sealing = head.echo.opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)
-        layout = opening_layout(profile)
+        m.submodules.states = self.states
+        age = Signal(6)  # a one wanders up, for each request
+        request, second = Signal(pending_layout()), Signal(pending_layout())
+        content = Signal(LENGTH_BITS)
+        differs = self._begin(m, age, request, content)
 
-        # First cycle: all that is needed goes into registers.
-        pause = Signal(2)
-        begins = Signal()
-        settled = Signal(2)  # the head has been there so long that its state has been read
-        tagged = head.tagged
-        m.d.sync += settled.eq(Mux(begins, 0, Cat(self.pending.valid, settled)))
-        free = settled[-1] & (pause == 0)
-        m.d.comb += [
-            begins.eq(self.pending.valid & free & (~tagged | self.digests.valid)),
-            self.pending.ready.eq(begins),
-            self.digests.ready.eq(begins & tagged),
-            self.tag_keys.ready.eq(begins & tagged),
-            self.received_tags.ready.eq(begins & tagged & ~head_sealing),
-            self.contents.ready.eq(begins & tagged & ~head_sealing),
-            self.first_blocks.ready.eq(begins & tagged & (head.echo.opcode == Opcode.SEAL)),
-            states.read_address.eq(head.echo.slot),
+        # In the third cycle all is known but the window, which has the request from then on.
+        opens, compares, may_be_limited = Signal(), Signal(), Signal()
+        genuine, failed, bad_tag = Signal(), Signal(), Signal()
+        opcode, status = request.echo.opcode, request.status
+        m.d.sync += [
+            opens.eq(opcode == Opcode.OPEN),
+            compares.eq(opcode.matches(Opcode.OPEN, Opcode.AEAD_OPEN) & request.tagged),
+            may_be_limited.eq(
+                (opcode == Opcode.OPEN)
+                & status.matches(Status.OK, Status.MALFORMED_RECORD, Status.WRONG_EPOCH)
+            ),
+            genuine.eq(age[1] & opens & compares & ~differs),
+            failed.eq(age[1] & opens & compares & differs),
+            bad_tag.eq(compares & differs),
         ]
-        m.d.sync += pause.eq(Mux(begins, 2, pause - (pause != 0)))
-        age = Signal(3)
-        m.d.sync += age.eq(Cat(begins, age))
+        content_bytes, after, no_content = Signal(LENGTH_BITS), Signal(NUMBER_BITS + 1), Signal()
+        second_bad_tag = Signal()
+        second_may_be_limited = Signal()
+        with m.If(age[2]):
+            m.d.sync += [
+                second.eq(request),
+                second_bad_tag.eq(bad_tag),
+                second_may_be_limited.eq(may_be_limited),
+                content_bytes.eq(Mux(opens, content, request.text_bytes)),
+                no_content.eq(content == 0),
+                after.eq(request.number + 1),
+            ]
+        window = self._judge(m, age, request, second, after, genuine, failed)
 
-        request, tag, received = Signal(pending_layout()), Signal(128), Signal(128)
-        first_block, content = Signal(128), Signal(LENGTH_BITS)
-        state, new_state, newest = Signal(layout), Signal(layout), Signal(layout)
-        newest_slot, newest_valid = Signal(range(profile.slots)), Signal()
-        writes, writes_slot = Signal(), Signal(range(profile.slots))
-        with m.If(begins):
+        # Seventh: the verdict.
+        verdict = Signal(4)
+        m.d.comb += verdict.eq(second.status)
+        with m.If(window.limited & second_may_be_limited):
+            m.d.comb += verdict.eq(Status.KEY_LIMIT)
+        with m.Elif(second_bad_tag):
+            m.d.comb += verdict.eq(Status.BAD_TAG)
+        with m.Elif(window.genuine):
+            with m.If(window.behind & ~window.within):
+                m.d.comb += verdict.eq(Status.TOO_OLD)
+            with m.Elif(window.behind & window.hit):
+                m.d.comb += verdict.eq(Status.REPLAYED)
+            with m.Elif(no_content):
+                m.d.comb += verdict.eq(Status.NO_CONTENT_TYPE)
+        judged = self.judged.payload
+        m.d.sync += self.judged.valid.eq(age[5])
+        with m.If(age[5]):
+            m.d.sync += [
+                judged.request.eq(second),
+                judged.request.status.eq(verdict),
+                judged.content_bytes.eq(content_bytes),
+            ]
+        self._count(m, judged.request, self.judged.valid)
+        return m
+
+    def _begin(self, m, age, request, content):
+        """First and second cycle: all that is needed in registers. Are the tags different?"""
+        head = self.pending.payload
+        begins = Signal()
+        free = Signal()  # two cycles since a request has begun
+        m.d.comb += [
+            begins.eq(self.pending.valid & (~head.tagged | self.digests.valid) & free),
+            self.pending.ready.eq(begins),
+            self.digests.ready.eq(begins & head.tagged),
+            self.tag_keys.ready.eq(begins & head.tagged),
+        ]
+        m.d.sync += [free.eq(~begins & ~age[0]), age.eq(Cat(begins, age))]
+
+        # What stands here before a request begins does not matter.
+        tag, received, first_block = Signal(128), Signal(128), Signal(128)
+        with m.If(free):
             m.d.sync += [
                 request.eq(head),
                 tag.eq(self.digests.payload ^ self.tag_keys.payload),
                 received.eq(self.received_tags.payload),
                 first_block.eq(self.first_blocks.payload),
                 content.eq(self.contents.payload),
-                state.eq(states.read_data),
             ]
-            # The memory may not show yet what was written in the last cycles.
-            with m.If(newest_valid & (newest_slot == head.echo.slot)):
-                m.d.sync += state.eq(newest)
-            with m.If(writes & (writes_slot == head.echo.slot)):
-                m.d.sync += state.eq(new_state)
-
-        # Second: how far the number is from the window; are the tags the same?
         opcode = request.echo.opcode
-        opens = opcode == Opcode.OPEN
+        tagged = age[0] & request.tagged
         sealing = opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)
-        differences, distance = Signal(8), Signal(NUMBER_BITS + 2)
-        limited = Signal()
-        second = Signal(pending_layout())
-        second_content = Signal(LENGTH_BITS)
+        opening, sealed = Signal(), Signal()
+        differences = Signal(16)
+        m.d.comb += [
+            self.received_tags.ready.eq(opening),
+            self.contents.ready.eq(opening),
+        ]
         m.d.sync += [
-            differences.eq(Cat((tag ^ received).word_select(i, 16).any() for i in range(8))),
+            opening.eq(tagged & ~sealing),
+            self.first_blocks.ready.eq(tagged & (opcode == Opcode.SEAL)),
+            sealed.eq(tagged & sealing & (request.status == Status.OK)),
+            differences.eq(Cat((tag ^ received).word_select(i, 8).any() for i in range(16))),
+        ]
+        self._give_tag(m, request, tag, first_block, sealed)
+        return differences.any()
+
+    def _judge(self, m, age, request, second, after, genuine, failed):
+        """Third to fifth cycle: the state of the slot, and where in the window the number is."""
+        profile, states = self._profile, self.states
+        layout = opening_layout(profile)
+        near_bits = range(profile.window)
+        low_bits = min(4, len(Signal(near_bits)))  # of the shift, in the first of two cycles
+        # Third: what the request before has left, or the memory, in which that is not yet.
+        newest, newest_valid, stays = Signal(layout), Signal(), Signal()
+        state, first = Signal(layout), Signal(layout)
+        distance, limited = Signal(NUMBER_BITS + 2), Signal()
+        first_genuine, first_failed = Signal(), Signal()
+        slot = request.echo.slot[: len(self.open_slot)]
+        m.d.comb += [
+            states.read_address.eq(slot),
+            state.eq(Mux(stays, newest, data.View(layout, states.read_data))),
+        ]
+        m.d.sync += [
+            stays.eq(newest_valid & (slot == second.echo.slot[: len(slot)])),
+            first.eq(state),
             distance.eq(request.number - state.next),
-            limited.eq(opens & (state.count >= profile.forgery_limit)),
-            second.eq(request),
-            second_content.eq(content),
+            limited.eq(state.count >= profile.forgery_limit),
+            first_genuine.eq(genuine),
+            first_failed.eq(failed),
         ]
-        gives = age[0] & request.tagged & sealing & (request.status == Status.OK)
-        self._give_tag(m, request, tag, first_block, gives)
 
-        # Third: where in the window it is.
-        state_2, state_3 = Signal(layout), Signal(layout)
-        third, third_content = Signal(pending_layout()), Signal(LENGTH_BITS)
-        behind, within, hit, forged = Signal(), Signal(), Signal(), Signal()
-        moved, marked = Signal(profile.window), Signal(profile.window)
-        third_limited = Signal()
-        magnitude, near = Signal(NUMBER_BITS + 1), Signal(range(profile.window))
-        bit = Signal(profile.window)
-        m.d.comb += [
-            magnitude.eq(Mux(distance[-1], ~distance, distance)),
-            near.eq(magnitude),
-            bit.eq(Const(1, 1) << near),
-        ]
+        # Fourth: how far the number is from the window, and the first part of the way.
+        behind, within, accepted, counted = Signal(), Signal(), Signal(), Signal()
+        kept, bit, shifted = Signal(layout), Signal(profile.window), Signal(profile.window)
+        near, ahead = Signal(near_bits), Signal(near_bits)
+        high = distance[len(near) : -1]
+        far = Mux(distance[-1], ~high.all(), high.any())
+        m.d.comb += near.eq(Mux(distance[-1], ~distance, distance))
         m.d.sync += [
-            state_2.eq(state),
-            state_3.eq(state_2),
-            third.eq(second),
-            third_content.eq(second_content),
-            third_limited.eq(limited),
-            forged.eq(differences.any()),
+            kept.eq(first),
+            kept.count.eq(first.count + (first_failed & ~limited)),
             behind.eq(distance[-1]),
-            within.eq(magnitude < profile.window),
-            hit.eq((state_2.seen & bit).any()),
-            moved.eq(Cat(1, (state_2.seen << near)[: profile.window])),
-            marked.eq(state_2.seen | bit),
+            within.eq(~far & (near < profile.window)),
+            bit.eq(Const(1, 1) << near),
+            shifted.eq(first.seen << distance[:low_bits]),
+            ahead.eq(distance),
+            accepted.eq(first_genuine & ~limited),
+            counted.eq(first_failed & ~limited),
         ]
 
-        # Fourth: the verdict.
-        status, judged = Signal(4), self.judged.payload
-        opens_3 = third.echo.opcode == Opcode.OPEN
-        compares = opens_3 | (third.echo.opcode == Opcode.AEAD_OPEN)
-        accepted, failed = Signal(), Signal()
-        m.d.comb += status.eq(third.status)
-        refused_late = third.status.matches(Status.OK, Status.MALFORMED_RECORD, Status.WRONG_EPOCH)
-        with m.If(opens_3 & refused_late & third_limited):
-            m.d.comb += status.eq(Status.KEY_LIMIT)
-        with m.Elif(third.tagged & compares & forged):
-            m.d.comb += [status.eq(Status.BAD_TAG), failed.eq(opens_3)]
-        with m.Elif(third.tagged & opens_3):
-            with m.If(behind & ~within):
-                m.d.comb += status.eq(Status.TOO_OLD)
-            with m.Elif(behind & hit):
-                m.d.comb += status.eq(Status.REPLAYED)
-            with m.Else():
-                m.d.comb += accepted.eq(1)
-                with m.If(third_content == 0):
-                    m.d.comb += status.eq(Status.NO_CONTENT_TYPE)
+        # Fifth: the state is as the request leaves it.
+        moves, marks = accepted & ~behind, accepted & behind & within
+        moved = (shifted << (ahead[low_bits:] << low_bits))[: profile.window - 1]
+        new_state, loads, load_slot = Signal(layout), Signal(), Signal.like(self.load_slot)
         m.d.comb += [
-            new_state.eq(state_3),
-            writes.eq(age[2] & (accepted | failed)),
-            writes_slot.eq(third.echo.slot),
-            self.open.eq(age[2] & accepted),
-            self.open_slot.eq(third.echo.slot),
-            self.open_next.eq(new_state.next),
-            self.judged.valid.eq(age[2]),
-            judged.request.eq(third),
-            judged.request.status.eq(status),
-            judged.content_bytes.eq(Mux(opens_3, third_content, third.text_bytes)),
-        ]
-        with m.If(failed):
-            m.d.comb += new_state.count.eq(state_3.count + 1)
-        with m.If(accepted & behind):
-            m.d.comb += new_state.seen.eq(marked)
-        with m.Elif(accepted):
-            m.d.comb += [
-                new_state.next.eq(third.number + 1),
-                new_state.seen.eq(Mux(within, moved, 1)),
-            ]
-        with m.If(writes):
-            m.d.sync += [newest.eq(new_state), newest_slot.eq(writes_slot), newest_valid.eq(1)]
-        m.d.comb += [
-            states.write.eq(writes | self.load),
-            states.write_address.eq(Mux(self.load, self.load_slot, writes_slot)),
+            new_state.next.eq(Mux(moves, after, kept.next)),
+            new_state.seen.eq(
+                Mux(moves, Cat(1, Mux(within, moved, 0)), kept.seen | Mux(marks, bit, 0))
+            ),
+            new_state.count.eq(kept.count),
+            states.write.eq(accepted | counted | loads),
+            states.write_address.eq(Mux(loads, load_slot, second.echo.slot)),
             states.write_data.eq(new_state),
+            self.open_slot.eq(second.echo.slot),
+            self.open_next.eq(newest.next),
         ]
+        m.d.sync += [self.open.eq(accepted), loads.eq(self.load), load_slot.eq(self.load_slot)]
+        with m.If(age[2]):
+            m.d.sync += newest_valid.eq(1)  # when it is needed
+        with m.If(age[4]):
+            m.d.sync += newest.eq(new_state)
+        # While nothing is judged, a slot is filled from here.
         with m.If(self.load):
-            m.d.comb += [
-                states.write_data.eq(Cat(self.load_next, Const(0, 1), ~Const(0, profile.window))),
+            m.d.sync += [
+                kept.next.eq(self.load_next),
+                kept.seen.eq(~Const(0, profile.window)),
+                kept.count.eq(0),
+                newest_valid.eq(0),
             ]
-            m.d.sync += [newest_valid.eq(0)]
-        self._count(m, third, status, age[2])
-        return m
+
+        # What is said of it, in the sixth.
+        fourth_limited, fourth_genuine = Signal(), Signal()
+        found = Signal(
+            data.StructLayout({"limited": 1, "genuine": 1, "behind": 1, "within": 1, "hit": 1})
+        )
+        m.d.sync += [
+            fourth_limited.eq(limited),
+            fourth_genuine.eq(first_genuine),
+            found.limited.eq(fourth_limited),
+            found.genuine.eq(fourth_genuine),
+            found.behind.eq(behind),
+            found.within.eq(within),
+            found.hit.eq((kept.seen & bit).any()),
+        ]
+        return found
 
     def _give_tag(self, m, request, tag, first_block, gives):
-        """A tag that was computed to be sent, and the first 16 bytes of the encrypted record."""
-        short = request.text_bytes < 16
-        shifted = (tag << (request.text_bytes[:4] << 3))[:128]
+        """A tag that was computed to be sent, and the first 16 bytes of the encrypted record.
+
+        From the second cycle on: a text of less than 16 bytes is followed by its tag, which is
+        shifted in two cycles.
+        """
         sample = self.masks.payload
+        length = request.text_bytes
+        shifted = Signal(128)
+        behind = (shifted << (length[2:4] << 5))[:128]
         m.d.comb += [self.tags.valid.eq(gives), self.tags.payload.eq(tag)]
         m.d.sync += [
+            shifted.eq(tag << (length[:2] << 3)),
             self.masks.valid.eq(gives & (request.echo.opcode == Opcode.SEAL)),
-            sample.block.eq(first_block | Mux(short, shifted, 0)),
+            sample.block.eq(first_block | Mux(length[4:].any(), 0, behind)),
             sample.slot.eq(request.echo.slot),
             sample.aes256.eq(request.aes256),
         ]
 
-    def _count(self, m, request, status, counts):
+    def _count(self, m, request, counts):
+        status = request.status
         counter = {
             Opcode.SEAL: Counter.RECORDS_SEALED,
             Opcode.OPEN: Counter.RECORDS_OPENED,
