@@ -145,7 +145,7 @@ class Verdict(wiring.Component):
         return m
 
     def _begin(self, m, age, request, content):
-        """First and second cycle: all that is needed in registers. Are the tags different?"""
+        """First and second cycle: all goes into registers; whether the tags differ is returned."""
         head = self.pending.payload
         begins = Signal()
         free = Signal()  # two cycles since a request has begun

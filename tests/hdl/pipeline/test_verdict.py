@@ -1,0 +1,165 @@
+"""Verdicts on requests of a few slots, 3 cycles apart or more, against a model of the window."""
+
+import random
+from dataclasses import dataclass, replace
+
+import pytest
+
+from driver.messages import Opcode, Status
+from hdl.pipeline.verdict import Verdict
+from hdl.profile import FAST
+from tests.hdl.streams import simulate
+
+SLOTS = 4
+TOP = (1 << 48) - 1
+LATE = (Status.OK, Status.MALFORMED_RECORD, Status.WRONG_EPOCH)
+
+
+@dataclass
+class Slot:
+    next: int
+    seen: int
+    count: int = 0
+
+
+class Model:
+    def __init__(self, profile):
+        self.profile = profile
+        self.slots: dict[int, Slot] = {}
+
+    def load(self, slot, number):
+        self.slots[slot] = Slot(number, (1 << self.profile.window) - 1)
+
+    def judge(self, request, forged, content) -> Status:
+        opcode, status = request["echo"]["opcode"], request["status"]
+        slot, window = self.slots[request["echo"]["slot"]], self.profile.window
+        opens = opcode == Opcode.OPEN
+        if opens and status in LATE and slot.count >= self.profile.forgery_limit:
+            return Status.KEY_LIMIT
+        if not request["tagged"] or opcode not in (Opcode.OPEN, Opcode.AEAD_OPEN):
+            return status
+        if forged:
+            slot.count += opens
+            return Status.BAD_TAG
+        if not opens:
+            return status
+        number = request["number"]
+        if number >= slot.next:
+            ahead = number - slot.next
+            slot.seen = (slot.seen << (ahead + 1) | 1) & ((1 << window) - 1)
+            slot.next = number + 1
+        else:
+            place = slot.next - 1 - number
+            if place >= window:
+                return Status.TOO_OLD
+            if slot.seen >> place & 1:
+                return Status.REPLAYED
+            slot.seen |= 1 << place
+        return status if content else Status.NO_CONTENT_TYPE
+
+
+def random_request(source, model):
+    slot = source.choice((0, 0, 0, 1, 1, 3))
+    opcode = source.choice((Opcode.OPEN,) * 6 + (Opcode.SEAL, Opcode.AEAD_SEAL, Opcode.AEAD_OPEN))
+    tagged = source.random() < 0.9
+    next_, window = model.slots[slot].next, model.profile.window
+    distances = (-1, -2, 0, 0, 1, 2, -window, -window - 1, -window - 2, window - 1, window)
+    distance = source.choice((*distances, source.randint(-window, window), 1 << 20))
+    status = Status.OK if tagged else source.choice((*LATE, Status.MALFORMED_REQUEST))
+    return {
+        "echo": {"opcode": opcode, "slot": slot, "request_id": source.getrandbits(16)},
+        "status": status,
+        "tagged": tagged,
+        "aes256": source.getrandbits(1),
+        "sixteen": 0,
+        "length": 0,
+        "tail_at": 1,
+        "epoch": source.getrandbits(16),
+        "number": min(max(next_ + distance, 0), TOP),
+        "text_bytes": source.choice((*range(1, 18), 100, 1000)),
+    }
+
+
+@pytest.mark.parametrize(("window", "limit"), [(64, 9), (33, 1 << 36), (2, 3), (100, 1 << 36)])
+@pytest.mark.parametrize("wait", [0.0, 0.4])
+def test_verdicts(window, limit, wait):
+    profile = replace(FAST, slots=SLOTS, window=window, forgery_limit=limit)
+    source, dut, model = random.Random(f"{window} {wait}"), Verdict(profile), Model(profile)
+    judged, tags, masks, popped = [], [], [], dict.fromkeys(("received_tags", "first_blocks"), 0)
+    expected, sealed, samples, pops = [], [], [], dict(popped)
+
+    async def watch(ctx):
+        streams = dut.judged, dut.tags, dut.masks
+        signals = [signal for one in streams for signal in (one.valid, one.payload)]
+        ready = [getattr(dut, name).ready for name in popped]
+        async for *_, a, b, c, d, e, f, g, h in ctx.tick().sample(*signals, *ready):
+            for valid, payload, into in ((a, b, judged), (c, d, tags), (e, f, masks)):
+                if valid:
+                    into.append(payload)
+            popped["received_tags"] += g
+            popped["first_blocks"] += h
+
+    async def load(ctx):
+        await ctx.tick().repeat(10)
+        for slot in range(SLOTS):
+            number = source.choice((0, 0, 5, source.getrandbits(40), TOP - 20))
+            model.load(slot, number)
+            ctx.set(dut.load, 1)
+            ctx.set(dut.load_slot, slot)
+            ctx.set(dut.load_next, number)
+            await ctx.tick()
+        ctx.set(dut.load, 0)
+        await ctx.tick().repeat(10)
+
+    async def work(ctx):
+        for _ in range(4):
+            await load(ctx)
+            for _ in range(150):
+                await judge(ctx, random_request(source, model))
+                while source.random() < wait:
+                    await ctx.tick()
+        await ctx.tick().repeat(10)
+
+    async def judge(ctx, request):
+        opcode, tagged = request["echo"]["opcode"], request["tagged"]
+        digest, key, block = (source.getrandbits(128) for _ in range(3))
+        forged, content = source.random() < 0.15, source.choice((0, 1, 2, 300, 300, 300))
+        received = digest ^ key ^ (forged << source.randrange(128))
+        text_bytes = request["text_bytes"]
+        block &= (1 << 8 * min(16, text_bytes)) - 1
+        ctx.set(dut.pending.payload, request)
+        ctx.set(dut.pending.valid, 1)
+        ctx.set(dut.tag_keys.payload, key)
+        ctx.set(dut.received_tags.payload, received)
+        ctx.set(dut.first_blocks.payload, block)
+        ctx.set(dut.contents.payload, content)
+        if tagged:
+            await ctx.tick().repeat(2)
+            ctx.set(dut.digests.payload, digest)
+            ctx.set(dut.digests.valid, 1)
+            assert ctx.get(dut.pending.ready)
+            assert ctx.get(dut.tag_keys.ready)
+        await ctx.tick().until(dut.pending.ready)
+        ctx.set(dut.pending.valid, 0)
+        ctx.set(dut.digests.valid, 0)
+        seals = tagged and opcode in (Opcode.SEAL, Opcode.AEAD_SEAL)
+        pops["received_tags"] += tagged and not seals
+        if seals:
+            sealed.append(digest ^ key)
+        if seals and opcode == Opcode.SEAL:
+            pops["first_blocks"] += 1
+            samples.append((block | (digest ^ key) << 8 * text_bytes) & ((1 << 128) - 1))
+        status = model.judge(request, forged, content)
+        length = content if opcode == Opcode.OPEN else text_bytes
+        expected.append((request["echo"]["request_id"], status, length))
+
+    simulate(dut, work, background=[watch])
+    found = [
+        (one.request.echo.request_id, Status(one.request.status), one.content_bytes)
+        for one in judged
+    ]
+    assert found == expected
+    assert tags == sealed
+    assert [one.block for one in masks] == samples
+    assert popped == pops
+    assert {status for _, status, _ in found} >= {Status.OK, Status.REPLAYED, Status.TOO_OLD}
