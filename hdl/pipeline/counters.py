@@ -1,11 +1,12 @@
 """The counters that STATS reports, of an accelerator that ends a request in 3 cycles."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from driver.messages import Counter
+from hdl.counters import CycleCounters
 
 __all__ = ["Counters"]
 
@@ -15,7 +16,7 @@ class Counters(wiring.Component):
 
     The first four count cycles by themselves. The others live in a memory: ``add`` adds ``amount``
     to counter ``index``, ``add_one`` adds 1 to counter ``one``; the two may come together, every
-    3 cycles. ``value`` is the counter that ``read`` named 2 cycles before, while nothing is added.
+    3 cycles. ``value`` is the counter that ``read`` named 3 cycles before, while nothing is added.
     """
 
     busy: In(1)
@@ -31,32 +32,31 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        live = Array(Signal(64, name=counter.name.lower()) for counter in list(Counter)[:4])
-        m.d.sync += live[Counter.CYCLES].eq(live[Counter.CYCLES] + 1)
-        for counter, event in (
-            (Counter.BUSY_CYCLES, self.busy),
-            (Counter.STARVED_CYCLES, self.starved),
-            (Counter.STALLED_CYCLES, self.stalled),
-        ):
-            with m.If(event):
-                m.d.sync += live[counter].eq(live[counter] + 1)
-
+        m.submodules.cycles = cycles = CycleCounters()
+        for name in ("busy", "starved", "stalled"):
+            m.d.comb += getattr(cycles, name).eq(getattr(self, name))
         m.submodules.events = events = Memory(shape=64, depth=32, init=[])
         read, write = events.read_port(domain="comb"), events.write_port()
-        # The counter of messages first, that of bytes in the cycle behind it.
-        index, amount, adds = Signal(5), Signal(16), Signal()
-        later_index, later_amount, later = Signal(5), Signal(16), Signal()
-        sum_, sum_index, sum_valid = Signal(64), Signal(5), Signal()
+        # The counter of messages first, that of bytes in the cycle behind it. Each is read, added
+        # to, and written in cycles of their own: when the next one is read, it is there.
+        later, later_index, later_amount = Signal(), Signal(5), Signal(16)
+        adds, index, amount = Signal(), Signal(5), Signal(16)
+        word, word_adds, word_index, word_amount = Signal(64), Signal(), Signal(5), Signal(16)
+        sum_, sum_valid, sum_index = Signal(64), Signal(), Signal(5)
         m.d.sync += [
-            adds.eq(self.add_one | later),
-            index.eq(Mux(self.add_one, self.one, Mux(later, later_index, self.read))),
-            amount.eq(Mux(self.add_one, 1, later_amount)),
             later.eq(self.add),
             later_index.eq(self.index),
             later_amount.eq(self.amount),
-            sum_.eq(read.data + amount),
-            sum_index.eq(index),
-            sum_valid.eq(adds),
+            adds.eq(self.add_one | later),
+            index.eq(Mux(self.add_one, self.one, Mux(later, later_index, self.read))),
+            amount.eq(Mux(self.add_one, 1, later_amount)),
+            word.eq(read.data),
+            word_adds.eq(adds),
+            word_index.eq(index),
+            word_amount.eq(amount),
+            sum_.eq(word + word_amount),
+            sum_valid.eq(word_adds),
+            sum_index.eq(word_index),
         ]
         m.d.comb += read.addr.eq(index)
         # Reset does not clear memories.
@@ -70,7 +70,7 @@ class Counters(wiring.Component):
                 write.addr.eq(sum_index),
                 write.data.eq(sum_),
             ]
-        value = Signal(64)
-        m.d.sync += value.eq(Mux(index < len(live), live[index[:2]], read.data))
-        m.d.comb += self.value.eq(value)
+        is_cycles = word_index < 4
+        m.d.comb += cycles.read.eq(word_index)
+        m.d.sync += self.value.eq(Mux(is_cycles, cycles.value, word))
         return m
