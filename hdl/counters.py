@@ -7,39 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from driver.messages import Counter
 
-__all__ = ["Counters", "CycleCounters"]
-
-#: Counters that count cycles by themselves: the first ones.
-_CYCLES = 4
-
-
-class CycleCounters(wiring.Component):
-    """The first four counters, which count cycles by themselves: 64 bits each, and they wrap.
-
-    ``value`` is the one that ``read`` names now.
-    """
-
-    busy: In(1)
-    starved: In(1)
-    stalled: In(1)
-    read: In(range(_CYCLES))
-    value: Out(64)
-
-    def elaborate(self, platform):
-        m = Module()
-        counters = Array(
-            Signal(64, name=counter.name.lower()) for counter in list(Counter)[:_CYCLES]
-        )
-        m.d.sync += counters[Counter.CYCLES].eq(counters[Counter.CYCLES] + 1)
-        for counter, event in (
-            (Counter.BUSY_CYCLES, self.busy),
-            (Counter.STARVED_CYCLES, self.starved),
-            (Counter.STALLED_CYCLES, self.stalled),
-        ):
-            with m.If(event):
-                m.d.sync += counters[counter].eq(counters[counter] + 1)
-        m.d.comb += self.value.eq(counters[self.read])
-        return m
+__all__ = ["Counters"]
 
 
 class Counters(wiring.Component):
@@ -61,10 +29,15 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.cycles = cycles = CycleCounters()
-        for name in ("busy", "starved", "stalled"):
-            m.d.comb += getattr(cycles, name).eq(getattr(self, name))
-        m.d.comb += cycles.read.eq(self.read)
+        live = Array(Signal(64, name=counter.name.lower()) for counter in list(Counter)[:4])
+        m.d.sync += live[Counter.CYCLES].eq(live[Counter.CYCLES] + 1)
+        for counter, event in (
+            (Counter.BUSY_CYCLES, self.busy),
+            (Counter.STARVED_CYCLES, self.starved),
+            (Counter.STALLED_CYCLES, self.stalled),
+        ):
+            with m.If(event):
+                m.d.sync += live[counter].eq(live[counter] + 1)
 
         m.submodules.events = events = Memory(shape=64, depth=len(Counter), init=[])
         read, write = events.read_port(), events.write_port()
@@ -86,6 +59,6 @@ class Counters(wiring.Component):
                 write.data.eq(read.data + amount),
             ]
         is_live = Signal()
-        m.d.sync += is_live.eq(self.read < _CYCLES)
-        m.d.comb += self.value.eq(Mux(is_live, cycles.value, read.data))
+        m.d.sync += is_live.eq(self.read < len(live))
+        m.d.comb += self.value.eq(Mux(is_live, live[self.read], read.data))
         return m

@@ -1,5 +1,6 @@
 """Completions as `Egress` writes them, from judged requests and their blocks, at any pace."""
 
+import itertools
 import random
 
 import pytest
@@ -7,7 +8,15 @@ import pytest
 from driver.messages import Opcode, Status
 from hdl.pipeline.egress import Egress
 from tests.hdl.ports import bytes_of
-from tests.hdl.streams import get_all, pauses, put, put_all, simulate, with_idle_and_stall
+from tests.hdl.streams import (
+    get_all,
+    pauses,
+    put,
+    put_all,
+    simulate,
+    transfer_cycles,
+    with_idle_and_stall,
+)
 
 DEPTH = 64
 OPCODES = (Opcode.SEAL, Opcode.OPEN, Opcode.AEAD_SEAL, Opcode.AEAD_OPEN, Opcode.STATS)
@@ -69,74 +78,63 @@ def cut(text: bytes) -> list[bytes]:
     return [text[at : at + 16].ljust(16, b"\xee") for at in range(0, len(text), 16)]
 
 
-def write(completions: list[Completion], idle=0.0, stall=0.0, seed=0):
-    """The packets, and the cycles in which they end."""
-    dut, received, ends = Egress(DEPTH), [], []
-    beats = sum(-(-len(completion.packet) // 16) for completion in completions)
-    released = 0
+class Bench:
+    """All that is around an `Egress` which writes ``completions``."""
 
-    async def judge(ctx):
-        waits = pauses(seed, idle)
-        for completion, wait in zip(completions, waits, strict=False):
-            await ctx.tick().repeat(wait) if wait else None
-            await put(ctx, dut.judged, completion.judged)
+    def __init__(self, completions: list[Completion], idle: float, stall: float, seed):
+        self.dut = Egress(DEPTH)
+        self.completions = completions
+        self.idle, self.stall, self.seed = idle, stall, seed
+        self.released = 0
+        self.packets: list[bytes] = []
 
-    async def give_masks(ctx):
-        masks = [completion.mask for completion in completions if completion.masked]
-        await put_all(ctx, dut.masks, masks, pauses((seed, "mask"), idle))
+    async def judge(self, ctx):
+        judged = [completion.judged for completion in self.completions]
+        await put_all(ctx, self.dut.judged, judged, pauses(self.seed, self.idle))
 
-    async def write_tags(ctx):
-        for _ in range(sum(completion.sealed for completion in completions)):
-            ctx.set(dut.tag_written, 1)
+    async def give_masks(self, ctx):
+        masks = [completion.mask for completion in self.completions if completion.masked]
+        await put_all(ctx, self.dut.masks, masks, pauses((self.seed, "mask"), self.idle))
+
+    async def write_tags(self, ctx):
+        for _ in range(sum(completion.sealed for completion in self.completions)):
+            ctx.set(self.dut.tag_written, 1)
             await ctx.tick()
-            ctx.set(dut.tag_written, 0)
+            ctx.set(self.dut.tag_written, 0)
             await ctx.tick().repeat(2)
 
-    async def give_blocks(ctx):
-        nonlocal released
-        given = 0
-        for completion in completions:
-            for block in completion.blocks:
-                while given == released:
-                    await ctx.tick()
-                await put(ctx, dut.blocks, int.from_bytes(block, "little"))
-                given += 1
+    async def give_blocks(self, ctx):
+        blocks = [block for completion in self.completions for block in completion.blocks]
+        for given, block in enumerate(blocks):
+            while given == self.released:
+                await ctx.tick()
+            await put(ctx, self.dut.blocks, int.from_bytes(block, "little"))
 
-    async def count_released(ctx):
-        nonlocal released
-        async for *_, release in ctx.tick().sample(dut.release):
-            released += release
+    async def count_released(self, ctx):
+        async for *_, release in ctx.tick().sample(self.dut.release):
+            self.released += release
 
-    async def watch(ctx):
-        cycle = 0
-        packets = dut.packets
-        signals = packets.valid, packets.ready, packets.payload.last
-        async for *_, valid, ready, last in ctx.tick().sample(*signals):
-            if valid and ready and last:
-                ends.append(cycle)
-            cycle += 1
-
-    async def receive(ctx):
+    async def receive(self, ctx):
         packet = b""
-        for beat in await get_all(ctx, dut.packets, beats, pauses(-seed, stall)):
+        beats = sum(-(-len(completion.packet) // 16) for completion in self.completions)
+        for beat in await get_all(ctx, self.dut.packets, beats, pauses(-self.seed, self.stall)):
             packet += bytes_of(beat, 16)
             if beat.last:
-                received.append(packet)
+                self.packets.append(packet)
                 packet = b""
         assert not packet
 
+
+def write(completions: list[Completion], idle=0.0, stall=0.0, seed=0):
+    """The packets, and the cycles in which their beats come."""
+    bench, cycles = Bench(completions, idle, stall, seed), []
     simulate(
-        dut,
-        judge,
-        give_masks,
-        write_tags,
-        give_blocks,
-        receive,
-        background=[count_released, watch],
-        limit=20_000,
+        bench.dut,
+        *(bench.judge, bench.give_masks, bench.write_tags, bench.give_blocks, bench.receive),
+        background=[bench.count_released, transfer_cycles(bench.dut.packets, cycles)],
     )
-    assert released == sum(len(completion.blocks) for completion in completions)
-    return received, ends
+    assert bench.released == sum(len(completion.blocks) for completion in completions)
+    return bench.packets, cycles
 
 
 @with_idle_and_stall
@@ -162,6 +160,8 @@ def test_completions_of_all_kinds(idle, stall, seed):
 def test_two_cycles_more_than_a_text_has_blocks(opcode, blocks, status):
     source = random.Random(blocks)
     completions = [Completion(source, opcode, status, 16 * blocks) for _ in range(20)]
-    received, ends = write(completions)
+    received, cycles = write(completions)
     assert received == [completion.packet for completion in completions]
+    beats = itertools.accumulate(-(-len(packet) // 16) for packet in received)
+    ends = [cycles[beat - 1] for beat in beats]
     assert ends[-1] - ends[4] <= (blocks + 2) * 15

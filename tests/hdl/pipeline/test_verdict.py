@@ -80,30 +80,36 @@ def random_request(source, model):
     }
 
 
-@pytest.mark.parametrize(("window", "limit"), [(64, 9), (33, 1 << 36), (2, 3), (100, 1 << 36)])
-@pytest.mark.parametrize("wait", [0.0, 0.4])
-def test_verdicts(window, limit, wait):
-    profile = replace(FAST, slots=SLOTS, window=window, forgery_limit=limit)
-    source, dut, model = random.Random(f"{window} {wait}"), Verdict(profile), Model(profile)
-    judged, tags, masks, popped = [], [], [], dict.fromkeys(("received_tags", "first_blocks"), 0)
-    expected, sealed, samples, pops = [], [], [], dict(popped)
+class Bench:
+    """Judges requests, and collects what comes out and what should."""
 
-    async def watch(ctx):
-        streams = dut.judged, dut.tags, dut.masks
-        signals = [signal for one in streams for signal in (one.valid, one.payload)]
-        ready = [getattr(dut, name).ready for name in popped]
-        async for *_, a, b, c, d, e, f, g, h in ctx.tick().sample(*signals, *ready):
-            for valid, payload, into in ((a, b, judged), (c, d, tags), (e, f, masks)):
-                if valid:
-                    into.append(payload)
-            popped["received_tags"] += g
-            popped["first_blocks"] += h
+    def __init__(self, profile, source):
+        self.source, self.dut, self.model = source, Verdict(profile), Model(profile)
+        self.judged, self.tags, self.masks = [], [], []
+        self.expected, self.sealed, self.samples = [], [], []
+        self.popped = {"received_tags": 0, "first_blocks": 0}
+        self.pops = dict(self.popped)
 
-    async def load(ctx):
+    async def watch(self, ctx):
+        streams = (
+            (self.dut.judged, self.judged),
+            (self.dut.tags, self.tags),
+            (self.dut.masks, self.masks),
+        )
+        signals = [signal for one, _ in streams for signal in (one.valid, one.payload)]
+        ready = [getattr(self.dut, name).ready for name in self.popped]
+        async for *_, a, b, c, d, e, f, opened, sealed in ctx.tick().sample(*signals, *ready):
+            for (_, into), (valid, payload) in zip(streams, ((a, b), (c, d), (e, f)), strict=True):
+                into += [payload] * valid
+            self.popped["received_tags"] += opened
+            self.popped["first_blocks"] += sealed
+
+    async def load(self, ctx):
+        dut, source = self.dut, self.source
         await ctx.tick().repeat(10)
         for slot in range(SLOTS):
             number = source.choice((0, 0, 5, source.getrandbits(40), TOP - 20))
-            model.load(slot, number)
+            self.model.load(slot, number)
             ctx.set(dut.load, 1)
             ctx.set(dut.load_slot, slot)
             ctx.set(dut.load_next, number)
@@ -111,29 +117,20 @@ def test_verdicts(window, limit, wait):
         ctx.set(dut.load, 0)
         await ctx.tick().repeat(10)
 
-    async def work(ctx):
-        for _ in range(4):
-            await load(ctx)
-            for _ in range(150):
-                await judge(ctx, random_request(source, model))
-                while source.random() < wait:
-                    await ctx.tick()
-        await ctx.tick().repeat(10)
-
-    async def judge(ctx, request):
-        opcode, tagged = request["echo"]["opcode"], request["tagged"]
+    async def judge(self, ctx, request):
+        """A request whose digest comes 3 cycles after that of the one before."""
+        dut, source = self.dut, self.source
         digest, key, block = (source.getrandbits(128) for _ in range(3))
         forged, content = source.random() < 0.15, source.choice((0, 1, 2, 300, 300, 300))
         received = digest ^ key ^ (forged << source.randrange(128))
-        text_bytes = request["text_bytes"]
-        block &= (1 << 8 * min(16, text_bytes)) - 1
+        block &= (1 << 8 * min(16, request["text_bytes"])) - 1
         ctx.set(dut.pending.payload, request)
         ctx.set(dut.pending.valid, 1)
         ctx.set(dut.tag_keys.payload, key)
         ctx.set(dut.received_tags.payload, received)
         ctx.set(dut.first_blocks.payload, block)
         ctx.set(dut.contents.payload, content)
-        if tagged:
+        if request["tagged"]:
             await ctx.tick().repeat(2)
             ctx.set(dut.digests.payload, digest)
             ctx.set(dut.digests.valid, 1)
@@ -142,24 +139,45 @@ def test_verdicts(window, limit, wait):
         await ctx.tick().until(dut.pending.ready)
         ctx.set(dut.pending.valid, 0)
         ctx.set(dut.digests.valid, 0)
-        seals = tagged and opcode in (Opcode.SEAL, Opcode.AEAD_SEAL)
-        pops["received_tags"] += tagged and not seals
-        if seals:
-            sealed.append(digest ^ key)
-        if seals and opcode == Opcode.SEAL:
-            pops["first_blocks"] += 1
-            samples.append((block | (digest ^ key) << 8 * text_bytes) & ((1 << 128) - 1))
-        status = model.judge(request, forged, content)
-        length = content if opcode == Opcode.OPEN else text_bytes
-        expected.append((request["echo"]["request_id"], status, length))
+        self.expect(request, digest ^ key, block, forged, content)
 
-    simulate(dut, work, background=[watch])
+    def expect(self, request, tag, block, forged, content):
+        opcode, text_bytes = request["echo"]["opcode"], request["text_bytes"]
+        seals = request["tagged"] and opcode in (Opcode.SEAL, Opcode.AEAD_SEAL)
+        self.pops["received_tags"] += request["tagged"] and not seals
+        if seals:
+            self.sealed.append(tag)
+        if seals and opcode == Opcode.SEAL:
+            self.pops["first_blocks"] += 1
+            self.samples.append((block | tag << 8 * text_bytes) & ((1 << 128) - 1))
+        status = self.model.judge(request, forged, content)
+        length = content if opcode == Opcode.OPEN else text_bytes
+        self.expected.append((request["echo"]["request_id"], status, length))
+
+
+@pytest.mark.parametrize(("window", "limit"), [(64, 9), (33, 1 << 36), (2, 3), (100, 1 << 36)])
+@pytest.mark.parametrize("wait", [0.0, 0.4])
+def test_verdicts(window, limit, wait):
+    source = random.Random(f"{window} {wait}")
+    profile = replace(FAST, slots=SLOTS, window=window, forgery_limit=limit)
+    bench = Bench(profile, source)
+
+    async def work(ctx):
+        for _ in range(4):
+            await bench.load(ctx)
+            for _ in range(150):
+                await bench.judge(ctx, random_request(source, bench.model))
+                while source.random() < wait:
+                    await ctx.tick()
+        await ctx.tick().repeat(10)
+
+    simulate(bench.dut, work, background=[bench.watch])
     found = [
         (one.request.echo.request_id, Status(one.request.status), one.content_bytes)
-        for one in judged
+        for one in bench.judged
     ]
-    assert found == expected
-    assert tags == sealed
-    assert [one.block for one in masks] == samples
-    assert popped == pops
+    assert found == bench.expected
+    assert bench.tags == bench.sealed
+    assert [one.block for one in bench.masks] == bench.samples
+    assert bench.popped == bench.pops
     assert {status for _, status, _ in found} >= {Status.OK, Status.REPLAYED, Status.TOO_OLD}
