@@ -1,6 +1,8 @@
 """Queues between the stages: a short one in distributed RAM, a deep one of blocks in block RAM."""
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, signed
+import itertools
+
+from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -16,7 +18,16 @@ class Queue(wiring.Component):
     A payload can be read two cycles after it was written; the first one stands in a register, so
     that whoever reads has the whole cycle. Reading and writing at once is possible at any level,
     writing when full is not. One transfer a cycle on each side.
+
+    Wide ones of more than 16 payloads are several in a row, of 16 each, since to choose among 16s
+    takes as much logic as to hold them. They add two cycles each, and a place that becomes free
+    gets to the writer a cycle later for each.
     """
+
+    #: What a distributed RAM holds by itself.
+    ROW = 16
+    #: Payloads of more bits than this are wide.
+    NARROW = 32
 
     def __init__(self, shape: ShapeLike, depth: int):
         if depth < 2 or depth & (depth - 1):
@@ -34,6 +45,28 @@ class Queue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        written, taken = Signal(), Signal()
+        m.d.comb += [
+            written.eq(self.write.valid & self.write.ready),
+            taken.eq(self.read.valid & self.read.ready),
+        ]
+        with m.If(written ^ taken):
+            m.d.sync += self.level.eq(Mux(written, self.level + 1, self.level - 1))
+        if self.depth > self.ROW and Shape.cast(self._shape).width > self.NARROW:
+            self._connect_rows(m)
+        else:
+            self._connect_memory(m, written)
+        return m
+
+    def _connect_rows(self, m):
+        rows = [Queue(self._shape, self.ROW) for _ in range(self.depth // self.ROW)]
+        m.submodules += rows
+        wiring.connect(m, wiring.flipped(self.write), rows[0].write)
+        for row, behind in itertools.pairwise(rows):
+            wiring.connect(m, row.read, behind.write)
+        wiring.connect(m, rows[-1].read, wiring.flipped(self.read))
+
+    def _connect_memory(self, m, written):
         m.submodules.memory = memory = Memory(
             # Block RAM is scarce, and the S-boxes need it.
             shape=self._shape,
@@ -45,12 +78,10 @@ class Queue(wiring.Component):
         free = Signal(range(self.depth))
         first, second = Signal(range(self.depth)), Signal(range(self.depth), init=1)
         stored = Signal()  # something is in the memory
-        written, moved, taken = Signal(), Signal(), Signal()
+        moved = Signal()
         m.d.comb += [
             self.write.ready.eq(~self.level[-1]),
-            written.eq(self.write.valid & self.write.ready),
             moved.eq(stored & (~self.read.valid | self.read.ready)),
-            taken.eq(self.read.valid & self.read.ready),
             write_port.en.eq(written),
             write_port.addr.eq(free),
             write_port.data.eq(self.write.payload),
@@ -66,9 +97,6 @@ class Queue(wiring.Component):
         with m.If(moved):
             m.d.sync += [self.read.payload.eq(read_port.data), first.eq(second)]
             m.d.sync += second.eq(second + 1)
-        with m.If(written ^ taken):
-            m.d.sync += self.level.eq(Mux(written, self.level + 1, self.level - 1))
-        return m
 
 
 class BlockQueue(wiring.Component):

@@ -17,12 +17,12 @@ from tests.hdl.streams import (
 )
 
 
-@pytest.mark.parametrize("depth", [2, 4, 16])
+@pytest.mark.parametrize(("width", "depth"), [(12, 2), (12, 4), (12, 16), (12, 64), (40, 64)])
 @with_idle_and_stall
-def test_payloads_come_out_in_order(depth, idle, stall, seed):
+def test_payloads_come_out_in_order(width, depth, idle, stall, seed):
     source = random.Random(seed)
-    payloads = [source.getrandbits(12) for _ in range(100)]
-    dut = Queue(12, depth)
+    payloads = [source.getrandbits(width) for _ in range(200)]
+    dut = Queue(width, depth)
     received = []
 
     async def send(ctx):
@@ -35,13 +35,14 @@ def test_payloads_come_out_in_order(depth, idle, stall, seed):
     assert received == payloads
 
 
-@pytest.mark.parametrize("depth", [2, 4, 16])
-def test_a_queue_holds_as_many_as_it_says(depth):
-    dut = Queue(8, depth)
+@pytest.mark.parametrize(("width", "depth"), [(8, 2), (8, 4), (8, 16), (8, 32), (40, 32), (40, 64)])
+def test_a_queue_holds_as_many_as_it_says(width, depth):
+    dut = Queue(width, depth)
 
     async def work(ctx):
         for i in range(depth):
             assert ctx.get(dut.level) == i
+            assert ctx.get(dut.write.ready)
             await put_all(ctx, dut.write, [i])
         assert ctx.get(dut.level) == depth
         assert not ctx.get(dut.write.ready)
