@@ -60,8 +60,8 @@ class Egress(wiring.Component):
     clear gets its number encrypted on the way out. Of a record that was opened, the zeros behind
     the content are dropped, and all of it if it was refused: a cycle a block in any case.
 
-    A completion a register: first it waits for its mask and its tag, which takes two cycles at
-    least; then its numbers are computed, and it goes to a queue; then it is written.
+    A completion waits for its mask and its tag, two cycles at least; its lengths are computed, and
+    it goes to a queue; then it is written, in two cycles at least.
 
     A piece a cycle: a record with a header of up to 8 bytes takes 2 cycles more than its text has
     blocks when it was sealed, and one when it was opened.
@@ -165,7 +165,7 @@ class Egress(wiring.Component):
             (request.tail_at == i) | (request.sixteen & (request.tail_at == i - 1))
             for i in range(_HEADER_LANES)
         )
-        # Both are zero at the same time as others of its terms.
+        # What stands beside the content: header and tag, or the number; 41 bytes at the most.
         added = Cat(
             Mux(head.seal, head.header_bytes[:4], Mux(head.open, RECORD_NUMBER_BYTES, 0)),
             (head.seal & head.header_bytes[4]) + head.sealed,
@@ -186,7 +186,6 @@ class Egress(wiring.Component):
             new.tail.eq(Mux(head.seal, tail, 0)),
             new.extra.eq(Mux(head.open, number, Cat(mask, mask))),
             new.has_content.eq(content_blocks != 0),
-            new.skips.eq(text_blocks != content_blocks),
             new.content_blocks.eq(content_blocks),
             new.content_rest.eq(head.content_bytes),
             new.skipped_blocks.eq(text_blocks - content_blocks),
@@ -194,7 +193,11 @@ class Egress(wiring.Component):
             small.eq(head.sealed + head.seal + (head.seal & over)),
             self.release.eq(Mux(goes_on, blocks + small, 0)),
         ]
-        m.d.comb += [completions.valid.eq(goes_on), completions.payload.eq(new)]
+        m.d.comb += [
+            completions.valid.eq(goes_on),
+            completions.payload.eq(new),
+            completions.payload.skips.eq(new.skipped_blocks != 0),
+        ]
 
     def _write(self, m, completions, pieces):
         """Third stage: the pieces of a completion, one after the other."""
@@ -238,7 +241,7 @@ class Egress(wiring.Component):
             next_turn.tag.eq(text_ends & head.sealed),
             next_turn.skip.eq((text_ends & head.skips) | (turn.skip & ~last)),
         ]
-        # Whether a turn is the last one: behind text, and if it is the first one of the text.
+        # Whether the next turn is the last: in a run of blocks, behind the text, with its first.
         more, ends_behind_text, ends_with_block = Signal(), Signal(), Signal()
         next_last = Mux(counts, left[-1], Mux(text_ends, skips_one, one_block))
         next_ends = Mux(

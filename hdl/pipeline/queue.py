@@ -90,7 +90,7 @@ class Queue(wiring.Component):
         # What `read.ready` decides is when registers move, never what goes into them.
         m.d.sync += [
             self.read.valid.eq(stored | (self.read.valid & ~self.read.ready)),
-            stored.eq(written | (stored & ~(moved & (second == free)))),
+            stored.eq(written | (stored & (~moved | (second != free)))),
         ]
         with m.If(written):
             m.d.sync += free.eq(free + 1)

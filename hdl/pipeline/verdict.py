@@ -119,26 +119,23 @@ class Verdict(wiring.Component):
             ]
         window = self._judge(m, age, request, second, after, genuine, failed)
 
-        # Seventh: the verdict.
+        # Fifth: the verdict, but for whether the number was seen, which takes a cycle more.
         verdict = Signal(4)
-        m.d.comb += verdict.eq(second.status)
+        m.d.sync += verdict.eq(second.status)
         with m.If(window.limited & second_may_be_limited):
-            m.d.comb += verdict.eq(Status.KEY_LIMIT)
+            m.d.sync += verdict.eq(Status.KEY_LIMIT)
         with m.Elif(second_bad_tag):
-            m.d.comb += verdict.eq(Status.BAD_TAG)
-        with m.Elif(window.genuine):
-            with m.If(window.behind & ~window.within):
-                m.d.comb += verdict.eq(Status.TOO_OLD)
-            with m.Elif(window.behind & window.hit):
-                m.d.comb += verdict.eq(Status.REPLAYED)
-            with m.Elif(no_content):
-                m.d.comb += verdict.eq(Status.NO_CONTENT_TYPE)
+            m.d.sync += verdict.eq(Status.BAD_TAG)
+        with m.Elif(window.too_old):
+            m.d.sync += verdict.eq(Status.TOO_OLD)
+        with m.Elif(window.accepted & no_content):
+            m.d.sync += verdict.eq(Status.NO_CONTENT_TYPE)
         judged = self.judged.payload
         m.d.sync += self.judged.valid.eq(age[5])
         with m.If(age[5]):
             m.d.sync += [
                 judged.request.eq(second),
-                judged.request.status.eq(verdict),
+                judged.request.status.eq(Mux(window.hits.any(), Status.REPLAYED, verdict)),
                 judged.content_bytes.eq(content_bytes),
             ]
         self._count(m, judged.request, self.judged.valid)
@@ -259,19 +256,17 @@ class Verdict(wiring.Component):
                 newest_valid.eq(0),
             ]
 
-        # What is said of it, in the sixth.
-        fourth_limited, fourth_genuine = Signal(), Signal()
-        found = Signal(
-            data.StructLayout({"limited": 1, "genuine": 1, "behind": 1, "within": 1, "hit": 1})
-        )
+        # What is said of it: ``hits`` in the sixth cycle, the others in the fifth.
+        found = Signal(data.StructLayout({"limited": 1, "accepted": 1, "too_old": 1, "hits": 4}))
+        m.d.comb += [
+            found.accepted.eq(accepted),
+            found.too_old.eq(accepted & behind & ~within),
+        ]
         m.d.sync += [
-            fourth_limited.eq(limited),
-            fourth_genuine.eq(first_genuine),
-            found.limited.eq(fourth_limited),
-            found.genuine.eq(fourth_genuine),
-            found.behind.eq(behind),
-            found.within.eq(within),
-            found.hit.eq((kept.seen & bit).any()),
+            found.limited.eq(limited),
+            found.hits.eq(
+                Cat(marks & (kept.seen & bit)[i::4].any() for i in range(len(found.hits)))
+            ),
         ]
         return found
 
@@ -289,10 +284,12 @@ class Verdict(wiring.Component):
         m.d.sync += [
             shifted.eq(tag << (length[:2] << 3)),
             self.masks.valid.eq(gives & (request.echo.opcode == Opcode.SEAL)),
-            sample.block.eq(first_block | Mux(length[4:].any(), 0, behind)),
+            sample.block.eq(first_block | behind),
             sample.slot.eq(request.echo.slot),
             sample.aes256.eq(request.aes256),
         ]
+        with m.If(length[4:].any()):
+            m.d.sync += shifted.eq(0)
 
     def _count(self, m, request, counts):
         status = request.status
