@@ -218,7 +218,7 @@ class Cipher(wiring.Component):
         self._measure(m, at, is_text)
 
     def _measure(self, m, at, is_text):
-        """Three more stages: where an opened text ends, and what a sealed record begins with."""
+        """Four more stages: where an opened text ends, and what a sealed record begins with."""
         slot, message = at.slot, at.message
         text, first, seals = Signal(), Signal(), Signal()
         m.d.sync += [text.eq(is_text), first.eq(slot.first_text), seals.eq(message.seal)]
@@ -227,16 +227,22 @@ class Cipher(wiring.Component):
             self.first_blocks.payload.eq(self.data),
         ]
         flags = Cat(is_text, slot.first_text, at.lengths & message.opening)
-        flags = History(m, "flags", flags, 3, reset_less=False)
+        flags = History(m, "flags", flags, 4, reset_less=False)
 
-        nonzero, last, end = Signal(BLOCK_BYTES), Signal(5), Signal(5)
+        # Which bytes are not zero; the last one of each four; the last one of all.
+        nonzero, places, quarters, end = Signal(BLOCK_BYTES), Signal(8), Signal(4), Signal(5)
         m.d.sync += nonzero.eq(Cat(self.data.word_select(i, 8).any() for i in range(BLOCK_BYTES)))
-        for i in range(0, BLOCK_BYTES, 4):
-            a, b, c, d = nonzero[i : i + 4]
-            with m.If(a | b | c | d):
-                m.d.comb += last.eq(i + Mux(d, 4, Mux(c, 3, Mux(b, 2, 1))))
-        m.d.sync += end.eq(last)
-        text, first, ends = flags[3]
+        for i in range(4):
+            _, b, c, d = quarter = nonzero[4 * i : 4 * i + 4]
+            m.d.sync += [
+                places.word_select(i, 2).eq(Cat(d | (b & ~c), d | c)),
+                quarters[i].eq(quarter.any()),
+            ]
+        m.d.sync += end.eq(0)
+        for i in range(4):
+            with m.If(quarters[i]):
+                m.d.sync += end.eq(Cat(places.word_select(i, 2), Const(i, 2)) + 1)
+        text, first, ends = flags[4]
         content, before = Signal(LENGTH_BITS), Signal(LENGTH_BITS)
         with m.If(text):
             m.d.sync += before.eq(Mux(first, 0, before) + BLOCK_BYTES)

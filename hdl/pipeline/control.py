@@ -59,7 +59,7 @@ class Control(wiring.Component):
                 "text_bytes": Out(LENGTH_BITS),
                 "ready": Out(1),
                 #: The AES core and the hash unit are this component's.
-                "takes_over": Out(1),
+                "takes_over": Out(1, init=1),
                 "staged": In(1),
                 "staged_piece": In(128),
                 #: Forgets what was staged: the LOAD that it belongs to may have been refused.
@@ -111,18 +111,22 @@ class Control(wiring.Component):
         h, power, number = Signal(128), Signal(128), Signal(range(self._chains + 1))
         blocks = Signal(5)
         steps, half = Signal(4), Signal(64)
+        write_round_key, round_key_address = self._out(m, "write_round_key", "round_key_address")
+        write_power, power_address = self._out(m, "write_power", "power_address")
+        round_key, write_slot = self._out(m, "round_key", "write_slot")
+        append, appended = self._out(m, "append", "appended")
+        m.d.sync += self.done.eq(0)
         m.d.comb += [
-            self.takes_over.eq(1),
             schedule.keys.payload.key.eq(load.keys[0]),
             schedule.keys.payload.aes256.eq(aes256),
             # All of these are zero while there is nothing to say.
-            self.round_key.eq(schedule.round_keys.payload.round_key),
+            round_key.eq(schedule.round_keys.payload.round_key),
             self.power.eq(power),
             self.hashed.payload.block.eq(power),
             self.hashed.payload.power.eq(h),
             self.hashed.payload.final.eq(1),
             self.hashed.payload.last.eq(1),
-            self.power_address.slot.eq(self.slot),
+            power_address.slot.eq(self.slot),
             self.counter.eq(Cat(steps[3], blocks)),
             self.text_bytes.eq(Mux(informs, INFO_BYTES, 0) | Mux(counts, _STATS_BYTES, 0)),
             self.blocks.eq(blocks),
@@ -153,12 +157,12 @@ class Control(wiring.Component):
                 m.d.sync += [self.slot.eq(0), last_slot.eq(all_slots), word.eq(0)]
                 m.next = "wipe"
             with m.State("idle"):
-                m.d.comb += self.takes_over.eq(0)
                 m.d.sync += self.ready.eq(1)
                 m.d.sync += [word.eq(0), blocks.eq(0), steps.eq(0), number.eq(1)]
                 m.d.sync += [self.slot.eq(self.echo.slot), last_slot.eq(self.echo.slot)]
                 m.d.sync += status.eq(Status.OK)
                 with m.If(self.start):
+                    m.d.sync += self.takes_over.eq(loads | zeroizes)
                     with m.If(loads):
                         m.next = "check"
                     with m.If(zeroizes):
@@ -180,11 +184,11 @@ class Control(wiring.Component):
             with m.State("wipe"):
                 # For ZEROIZE, all that is written here is zero; so are the keys for LOAD.
                 m.d.comb += [
-                    self.write_round_key.eq(1),
-                    self.round_key_address.eq(Cat(word, self.slot)),
-                    self.write_power.eq(1),
-                    self.power_address.power.eq(word),
-                    self.write_slot.eq(word == 0),
+                    write_round_key.eq(1),
+                    round_key_address.eq(Cat(word, self.slot)),
+                    write_power.eq(1),
+                    power_address.power.eq(word),
+                    write_slot.eq(word == 0),
                     self.context.valid.eq(loads),
                 ]
                 m.d.sync += word.eq(word + 1)
@@ -203,8 +207,8 @@ class Control(wiring.Component):
                 keys = schedule.round_keys
                 m.d.comb += [
                     keys.ready.eq(1),
-                    self.write_round_key.eq(keys.valid),
-                    self.round_key_address.eq(Cat(keys.payload.round, which, self.slot)),
+                    write_round_key.eq(keys.valid),
+                    round_key_address.eq(Cat(keys.payload.round, which, self.slot)),
                     # The second key stands 32 bytes behind the first, and moves to its place.
                     second_key.eq(keys.valid & (keys.payload.round < 2) & ~which),
                 ]
@@ -224,8 +228,8 @@ class Control(wiring.Component):
             with m.State("power"):
                 last = number == self._chains
                 m.d.comb += [
-                    self.write_power.eq(1),
-                    self.power_address.power.eq(number - 1),
+                    write_power.eq(1),
+                    power_address.power.eq(number - 1),
                     self.hashed.valid.eq(~last),
                 ]
                 with m.If(last):
@@ -249,38 +253,41 @@ class Control(wiring.Component):
                 with m.If(self.digests.valid):
                     m.d.sync += blocks.eq(blocks + 1)
                 with m.If(blocks == self._chains):
-                    m.d.sync += blocks.eq(0)
+                    m.d.sync += [blocks.eq(0), self.takes_over.eq(0)]
                     m.next = "done"
             # Masks of records that wait behind the request may be on their way through the cores.
             with m.State("info"):
                 m.d.comb += [
-                    self.takes_over.eq(0),
-                    self.append.eq(1),
-                    self.appended.eq(self._info().word_select(blocks[0], 128)),
+                    append.eq(1),
+                    appended.eq(self._info().word_select(blocks[0], 128)),
                 ]
                 m.d.sync += blocks.eq(blocks + 1)
                 with m.If(blocks == INFO_BYTES // BLOCK_BYTES - 1):
                     m.next = "done"
             with m.State("stats"):
-                m.d.comb += self.takes_over.eq(0)
                 # Two counters a block, big-endian, the first one in the low half.
                 m.d.sync += steps.eq(steps + 1)
                 swapped = Cat(self.counter_value.word_select(i, 8) for i in reversed(range(8)))
                 with m.If(steps == 7):
                     m.d.sync += half.eq(swapped)
                 with m.If(steps == 15):
-                    m.d.comb += [self.append.eq(1), self.appended.eq(Cat(half, swapped))]
+                    m.d.comb += [append.eq(1), appended.eq(Cat(half, swapped))]
                     m.d.sync += blocks.eq(blocks + 1)
                     with m.If(blocks == _STATS_BYTES // BLOCK_BYTES - 1):
                         m.next = "done"
             with m.State("done"):
-                m.d.comb += [
-                    self.takes_over.eq(0),
-                    # Not behind the wipe after reset.
-                    self.done.eq(loads | zeroizes | informs | counts),
-                ]
+                # Not behind the wipe after reset.
+                m.d.sync += self.done.eq(loads | zeroizes | informs | counts)
                 m.next = "idle"
         return m
+
+    def _out(self, m, *names):
+        """What goes to the ports of these names in the next cycle."""
+        for name in names:
+            port = getattr(self, name)
+            given = Signal.like(port, name=f"next_{name}")
+            m.d.sync += port.eq(given)
+            yield given
 
     def _info(self):
         return Const(int.from_bytes(info(self._profile).pack(), "little"), 8 * INFO_BYTES)

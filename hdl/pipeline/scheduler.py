@@ -98,7 +98,7 @@ class Scheduler(wiring.Component):
         ready, takes, starts = Signal(), Signal(), Signal()
         head = Signal(self.requests.payload.shape())
         text_blocks, associated_blocks = Signal(12), Signal(12)
-        encrypted_bytes = Signal(LENGTH_BITS)  # of a record
+        encrypted_bytes = Signal(LENGTH_BITS)
         is_record, sealing, control = Signal(), Signal(), Signal()
         accepted, has_blocks = Signal(), Signal()
         opcode = request.echo.opcode
@@ -283,15 +283,13 @@ class Scheduler(wiring.Component):
         return m
 
     def _describe(self, m, head, encrypted_bytes, is_record, sealing):
-        """What ``messages`` gets of the request at hand."""
+        """What ``messages`` gets of the request at hand, from the third cycle on."""
         message, request = self.messages.payload, head.request
         number = [head.number[8:16], head.number[:8]]
-        length_bytes = [encrypted_bytes[8:], encrypted_bytes[:8]]
-        tail = Mux(
-            request.sixteen,
-            Cat(number[0], number[1], *length_bytes),
-            Cat(number[1], *length_bytes, Const(0, 8)),
-        )
+        length = [encrypted_bytes[8:], encrypted_bytes[:8]]
+        long, short = Cat(*number, *length), Cat(number[1], *length, Const(0, 8))
+        tail = Signal(32)
+        m.d.sync += tail.eq(Mux(request.sixteen, long, short))
         tail_bytes = Mux(is_record, 1 + request.sixteen + (request.length << 1), 0)
         m.d.comb += [
             message.power.eq(Mux(message.final, message.more_blocks, self._chains - 1)),
