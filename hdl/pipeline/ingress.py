@@ -285,7 +285,7 @@ class Ingress(wiring.Component):
             m.d.sync += [self._ended.eq(0), self._bad.eq(0)]
         with m.If(self._pops):
             m.d.sync += [self._ended.eq(beats.last), self._bad.eq(beats.bad)]
-        with m.If(self._takes):
+        with m.If(self._takes & ~state["header end"]):
             m.d.sync += [
                 self._left.eq(self._left - 1),
                 self._last.eq(self._left == 2),
