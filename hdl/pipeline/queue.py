@@ -60,7 +60,8 @@ class Queue(wiring.Component):
 
     def _connect_rows(self, m):
         rows = [Queue(self._shape, self.ROW) for _ in range(self.depth // self.ROW)]
-        m.submodules += rows
+        for number, row in enumerate(rows):
+            m.submodules[f"row_{number}"] = row
         wiring.connect(m, wiring.flipped(self.write), rows[0].write)
         for row, behind in itertools.pairwise(rows):
             wiring.connect(m, row.read, behind.write)
