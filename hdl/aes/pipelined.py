@@ -1,7 +1,7 @@
 """An AES core that takes a block a cycle."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 
 from hdl.aes.core import encrypt_block, rounds
@@ -57,12 +57,20 @@ class PipelinedAES(wiring.Component):
         aes256 = History(m, "aes256", request.aes256, self.latency - 1)
         block = History(m, "block", request.block, _ENTRY_CYCLES - 1)
 
+        # A word to write goes from memory to memory, for they lie far apart; a block that needs it
+        # is slower.
+        port = data.StructLayout(
+            {"write": 1, "address": self.write_address.shape(), "data": len(self.write_data)}
+        )
+        given = Cat(self.write, self.write_address, self.write_data)
+        writes = History(m, "write", given, _ROUNDS + 1, reset_less=False)
         for number, memory in enumerate(self.round_keys):
             m.submodules[f"round_keys_{number}"] = memory
+            write = data.View(port, writes[number + 1])
             m.d.comb += [
-                memory.write.eq(self.write & (self.write_address.round == number)),
-                memory.write_address.eq(self.write_address.key),
-                memory.write_data.eq(self.write_data),
+                memory.write.eq(write.write & (write.address.round == number)),
+                memory.write_address.eq(write.address.key),
+                memory.write_data.eq(write.data),
                 # Two cycles before the key is added: a whole round later for every round.
                 memory.read_address.eq(key[_ROUND_CYCLES * number]),
             ]
