@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 # Profiles and devices in turn, and options of `intaglio synth`.
-SYNTH_ARGS ?= compact ecp5-25k fast ecp5-85k
+SYNTH_ARGS ?= tiny up5k compact ecp5-25k fast ecp5-85k
 
 VENV  := .venv
 BIN   := $(VENV)/bin

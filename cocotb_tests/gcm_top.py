@@ -1,34 +1,38 @@
 """AES-GCM as a design of its own: the block, an AES core and the memory of its round keys."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.aes.iterative import IterativeAES
 from hdl.aes.key_schedule import KeyRequest, KeySchedule
 from hdl.aes.sbox import SBoxForm
-from hdl.gcm import GCM, TextBlock, command_layout
+from hdl.gcm import GCM, command_layout
 
-__all__ = ["KEYS", "GCMTop"]
+__all__ = ["KEYS", "LONGEST_TEXT", "GCMTop"]
 
 #: Keys that the memory holds.
 KEYS = 2
+#: Bytes of text and tag.
+LONGEST_TEXT = 512
 
 
 class GCMTop(wiring.Component):
-    """The streams of `GCM`, and ``keys`` to load keys with, into place ``key_index``.
+    """The ports of `GCM` as streams, and ``keys`` to load keys with, into place ``key_index``.
 
-    A key can be used 16 cycles after it has been taken.
+    A key can be used 16 cycles after it has been taken. Of each message, ``verdicts`` says whether
+    it is genuine; its text may be taken at any pace.
     """
 
     keys: In(stream.Signature(KeyRequest))
     key_index: In(range(KEYS))
     h: In(128)
     commands: In(stream.Signature(command_layout(KEYS)))
-    blocks: In(stream.Signature(128))
-    text: Out(stream.Signature(TextBlock))
-    tag: Out(stream.Signature(128))
+    bytes: In(stream.Signature(8))
+    text: Out(stream.Signature(8))
+    verdicts: Out(stream.Signature(1))
 
     def elaborate(self, platform):
         m = Module()
@@ -37,15 +41,32 @@ class GCMTop(wiring.Component):
         m.submodules.gcm = gcm = GCM(KEYS)
         m.submodules.memory = memory = Memory(shape=128, depth=16 * KEYS, init=[])
         write, read = memory.write_port(), memory.read_port()
+        command = Signal(command_layout(KEYS))
 
-        for port, outer in (
-            (schedule.keys, self.keys),
-            (gcm.commands, self.commands),
-            (gcm.blocks, self.blocks),
-            (gcm.text, self.text),
-            (gcm.tag, self.tag),
-        ):
-            wiring.connect(m, port, wiring.flipped(outer))
+        m.submodules.text = text = SyncFIFOBuffered(width=8, depth=LONGEST_TEXT)
+        m.submodules.verdicts = verdicts = SyncFIFOBuffered(width=1, depth=2)
+
+        idle = Signal(init=1)
+        m.d.comb += [self.commands.ready.eq(idle), gcm.start.eq(self.commands.valid & idle)]
+        with m.If(gcm.start):
+            m.d.comb += gcm.command.eq(self.commands.payload)
+            m.d.sync += [command.eq(self.commands.payload), idle.eq(0)]
+        with m.Else():
+            m.d.comb += gcm.command.eq(command)
+        done = Signal()
+        m.d.sync += done.eq(gcm.done)
+        with m.If(done):
+            m.d.sync += idle.eq(1)
+        m.d.comb += [
+            text.w_en.eq(gcm.text.valid),
+            text.w_data.eq(gcm.text.payload),
+            verdicts.w_en.eq(done),
+            verdicts.w_data.eq(gcm.genuine),
+        ]
+        wiring.connect(m, schedule.keys, wiring.flipped(self.keys))
+        wiring.connect(m, gcm.bytes, wiring.flipped(self.bytes))
+        wiring.connect(m, text.r_stream, wiring.flipped(self.text))
+        wiring.connect(m, verdicts.r_stream, wiring.flipped(self.verdicts))
         wiring.connect(m, gcm.aes_requests, aes.requests)
         wiring.connect(m, gcm.aes_results, aes.results)
         m.d.comb += [

@@ -6,11 +6,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.aes.core import encrypt_block, request_layout, rounds
+from hdl.aes.core import encrypt_block, request_layout
 from hdl.block import BLOCK_BYTES
 from hdl.ghash import GHASH, ghash
 
-__all__ = ["GCM", "TextBlock", "command_layout", "open_", "seal"]
+__all__ = ["GCM", "command_layout", "open_", "seal"]
 
 TAG_BYTES = 16
 
@@ -60,11 +60,7 @@ def _pad(data: bytes) -> bytes:
     return data + bytes(-len(data) % BLOCK_BYTES)
 
 
-#: A block of text; from byte ``bytes`` on (1 to 16), it is zero.
-TextBlock = data.StructLayout({"block": 128, "bytes": 5})
-
-
-def command_layout(keys: int) -> data.StructLayout:
+def command_layout(keys: int, length_bits: int = 16) -> data.StructLayout:
     """A message to seal, or to ``open``; byte n of the nonce in bits 8n to 8n + 7."""
     return data.StructLayout(
         {
@@ -72,189 +68,192 @@ def command_layout(keys: int) -> data.StructLayout:
             "aes256": 1,
             "open": 1,
             "nonce": 96,
-            "associated_data_bytes": 16,
-            "text_bytes": 16,
+            "associated_data_bytes": length_bits,
+            "text_bytes": length_bits,
         }
     )
 
 
 class GCM(wiring.Component):
-    """Seals and opens messages with AES-GCM (SP 800-38D, 7.1 and 7.2), one at a time.
+    """Seals and opens messages with AES-GCM (SP 800-38D, 7.1 and 7.2), one at a time, by bytes.
 
     The AES core stands outside, so that others may use it too: `aes_requests` and `aes_results`
-    connect to the ports of an `AESCoreSignature` for as many ``keys``.
+    connect to the ports of an `AESCoreSignature` for as many ``keys``. Lengths have ``length_bits``
+    bits. Others may use the core before `start` and after `done`.
 
     Attributes
     ----------
-    commands : In(stream of `command_layout`)
-        A message begins. The lengths may be 0.
+    start : In(1)
+        A message begins. Only before the first one, and from `done` on.
+    command : In(`command_layout`)
+        What it is. The lengths may be 0. Stable from `start` to `done`.
     h : In(128)
-        The hash subkey of the command's key: the zero block, encrypted (a block). Stable from the
-        cycle after the command is taken until the tag is.
-    blocks : In(stream of 128)
-        The associated data, then the text: plaintext, or ciphertext to ``open``. Each begins with a
-        new block; bytes beyond the length are ignored.
-    text : Out(stream of `TextBlock`)
-        The other text, in the same cycle as the block of `blocks` that it comes from. To ``open``,
-        that is before it is known to be genuine: keep it back until the tags are compared.
-    tag : Out(stream of 128)
-        The message's tag, after its last block of text. To ``open``, it is what the tag should be.
+        The hash subkey of the command's key: the zero block, encrypted (a block). Stable from
+        `start` to `done`.
+    bytes : In(stream of 8)
+        The associated data, then the text: plaintext, or ciphertext and tag to ``open``.
+    text : Out(stream of 8)
+        The other text and, to seal, the tag. A byte of text comes in the same cycle as the one of
+        `bytes` that it comes from. To ``open``, that is before it is known to be genuine: keep it
+        back until `done`.
+    done : Out(1)
+        High for one cycle: the message has ended, with the last byte of its tag.
+    genuine : Out(1)
+        To ``open``: the tag is the right one. From the cycle after `done` to the next `start`.
 
-    With a ``digit`` of 8 coefficients a cycle, a block takes 16 cycles: GHASH's time, in which the
-    core `IterativeAES` has the next keystream block ready. If nobody makes it wait, a message of a
-    blocks of associated data and n of text has its tag valid 16 * (a + n + 1) + 2 cycles after its
-    command was taken; for a = 0 and n > 0 the first keystream block adds 12 (AES-128) or 16 cycles
-    (AES-256). The next command is taken in the cycle after the tag. `latency` gives the cycles for
-    every digit. Time depends on lengths, key size and handshakes, never on data.
+    GHASH takes a byte in 8 / ``digit`` cycles, and every section is filled up to whole blocks. The
+    core works a block ahead of that. Time depends on lengths, key size and handshakes, never on
+    data.
 
     """
 
-    def __init__(self, keys: int, digit: int = 8):
+    def __init__(self, keys: int, digit: int = 8, length_bits: int = 16):
         self._digit = digit
+        self._length_bits = length_bits
         super().__init__(
             {
-                "commands": In(stream.Signature(command_layout(keys))),
+                "start": In(1),
+                "command": In(command_layout(keys, length_bits)),
                 "h": In(128),
-                "blocks": In(stream.Signature(128)),
-                "text": Out(stream.Signature(TextBlock)),
-                "tag": Out(stream.Signature(128)),
+                "bytes": In(stream.Signature(8)),
+                "text": Out(stream.Signature(8, always_ready=True)),
+                "done": Out(1),
+                "genuine": Out(1),
                 "aes_requests": Out(stream.Signature(request_layout(keys))),
                 "aes_results": In(stream.Signature(128)),
             }
         )
 
-    @staticmethod
-    def latency(associated_data_bytes: int, text_bytes: int, aes256: bool, digit: int = 8) -> int:
-        """Cycles from taking a command to its valid tag, with the core `IterativeAES`."""
-        hash_cycles, cipher_cycles = 128 // digit, rounds(aes256) + 1
-        associated_blocks, text_blocks = _blocks(associated_data_bytes), _blocks(text_bytes)
-        lengths_taken = 1 + hash_cycles * associated_blocks
-        counter_1_encrypted = 2 + cipher_cycles
-        if text_blocks:
-            first_text = max(lengths_taken, 2 + cipher_cycles)
-            last_text = first_text + (text_blocks - 1) * max(hash_cycles, cipher_cycles)
-            lengths_taken = last_text + hash_cycles
-            counter_1_encrypted = last_text + cipher_cycles
-        return max(lengths_taken + hash_cycles + 1, counter_1_encrypted)
-
     def elaborate(self, platform):
         m = Module()
         m.submodules.ghash = ghash_ = GHASH(self._digit)
+        self._request_keystream(m)
 
-        command = Signal.like(self.commands.payload)
-        bytes_left = Signal(16)  # of the associated data or of the text
-        last = Signal()
-        m.d.comb += [ghash_.h.eq(self.h), last.eq(bytes_left <= BLOCK_BYTES)]
-        self._request_keystream(m, command)
-
-        block_bytes = Signal(5)  # of them, those in the next block
-        mask = Signal(128)
-        block = Signal(128)
-        other_text = Signal(128)
+        command, hashed = self.command, ghash_.bytes
+        bytes_left = Signal(self._length_bits)  # of the associated data or of the text
+        position = Signal(4)  # of the next byte in its block
+        keystream = Signal(128)
+        keystream_valid = Signal()
+        used_up = Signal()  # the last byte of a block of keystream goes
+        moves = Signal()
+        tag_moves = Signal()
+        compared = Signal()  # a byte of the tag was taken in the cycle before
+        different = Signal()
         m.d.comb += [
-            block_bytes.eq(Mux(last, bytes_left, BLOCK_BYTES)),
-            mask.eq(Cat(Mux(block_bytes > i, 0xFF, Const(0, 8)) for i in range(BLOCK_BYTES))),
-            block.eq(self.blocks.payload & mask),
-            other_text.eq(block ^ self.aes_results.payload & mask),
-            self.text.payload.block.eq(other_text),
-            self.text.payload.bytes.eq(block_bytes),
-            self.tag.payload.eq(ghash_.digest ^ self.aes_results.payload),
+            ghash_.h.eq(self.h),
+            moves.eq(hashed.valid & hashed.ready),
+            self.aes_results.ready.eq(~keystream_valid | used_up),
+            self.genuine.eq(~different),
         ]
+        with m.If(moves):
+            m.d.sync += position.eq(position + 1)
 
         with m.FSM():
             with m.State("Idle"):
-                new = self.commands.payload
-                m.d.comb += self.commands.ready.eq(1)
-                with m.If(self.commands.valid):
-                    m.d.comb += ghash_.clear.eq(1)
-                    m.d.sync += [command.eq(new), bytes_left.eq(new.text_bytes)]
-                    m.next = "Text"
-                    with m.If(new.text_bytes == 0):
-                        m.next = "Lengths"
-                    with m.If(new.associated_data_bytes != 0):
-                        m.d.sync += bytes_left.eq(new.associated_data_bytes)
-                        m.next = "Associated data"
+                m.d.comb += [ghash_.clear.eq(1), ghash_.start.eq(self.start)]
+                m.d.sync += [bytes_left.eq(command.associated_data_bytes), position.eq(0)]
+                with m.If(self.start):
+                    m.d.sync += different.eq(0)
+                    m.next = "Associated data"
 
             with m.State("Associated data"):
-                m.d.comb += [
-                    ghash_.blocks.payload.eq(block),
-                    ghash_.blocks.valid.eq(self.blocks.valid),
-                    self.blocks.ready.eq(ghash_.blocks.ready),
-                ]
-                with m.If(self.blocks.valid & self.blocks.ready):
-                    m.d.sync += bytes_left.eq(Mux(last, command.text_bytes, bytes_left - 16))
-                    with m.If(last):
+                with m.If(bytes_left != 0):
+                    m.d.comb += [
+                        hashed.payload.eq(self.bytes.payload),
+                        hashed.valid.eq(self.bytes.valid),
+                        self.bytes.ready.eq(hashed.ready),
+                    ]
+                    with m.If(moves):
+                        m.d.sync += bytes_left.eq(bytes_left - 1)
+                with m.Else():
+                    # Zeros fill the block.
+                    m.d.comb += hashed.valid.eq(position != 0)
+                    with m.If(position == 0):
+                        m.d.sync += bytes_left.eq(command.text_bytes)
                         m.next = "Text"
-                        with m.If(command.text_bytes == 0):
-                            m.next = "Lengths"
 
             with m.State("Text"):
-                # Block, keystream, GHASH and receiver move in the same cycle, or none of them.
-                moves = Signal()
-                m.d.comb += [
-                    self.text.valid.eq(
-                        self.blocks.valid & self.aes_results.valid & ghash_.blocks.ready
-                    ),
-                    moves.eq(self.text.valid & self.text.ready),
-                    ghash_.blocks.payload.eq(Mux(command.open, block, other_text)),
-                    ghash_.blocks.valid.eq(moves),
-                    self.blocks.ready.eq(moves),
-                    self.aes_results.ready.eq(moves),
-                ]
-                with m.If(moves):
-                    m.d.sync += bytes_left.eq(bytes_left - 16)
-                    with m.If(last):
+                other_text = self.bytes.payload ^ keystream[:8]
+                m.d.comb += self.text.payload.eq(other_text)
+                with m.If(bytes_left != 0):
+                    m.d.comb += [
+                        hashed.payload.eq(Mux(command.open, self.bytes.payload, other_text)),
+                        hashed.valid.eq(self.bytes.valid & keystream_valid),
+                        self.bytes.ready.eq(hashed.ready & keystream_valid),
+                        self.text.valid.eq(moves),
+                    ]
+                    with m.If(moves):
+                        m.d.sync += bytes_left.eq(bytes_left - 1)
+                with m.Else():
+                    m.d.comb += hashed.valid.eq(position != 0)
+                    with m.If(position == 0):
                         m.next = "Lengths"
+                m.d.comb += used_up.eq(moves & (position == 15))
+                with m.If(moves):
+                    m.d.sync += keystream.eq(keystream >> 8)
 
             with m.State("Lengths"):
                 m.d.comb += [
-                    ghash_.blocks.payload.eq(_lengths_block(command)),
-                    ghash_.blocks.valid.eq(1),
+                    hashed.payload.eq(_lengths_block(command).word_select(position, 8)),
+                    hashed.valid.eq(1),
                 ]
-                with m.If(ghash_.blocks.ready):
+                with m.If(moves & (position == 15)):
                     m.next = "Tag"
 
             with m.State("Tag"):
+                # The received tag goes where zeros would bring the digest out.
                 m.d.comb += [
-                    self.tag.valid.eq(self.aes_results.valid & ghash_.idle),
-                    self.aes_results.ready.eq(self.tag.ready & ghash_.idle),
+                    hashed.payload.eq(Mux(command.open, self.bytes.payload, 0)),
+                    hashed.valid.eq(keystream_valid & (self.bytes.valid | ~command.open)),
+                    self.bytes.ready.eq(command.open & keystream_valid & hashed.ready),
+                    tag_moves.eq(moves),
                 ]
-                with m.If(self.tag.valid & self.tag.ready):
-                    m.next = "Idle"
+                with m.If(moves & (position == 15)):
+                    m.next = "Last"
+
+            with m.State("Last"):
+                m.d.comb += [self.done.eq(1), used_up.eq(1)]
+                m.next = "Idle"
+
+        tag_byte = ghash_.sum ^ keystream[:8]
+        m.d.sync += compared.eq(tag_moves)
+        with m.If(compared):
+            m.d.sync += keystream.eq(keystream >> 8)
+            m.d.comb += [self.text.payload.eq(tag_byte), self.text.valid.eq(~command.open)]
+            with m.If(tag_byte != 0):
+                m.d.sync += different.eq(1)
+
+        with m.If(used_up):
+            m.d.sync += keystream_valid.eq(0)
+        with m.If(self.aes_results.valid & self.aes_results.ready):
+            m.d.sync += [keystream.eq(self.aes_results.payload), keystream_valid.eq(1)]
         return m
 
-    def _request_keystream(self, m: Module, command: Value) -> None:
-        """Have the counter blocks encrypted: 2 and on for the text, then 1 for the tag.
-
-        The core works ahead by one block; so the last result waits in the core for the hash.
-        """
-        counter = Signal(range(2, 2 + _blocks(0xFFFF) + 1))
-        blocks_left = Signal.like(counter)
+    def _request_keystream(self, m: Module) -> None:
+        """Have the counter blocks encrypted: 2 and on for the text, then 1 for the tag."""
+        command = self.command
+        blocks = Signal(self._length_bits - 3)
+        counter = Signal(self._length_bits - 2)
         requesting = Signal()
         number = Signal.like(counter)
+        at_end = Signal()
         m.d.comb += [
-            number.eq(Mux(blocks_left == 0, 1, counter)),
+            blocks.eq(_blocks(command.text_bytes)),
+            at_end.eq(counter == blocks + 2),
+            number.eq(Mux(at_end, 1, counter)),
             self.aes_requests.valid.eq(requesting),
             self.aes_requests.payload.block.eq(Cat(command.nonce, _big_endian(number, 4))),
             self.aes_requests.payload.key.eq(command.key),
             self.aes_requests.payload.aes256.eq(command.aes256),
         ]
         with m.If(self.aes_requests.valid & self.aes_requests.ready):
-            m.d.sync += [
-                requesting.eq(blocks_left != 0),
-                blocks_left.eq(blocks_left - 1),
-                counter.eq(counter + 1),
-            ]
-        with m.If(self.commands.valid & self.commands.ready):
-            m.d.sync += [
-                requesting.eq(1),
-                blocks_left.eq(_blocks(self.commands.payload.text_bytes)),
-                counter.eq(2),
-            ]
+            m.d.sync += [requesting.eq(~at_end), counter.eq(counter + 1)]
+        with m.If(self.start):
+            m.d.sync += [requesting.eq(1), counter.eq(2)]
 
 
-def _blocks(length):
-    """The blocks that ``length`` bytes take, as a number or as gates."""
+def _blocks(length: Value) -> Value:
+    """The blocks that ``length`` bytes take."""
     return (length + BLOCK_BYTES - 1) >> 4
 
 

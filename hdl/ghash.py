@@ -10,7 +10,7 @@ comes back by x**128 = 1 + x + x**2 + x**7.
 from functools import reduce
 from operator import xor
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -49,33 +49,37 @@ def _multiply(x: int, y: int) -> int:
 
 
 class GHASH(wiring.Component):
-    """Digit-serial GHASH: ``digit`` coefficients of a product a cycle.
+    """Byte-serial GHASH: a byte in 8 / ``digit`` cycles, ``digit`` coefficients of it a cycle.
+
+    Three registers: the digest of the blocks so far, whose bytes are used up one by one; the sum
+    for the next one; and the subkey times x**i, for the next coefficient i.
 
     Attributes
     ----------
     h : In(128)
-        The hash subkey, a block. Stable from a message's first block until `idle` after its last.
+        The hash subkey, a block. Read with `start`, and in the last cycle of each block.
+    start : In(1)
+        Begins a message; only while `clear`. No byte is taken in that cycle.
     clear : In(1)
-        Begins a message: `digest` is zero from the next cycle on. Only while `idle`; no block is
-        taken in that cycle.
-    blocks : In(stream of 128)
-        A block X is taken every 128 / ``digit`` cycles: digest = (digest + X) * h.
-    digest : Out(128)
-        The hash of the blocks so far. Valid while `idle`.
-    idle : Out(1)
-        No block is being worked on: 128 / ``digit`` + 1 cycles after the last one was taken.
+        Without `start`, everything becomes zero, and nothing is taken.
+    bytes : In(stream of 8)
+        The blocks X, byte 0 first: digest = (digest + X) * h for each. A byte is taken every
+        8 / ``digit`` cycles.
+    sum : Out(8)
+        In the cycle after a byte was taken: that byte plus the one at its place in the digest of
+        the blocks before. So the digest comes out where zeros go in.
 
     """
 
     h: In(128)
+    start: In(1)
     clear: In(1)
-    blocks: In(stream.Signature(128))
-    digest: Out(128)
-    idle: Out(1)
+    bytes: In(stream.Signature(8))
+    sum: Out(8)
 
     def __init__(self, digit: int = 8):
-        if digit not in (1, 2, 4, 8, 16, 32, 64):
-            raise ValueError(f"digit of {digit} bits is not a power of two up to 64")
+        if digit not in (1, 2, 4, 8):
+            raise ValueError(f"digit of {digit} bits is not 1, 2, 4 or 8")
         self._digit = digit
         super().__init__()
 
@@ -86,54 +90,69 @@ class GHASH(wiring.Component):
 
     @property
     def interval(self) -> int:
-        """Cycles from one block to the next."""
-        return 128 // self._digit
+        """Cycles from one byte to the next."""
+        return 8 // self._digit
 
     def elaborate(self, platform):
         m = Module()
-        # The factor that h is multiplied with, its highest coefficients first, from the right.
-        factor = Signal(128)
-        product = Signal(128)
-        next_product = Signal(128)
-        steps_left = Signal(range(self.interval + 1))
+        digest = Signal(128)  # a block; its next byte is the lowest
+        total = Signal(128)  # a polynomial, as is the next
+        multiple = Signal(128)
+        byte = Signal(8)
+        factor = Signal(8)  # what is left of the byte, the next coefficient on top
+        busy = Signal()
+        step = Signal(range(max(self.interval, 2)))
+        position = Signal(4)  # of the byte in its block
         last_step = Signal()
+        turn = Signal()  # the first step of a block: the sum becomes the digest
         m.d.comb += [
-            next_product.eq(self._step(m, product, factor)),
-            last_step.eq(steps_left == 1),
-            self.idle.eq(steps_left == 0),
-            self.blocks.ready.eq((self.idle | last_step) & ~self.clear),
-            self.digest.eq(_reverse_bytes(product)),
+            last_step.eq(busy & (step == self.interval - 1)),
+            turn.eq((position == 0) & (step == 0)),
+            self.bytes.ready.eq((~busy | last_step) & ~self.clear),
+            self.sum.eq(byte ^ Mux(turn, _reverse_bytes(total)[:8], digest[:8])),
+            factor.eq(Mux(step == 0, self.sum, byte)),
         ]
+        # The next coefficients of the byte, the lowest first.
+        summands = [Mux(turn, 0, total)]
+        next_multiple = multiple
+        for i in range(self._digit):
+            summands.append(Mux(factor[7 - i], next_multiple, 0))
+            next_multiple = _times_x(m, next_multiple)
 
-        with m.If(~self.idle):
+        with m.If(busy):
             m.d.sync += [
-                product.eq(next_product),
-                factor.eq(factor >> self._digit),
-                steps_left.eq(steps_left - 1),
+                total.eq(reduce(xor, summands)),
+                byte.eq(factor << self._digit),
+                step.eq(step + 1),
             ]
-        with m.If(self.blocks.valid & self.blocks.ready):
-            digest = Mux(last_step, next_product, product)
-            m.d.sync += [
-                product.eq(0),
-                factor.eq(digest ^ _reverse_bytes(self.blocks.payload)),
-                steps_left.eq(self.interval),
-            ]
+        with m.If(self.start | (last_step & (position == 15))):
+            m.d.sync += multiple.eq(_reverse_bytes(self.h))
+        with m.Elif(busy):
+            m.d.sync += multiple.eq(next_multiple)
+        with m.If(last_step):
+            m.d.sync += [step.eq(0), position.eq(position + 1), busy.eq(0)]
+        with m.If(busy & (step == 0)):
+            m.d.sync += digest.eq(Mux(turn, _reverse_bytes(total), digest) >> 8)
+        with m.If(self.bytes.valid & self.bytes.ready):
+            m.d.sync += [byte.eq(self.bytes.payload), busy.eq(1)]
         with m.If(self.clear):
-            m.d.sync += product.eq(0)
+            m.d.sync += [
+                digest.eq(0),
+                total.eq(0),
+                byte.eq(0),
+                busy.eq(0),
+                step.eq(0),
+                position.eq(0),
+            ]
+        with m.If(self.clear & ~self.start):
+            m.d.sync += multiple.eq(0)
         return m
 
-    def _step(self, m: Module, product: Value, factor: Value) -> Value:
-        """``product`` * x**digit + h * (the next digit of ``factor``): Horner's scheme.
 
-        The unreduced sum has ``digit`` more bits on the right, for x**128 and higher.
-        """
-        digit = self._digit
-        h = Signal(128)
-        unreduced = Signal(128 + digit)
-        multiples = (Mux(factor[i], h << i + 1, 0) for i in range(digit))
-        m.d.comb += [h.eq(_reverse_bytes(self.h)), unreduced.eq(reduce(xor, multiples, product))]
-        high = unreduced[:digit] << 128 - digit
-        return unreduced[digit:] ^ high ^ high >> 1 ^ high >> 2 ^ high >> 7
+def _times_x(m: Module, value: Value) -> Value:
+    product = Signal(128)
+    m.d.comb += product.eq(value >> 1 ^ Mux(value[0], Const(_R, 128), 0))
+    return product
 
 
 def _reverse_bytes(block: Value) -> Value:

@@ -2,7 +2,7 @@
 
 Fields in the order of the wire: the first byte, the connection ID if C is set, the sequence number
 in two bytes if S is set and in one if not, the length in two bytes if L is set. Multi-byte fields
-are big-endian. A connection ID is given as a vector: its byte n is bits 8n to 8n+7.
+are big-endian. The connection ID stands in a memory that answers a cycle after it was asked.
 """
 
 from dataclasses import dataclass
@@ -54,8 +54,9 @@ class _HeaderWalk(wiring.Component):
     flags: In(Flags)
     connection_id_bytes: In(range(CONNECTION_ID_BYTES + 1))
     field: Out(_Field)
-    #: Which byte of the connection ID.
+    #: Which byte of the connection ID, in this cycle and in the next.
     index: Out(range(CONNECTION_ID_BYTES + 1))
+    next_index: Out(range(CONNECTION_ID_BYTES + 1))
     #: This byte ends the header.
     last: Out(1)
 
@@ -84,12 +85,15 @@ class _HeaderWalk(wiring.Component):
             with m.Case(_Field.LENGTH_LOW):
                 m.d.comb += self.last.eq(1)
 
+        m.d.comb += self.next_index.eq(self.index)
+        m.d.sync += self.index.eq(self.next_index)
         with m.If(self.start):
-            m.d.sync += [self.field.eq(_Field.FLAGS), self.index.eq(0)]
+            m.d.sync += self.field.eq(_Field.FLAGS)
+            m.d.comb += self.next_index.eq(0)
         with m.Elif(self.step):
             m.d.sync += self.field.eq(following)
             with m.If(self.field == _Field.CONNECTION_ID):
-                m.d.sync += self.index.eq(self.index + 1)
+                m.d.comb += self.next_index.eq(self.index + 1)
         return m
 
 
@@ -109,13 +113,16 @@ class HeaderParser(wiring.Component):
     """
 
     start: In(1)
-    connection_id: In(8 * CONNECTION_ID_BYTES)
+    #: Which byte of the connection ID is wanted in the next cycle, and that of the last cycle.
+    index: Out(range(CONNECTION_ID_BYTES + 1))
+    connection_id_byte: In(8)
     #: 0: the slot has no connection ID.
     connection_id_bytes: In(range(CONNECTION_ID_BYTES + 1))
     #: Length of the whole record in bytes; sampled at ``start``.
     remaining: In(16)
     bytes: In(stream.Signature(8))
 
+    parsing: Out(1)
     done: Out(1)
     #: The first byte, as in `Flags`.
     flags: Out(8)
@@ -130,7 +137,7 @@ class HeaderParser(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.walk = walk = _HeaderWalk()
-        parsing = Signal()
+        parsing = self.parsing
         mismatch = Signal()
         rest = Signal(16)
         byte = Signal(8)
@@ -139,6 +146,7 @@ class HeaderParser(wiring.Component):
         first = data.View(Flags, byte)
 
         m.d.comb += [
+            self.index.eq(walk.next_index),
             self.bytes.ready.eq(parsing & (rest != 0)),
             step.eq(parsing & (self.bytes.valid | (rest == 0))),
             byte.eq(Mux(rest == 0, 0, self.bytes.payload)),
@@ -173,7 +181,7 @@ class HeaderParser(wiring.Component):
                     ):
                         m.d.sync += mismatch.eq(1)
                 with m.Case(_Field.CONNECTION_ID):
-                    with m.If(byte != self.connection_id.word_select(walk.index, 8)):
+                    with m.If(byte != self.connection_id_byte):
                         m.d.sync += mismatch.eq(1)
                 with m.Case(_Field.NUMBER_HIGH, _Field.NUMBER_LOW):
                     m.d.sync += self.wire.eq(Cat(byte, self.wire))
@@ -194,7 +202,9 @@ class HeaderBuilder(wiring.Component):
     start: In(1)
     #: The first byte, as in `Flags`.
     flags: In(8)
-    connection_id: In(8 * CONNECTION_ID_BYTES)
+    #: As in `HeaderParser`.
+    index: Out(range(CONNECTION_ID_BYTES + 1))
+    connection_id_byte: In(8)
     connection_id_bytes: In(range(CONNECTION_ID_BYTES + 1))
     #: The sequence number's low bits; the 8-bit form is the low byte.
     wire: In(16)
@@ -213,7 +223,7 @@ class HeaderBuilder(wiring.Component):
             with m.Case(_Field.FLAGS):
                 m.d.comb += byte.eq(self.flags)
             with m.Case(_Field.CONNECTION_ID):
-                m.d.comb += byte.eq(self.connection_id.word_select(walk.index, 8))
+                m.d.comb += byte.eq(self.connection_id_byte)
             with m.Case(_Field.NUMBER_HIGH):
                 m.d.comb += byte.eq(self.wire[8:])
             with m.Case(_Field.NUMBER_LOW):
@@ -224,6 +234,7 @@ class HeaderBuilder(wiring.Component):
                 m.d.comb += byte.eq(self.length[:8])
 
         m.d.comb += [
+            self.index.eq(walk.next_index),
             self.bytes.valid.eq(building),
             self.bytes.payload.data.eq(byte),
             self.bytes.payload.last.eq(walk.last),

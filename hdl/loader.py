@@ -1,6 +1,6 @@
 """The unit behind LOAD and ZEROIZE: the only one that writes keys, and the one that wipes them."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,10 +16,19 @@ from driver.messages import (
     Suite,
     Usage,
 )
-from hdl.aes.core import request_layout, round_key_address_layout
-from hdl.aes.key_schedule import KeySchedule
+from hdl.aes.core import request_layout, round_key_address_layout, rounds
+from hdl.aes.round import xtime
+from hdl.aes.sbox import SBox
+from hdl.block import BLOCK_BYTES
 from hdl.profile import Profile
-from hdl.slots import WORDS_PER_SLOT, context_layout, state_layout
+from hdl.slots import (
+    STAGED_BYTES,
+    WORDS_PER_SLOT,
+    context_layout,
+    staging_address,
+    state_layout,
+    string_address_bits,
+)
 from hdl.unit import UnitSignature
 
 __all__ = ["SlotLoader"]
@@ -39,178 +48,264 @@ LoadLayout = data.StructLayout(
     }
 )
 
+#: Where the payload begins in its place: so that the strings stand at 32 and the keys at 64.
+_FIRST = STAGED_BYTES - LOAD_BYTES
+
 
 class SlotLoader(wiring.Component):
     """Fills a slot: round keys of both keys, the hash subkey H, IV, connection ID, first number.
 
-    LOAD takes the payload at a byte a cycle; then it wipes the whole slot (32 cycles), expands both
-    keys, and has the AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1). The payload
-    stands in a register meanwhile, which is zero again when the unit has finished. ZEROIZE writes
-    zeros over every memory word of the slot, or of all slots: 32 cycles each.
+    LOAD takes the payload at a byte a cycle into the place that the slot store has for it. Then it
+    wipes the whole slot (32 cycles), copies the strings and expands both keys (FIPS 197, 5.2), two
+    cycles a byte, and has the AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1).
+    ZEROIZE writes zeros over every memory word of the slot, or of all slots: 32 cycles each. Both
+    end with zeros over the place of the payload: 128 cycles.
+
+    The key expansion works in that place: each byte of a word takes the place of the byte that it
+    is computed from, 16 or 32 bytes before.
     """
 
     def __init__(self, profile: Profile):
         self._profile = profile
         slot = range(profile.slots)
+        string_address = string_address_bits(profile)
         super().__init__(
             {
                 "unit": In(UnitSignature()),
                 "aes_requests": Out(stream.Signature(request_layout(2 * profile.slots))),
                 "aes_results": In(stream.Signature(128)),
-                #: The write side of the slot store.
-                "write_round_key": Out(1),
+                #: The ports of the slot store.
+                "string_address": Out(string_address),
+                "string": In(8),
+                "write_mask": Out(BLOCK_BYTES),
                 "write_address": Out(round_key_address_layout(2 * profile.slots)),
-                "write_data": Out(128),
+                "write_byte": Out(8),
                 "write_slot": Out(slot),
                 "write_entry": Out(1),
+                "write_h": Out(1),
+                "write_string": Out(1),
+                "write_string_address": Out(string_address),
+                "new_string": Out(8),
                 "new_context": Out(context_layout()),
                 "new_state": Out(state_layout(profile)),
+                "new_h": Out(128),
             }
         )
-        #: The payload of a LOAD while it is worked on, else zero.
-        self.staged = Signal(LoadLayout)
+        self._at = Signal(7)  # a byte of the payload's place
+        self._slot = Signal(slot)
+        self._second = Signal()  # of two cycles that a byte takes
+        # What LOAD's fields say.
+        self._suite_known = Signal()
+        self._fields_valid = Signal()
+        self._aes256 = Signal()
+        self._usage = Signal(2)
+        self._form = Signal(4)
+        self._connection_id_bytes = Signal(5)
+        self._numbers = Signal(64)  # epoch and sequence number
+        # The byte of round keys that is computed.
+        self._byte = Signal(4)
+        self._round = Signal(4)
+        self._which = Signal()  # the record-number key
+        self._expanded = Signal(8)
+        self._forget = Signal()
 
     def elaborate(self, platform):
         m = Module()
-        unit, staged = self.unit, self.staged
-        m.submodules.schedule = schedule = KeySchedule(self._profile.sbox)
-
-        taken = Signal(range(LOAD_BYTES))
+        unit, at, slot = self.unit, self._at, self._slot
         loading = Signal()
-        slot = Signal(range(self._profile.slots))
         last_slot = Signal.like(slot)
-        word = Signal(range(WORDS_PER_SLOT))
-        which = word[4]
-        aes256 = staged.suite == Suite.AES_256_GCM
+        staged = Signal(string_address_bits(self._profile))
         m.d.comb += [
             loading.eq(unit.request.opcode == Opcode.LOAD),
+            staged.eq(staging_address(self._profile, at)),
+            self.string_address.eq(staged),
+            self.write_string_address.eq(staged),
             self.write_slot.eq(slot),
-            schedule.keys.payload.key.eq(staged.keys[which]),
-            schedule.keys.payload.aes256.eq(aes256),
             self.aes_requests.payload.key.eq(Cat(0, slot)),
-            self.aes_requests.payload.aes256.eq(aes256),
+            self.aes_requests.payload.aes256.eq(self._aes256),
+            self.new_h.eq(self.aes_results.payload),  # zero while the core has none
         ]
         self._check(m)
+        self._expand(m)
 
         with m.FSM():
             with m.State("idle"):
-                m.d.sync += [taken.eq(0), word.eq(0), slot.eq(unit.request.slot)]
+                m.d.sync += [at.eq(_FIRST), slot.eq(unit.request.slot)]
                 with m.If(unit.start & loading):
                     m.next = "collect"
                 with m.Elif(unit.start):
                     m.next = "collected"
                 with m.If(unit.finish):
+                    m.d.sync += [at.eq(0), last_slot.eq(unit.request.slot)]
+                    with m.If(unit.request.slot == ALL_SLOTS):
+                        m.d.sync += [slot.eq(0), last_slot.eq(self._profile.slots - 1)]
+                    m.next = "forget"
                     with m.If(unit.keep & (unit.status == Status.OK)):
                         m.next = "wipe"
-                    with m.Else():
-                        m.next = "forget"
-                with m.If(unit.finish & (unit.request.slot == ALL_SLOTS)):
-                    m.d.sync += [slot.eq(0), last_slot.eq(self._profile.slots - 1)]
-                with m.Else():
-                    m.d.sync += last_slot.eq(unit.request.slot)
             with m.State("collect"):
-                m.d.comb += unit.payload.ready.eq(1)
+                m.d.comb += [
+                    unit.payload.ready.eq(1),
+                    self.write_string.eq(unit.payload.valid),
+                    self.new_string.eq(unit.payload.payload),
+                ]
                 with m.If(unit.payload.valid):
-                    m.d.sync += [
-                        staged.eq(Cat(staged.as_value()[8:], unit.payload.payload)),
-                        taken.eq(taken + 1),
-                    ]
-                    with m.If(taken == LOAD_BYTES - 1):
+                    m.d.sync += at.eq(at + 1)
+                    self._take_field(m)
+                    with m.If(at == _FIRST + LOAD_BYTES - 1):
                         m.next = "collected"
             with m.State("collected"):
                 m.d.comb += unit.done.eq(1)
                 m.next = "idle"
             with m.State("wipe"):
                 m.d.comb += [
-                    self.write_round_key.eq(1),
-                    self.write_address.eq(Cat(word, slot)),
-                    self.write_entry.eq(word == 0),
+                    self.write_mask.eq(~0),
+                    self.write_address.eq(Cat(at[:5], slot)),
+                    self.write_string.eq(1),
+                    self.write_string_address.eq(Cat(at[:5], slot)),
+                    self.write_entry.eq(at[0]),
+                    self.write_h.eq(~at[0]),
                 ]
-                m.d.sync += word.eq(word + 1)
-                with m.If(word == WORDS_PER_SLOT - 1):
+                m.d.sync += at.eq(at + 1)
+                with m.If(at[:5] == WORDS_PER_SLOT - 1):
                     with m.If(loading):
-                        m.next = "expand"
+                        m.next = "copy"
                     with m.Elif(slot == last_slot):
+                        m.d.sync += at.eq(0)
                         m.next = "forget"
                     with m.Else():
-                        m.d.sync += slot.eq(slot + 1)
-            with m.State("expand"):
-                m.d.comb += schedule.keys.valid.eq(1)
-                with m.If(schedule.keys.ready):
-                    m.next = "store"
-            with m.State("store"):
-                self._store(m, schedule.round_keys, slot, which)
-                with m.If(schedule.round_keys.valid):
-                    with m.If(schedule.round_keys.payload.round == Mux(aes256, 14, 10)):
-                        m.d.sync += word[4].eq(1)
+                        m.d.sync += [at.eq(0), slot.eq(slot + 1)]
+            with m.State("copy"):
+                m.d.sync += self._second.eq(~self._second)
+                with m.If(self._second):
+                    m.d.comb += [
+                        self.write_string.eq(1),
+                        self.write_string_address.eq(Cat(at[:5], slot)),
+                        self.new_string.eq(self.string),
+                    ]
+                    m.d.sync += at.eq(at + 1)
+                    with m.If(at[:5] == WORDS_PER_SLOT - 1):
                         m.next = "expand"
-                        with m.If(which):
-                            m.next = "hash"
+            with m.State("expand"):
+                # The place of the byte 16 or 32 before.
+                m.d.comb += staged.eq(
+                    staging_address(
+                        self._profile,
+                        Cat(self._byte, self._round[0] & self._aes256, self._which, Const(1, 1)),
+                    )
+                )
+                m.d.sync += self._second.eq(~self._second)
+                with m.If(self._second):
+                    m.d.comb += [
+                        self.write_string.eq(1),
+                        self.new_string.eq(self._expanded),
+                        self.write_mask.eq(Const(1, BLOCK_BYTES) << self._byte),
+                        self.write_address.eq(Cat(self._round, self._which, slot)),
+                        self.write_byte.eq(self._expanded),
+                    ]
+                    m.d.sync += self._byte.eq(self._byte + 1)
+                    with m.If(self._byte == BLOCK_BYTES - 1):
+                        m.d.sync += self._round.eq(self._round + 1)
+                        with m.If(self._round == Mux(self._aes256, rounds(True), rounds(False))):
+                            m.d.sync += [self._round.eq(0), self._which.eq(1)]
+                            with m.If(self._which):
+                                m.next = "hash"
             with m.State("hash"):
                 m.d.comb += self.aes_requests.valid.eq(1)
                 with m.If(self.aes_requests.ready):
                     m.next = "enter"
             with m.State("enter"):
-                m.d.comb += self.aes_results.ready.eq(1)
+                m.d.comb += self.write_h.eq(self.aes_results.valid)
                 with m.If(self.aes_results.valid):
-                    self._enter(m)
-                    m.next = "forget"
+                    m.next = "entered"
+            with m.State("entered"):
+                m.d.comb += self.aes_results.ready.eq(1)
+                self._enter(m)
+                m.d.sync += at.eq(0)
+                m.next = "forget"
             with m.State("forget"):
-                m.d.sync += staged.eq(0)
-                m.d.comb += unit.finished.eq(1)
-                m.next = "idle"
+                m.d.comb += [self.write_string.eq(1), self._forget.eq(1)]
+                m.d.sync += [at.eq(at + 1), self._which.eq(0)]
+                with m.If(at == STAGED_BYTES - 1):
+                    m.d.comb += unit.finished.eq(1)
+                    m.next = "idle"
         return m
 
+    def _take_field(self, m):
+        """Fields are kept apart, so that `_check` and `_enter` have them all at once."""
+        byte, at = self.unit.payload.payload, self._at
+        suite_known = (byte == Suite.AES_128_GCM) | (byte == Suite.AES_256_GCM)
+        with m.Switch(at - _FIRST):
+            with m.Case(0):
+                m.d.sync += [
+                    self._suite_known.eq(suite_known),
+                    self._aes256.eq(byte == Suite.AES_256_GCM),
+                ]
+            with m.Case(1):
+                valid = (byte >= min(Usage)) & (byte <= max(Usage))
+                m.d.sync += [self._usage.eq(byte), self._fields_valid.eq(valid)]
+            with m.Case(2):
+                m.d.sync += self._form.eq(byte)
+                with m.If((byte & ~sum(HeaderForm)) != 0):
+                    m.d.sync += self._fields_valid.eq(0)
+            with m.Case(3):
+                m.d.sync += self._connection_id_bytes.eq(byte)
+                with m.If(byte > CONNECTION_ID_BYTES):
+                    m.d.sync += self._fields_valid.eq(0)
+            with m.Case(*range(4, 12)):
+                m.d.sync += self._numbers.eq(Cat(byte, self._numbers))
+
     def _check(self, m):
-        """The status of a LOAD; ZEROIZE finds ``staged`` zero and has nothing to check."""
-        unit, staged = self.unit, self.staged
-        suite_known = Signal()
-        fields_valid = Signal()
-        m.d.comb += [
-            suite_known.eq(
-                (staged.suite == Suite.AES_128_GCM) | (staged.suite == Suite.AES_256_GCM)
-            ),
-            fields_valid.eq(
-                (staged.usage >= min(Usage))
-                & (staged.usage <= max(Usage))
-                & ((staged.form & ~sum(HeaderForm)) == 0)
-                & (staged.connection_id_bytes <= CONNECTION_ID_BYTES)
-            ),
-            unit.status.eq(Status.OK),
-        ]
+        """The status of a LOAD; ZEROIZE has nothing to check."""
+        unit = self.unit
+        m.d.comb += unit.status.eq(Status.OK)
         with m.If(unit.request.opcode == Opcode.LOAD):
-            with m.If(~suite_known):
+            with m.If(~self._suite_known):
                 m.d.comb += unit.status.eq(Status.UNSUPPORTED_SUITE)
-            with m.Elif(~fields_valid):
+            with m.Elif(~self._fields_valid):
                 m.d.comb += unit.status.eq(Status.MALFORMED_REQUEST)
 
-    def _store(self, m, round_keys, slot, which):
+    def _expand(self, m):
+        """A byte of the expanded key (FIPS 197, 5.2), from the one that ``string`` gives."""
+        m.submodules.sbox = sbox = SBox(self._profile.sbox)
+        word = Signal(32)  # the last four bytes, the latest on top
+        first = Signal(8)  # of the word before: RotWord needs it last
+        constant = Signal(8)
+        begins = Signal()  # a word with SubWord
+        rotates = Signal()  # and with RotWord and Rcon
+        copies = Signal()
+        addend = Signal(8)
+        round_, byte, aes256 = self._round, self._byte, self._aes256
         m.d.comb += [
-            round_keys.ready.eq(1),
-            self.write_round_key.eq(round_keys.valid),
-            self.write_address.eq(Cat(round_keys.payload.round, which, slot)),
-            self.write_data.eq(round_keys.payload.round_key),
+            begins.eq(byte[2:] == 0),
+            rotates.eq(begins & ~(aes256 & round_[0])),
+            copies.eq((round_ == 0) | (aes256 & (round_ == 1))),
+            sbox.input.eq(Mux(rotates, Mux(byte[:2] == 3, first, word[8:16]), word[:8])),
+            addend.eq(Mux(begins, sbox.output, word[:8])),
+            self._expanded.eq(
+                self.string ^ Mux(copies, 0, addend ^ Mux(rotates & (byte[:2] == 0), constant, 0))
+            ),
         ]
+        with m.If(self._second):
+            m.d.sync += word.eq(Cat(word[8:], self._expanded))
+            with m.If(byte[:2] == 0):
+                m.d.sync += first.eq(word[:8])
+            with m.If(rotates & ~copies & (byte[:2] == 3)):
+                m.d.sync += constant.eq(xtime(constant))
+        with m.If(copies):
+            m.d.sync += constant.eq(1)
+        with m.If(self._forget):
+            m.d.sync += [word.eq(0), first.eq(0)]
 
     def _enter(self, m):
-        staged = self.staged
         m.d.comb += [
             self.write_entry.eq(1),
             self.new_context.valid.eq(1),
-            self.new_context.aes256.eq(staged.suite == Suite.AES_256_GCM),
-            self.new_context.usage.eq(staged.usage),
-            self.new_context.form.eq(staged.form),
-            self.new_context.connection_id_bytes.eq(staged.connection_id_bytes),
-            self.new_context.connection_id.eq(staged.connection_id),
-            self.new_context.epoch.eq(_integer(staged.epoch)),
-            self.new_context.iv.eq(staged.iv),
-            self.new_context.h.eq(self.aes_results.payload),
-            self.new_state.next.eq(_integer(staged.sequence_number)),
-            self.new_state.seen.eq(~0),
+            self.new_context.aes256.eq(self._aes256),
+            self.new_context.usage.eq(self._usage),
+            self.new_context.form.eq(self._form),
+            self.new_context.connection_id_bytes.eq(self._connection_id_bytes),
+            self.new_context.epoch.eq(self._numbers[48:]),
+            self.new_state.next.eq(self._numbers[:48]),
+            self.new_state.seen.eq((1 << self._profile.window) - 1),
             self.new_state.count.eq(0),
         ]
-
-
-def _integer(array):
-    """The integer that a big-endian array of bytes stands for."""
-    return Cat(*(array[i] for i in reversed(range(len(array)))))

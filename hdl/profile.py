@@ -14,7 +14,7 @@ from hdl.aes.sbox import SBoxForm
 from hdl.block import BLOCK_BYTES
 from hdl.packet_stream import WIDTHS
 
-__all__ = ["COMPACT", "FAST", "PROFILES", "AESCore", "Profile"]
+__all__ = ["COMPACT", "FAST", "PROFILES", "TINY", "AESCore", "Profile"]
 
 #: What AEAD messages may have beside a text of the largest record's length.
 _ASSOCIATED_DATA_BYTES = 256
@@ -25,6 +25,8 @@ LARGEST_HEADER = 1 + CONNECTION_ID_BYTES + 2 + 2
 class AESCore(Enum):
     """How many rounds of AES there are in hardware; it decides about everything around the core."""
 
+    #: A byte a cycle, a block at a time: 193 or 269 cycles each. One request at a time.
+    SERIAL = "serial"
     #: One round, a block at a time: 11 or 15 cycles each. One request at a time, byte by byte.
     ITERATIVE = "iterative"
     #: One round in three stages, three blocks in it: 10 or 14 cycles each. Records overlap.
@@ -53,7 +55,7 @@ class Profile:
     #: The rounds of AES in hardware.
     aes: AESCore = AESCore.ITERATIVE
     #: Bits of the multiplier that GHASH takes a cycle: 128 / digit cycles a block, and a few more.
-    #: With 128 it is a pipeline and takes a block a cycle.
+    #: At most 8 with one request at a time. With 128 it is a pipeline and takes a block a cycle.
     ghash_digit: int = 8
     #: Bytes in a beat of the packet ports.
     bus_bytes: int = 1
@@ -70,7 +72,8 @@ class Profile:
         _check("window", self.window, 2, 1 << 10)
         _check("seal_limit", self.seal_limit, 1, 23_726_566)
         _check("forgery_limit", self.forgery_limit, 1, 1 << 36)
-        digits = [1 << i for i in range(8 if self.pipelined else 7)]
+        # The serial engine's bytes come one a cycle at most: more multiplier would have no work.
+        digits = [1 << i for i in range(8 if self.pipelined else 4)]
         if self.ghash_digit not in digits:
             raise ValueError(
                 f"ghash_digit is {self.ghash_digit}, not a power of two up to {digits[-1]}"
@@ -83,7 +86,7 @@ class Profile:
     @property
     def pipelined(self) -> bool:
         """Whether several requests are under way at once."""
-        return self.aes is not AESCore.ITERATIVE
+        return self.aes not in (AESCore.SERIAL, AESCore.ITERATIVE)
 
     @property
     def engine_bytes(self) -> int:
@@ -127,6 +130,17 @@ def _check(name: str, value: int, least: int, most: int) -> None:
         raise ValueError(f"{name} is {value}, not in {least} .. {most}")
 
 
+#: One of everything, and small: for an iCE40 UP5K.
+TINY = Profile(
+    "tiny",
+    slots=4,
+    largest_record=1 << 10,
+    window=32,
+    sbox=SBoxForm.COMPOSITE,
+    aes=AESCore.SERIAL,
+    ghash_digit=1,
+)
+
 #: The smallest that keeps one block in flight and takes full-size records.
 COMPACT = Profile("compact")
 
@@ -142,4 +156,4 @@ FAST = Profile(
 )
 
 #: Profiles by name.
-PROFILES = {profile.name: profile for profile in (COMPACT, FAST)}
+PROFILES = {profile.name: profile for profile in (TINY, COMPACT, FAST)}

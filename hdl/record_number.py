@@ -4,9 +4,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Reconstruction", "nonce", "nonce_model", "reconstruct"]
+__all__ = ["REACH_BITS", "Reconstruction", "nonce", "nonce_model", "reconstruct"]
 
 NUMBER_BITS = 48
+#: A reconstructed number is less than 2**16 away from the next one.
+REACH_BITS = 16
 
 
 class Reconstruction(wiring.Component):
@@ -26,16 +28,27 @@ class Reconstruction(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        modulus = Signal(17)
+        high = Mux(self.sixteen, self.next[16:], self.next[8:])  # what is not on the wire
+        mask = Cat(Const(0xFF, 8), self.sixteen.replicate(8))
+        difference = Signal(17)
         ahead = Signal(16)  # how far the candidate at or above next is from it
-        above = Signal(NUMBER_BITS + 2)
-        nearer_below = Signal()
+        far = Signal()  # more than half way to the one above
+        carries = Signal()  # the candidate at or above next has other high bits than next
+        below = Signal()
         m.d.comb += [
-            modulus.eq(Mux(self.sixteen, 1 << 16, 1 << 8)),
-            ahead.eq((self.wire - self.next) & (modulus - 1)),
-            above.eq(self.next + ahead),
-            nearer_below.eq((ahead > modulus >> 1) | above[NUMBER_BITS:].any()),
-            self.number.eq(Mux(nearer_below & (above >= modulus), above - modulus, above)),
+            difference.eq((self.wire & mask) - (self.next[:16] & mask)),
+            ahead.eq(difference & mask),
+            far.eq(ahead > Mux(self.sixteen, 1 << 15, 1 << 7)),
+            carries.eq(difference[-1]),
+            # The candidate below, unless it is negative, or if the one above takes 49 bits.
+            below.eq(
+                (far & ((high != 0) | carries))
+                | (carries & Mux(self.sixteen, self.next[16:48].all(), self.next[8:48].all()))
+                | self.next[48]
+            ),
+            self.number.eq(
+                self.next + Cat(ahead | Mux(below, ~mask, 0), below.replicate(NUMBER_BITS - 16))
+            ),
         ]
         return m
 

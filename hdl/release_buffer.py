@@ -1,12 +1,12 @@
 """Store and forward: a packet is written in any order and leaves only once it is committed."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import MemoryData, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from hdl.memory_ports import memory_ports
 from hdl.packet_stream import packet_signature
 
 __all__ = ["ReleaseBuffer", "ReleaseBufferModel"]
@@ -53,12 +53,11 @@ class ReleaseBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=8, depth=self.depth_bytes, init=[])
+        memory = MemoryData(shape=8, depth=self.depth_bytes, init=[])
         m.submodules.lengths = lengths = SyncFIFOBuffered(
             width=bits_for(self.depth_bytes), depth=self.WAITING_PACKETS
         )
-        write_port = memory.write_port()
-        read_port = memory.read_port()
+        read_port, write_port = memory_ports(m, "memory", memory, platform)
 
         start = Signal(range(self.depth_bytes))  # of the open packet
         committed = Signal()

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,63 +14,81 @@ NUMBER_BITS = 48
 class ReplayWindow(wiring.Component):
     """One record number against one window: what to say of it, and the window once it is accepted.
 
-    Combinational, and read-only: whoever holds the state writes ``next_after`` and ``seen_after``
-    back after the record's tag has verified, and only if it is neither ``too_old`` nor
-    ``replayed``; otherwise they mean nothing. A new window has ``next`` at the first number that
-    may come and ``seen`` all ones.
+    ``start`` takes ``number``, ``next`` and ``seen``; ``busy`` is high in the ``width`` cycles that
+    follow, in which ``seen`` passes bit by bit. After them the outputs hold until the next
+    ``start``. Whoever holds the state writes ``number`` + 1 back, unless it is ``behind``, and
+    ``seen_after``; but only after the record's tag has verified, and only if it is neither
+    ``too_old`` nor ``replayed``. A new window has ``next`` at the first number that may come and
+    ``seen`` all ones. ``number`` is less than 2**``reach_bits`` away from ``next``.
 
-    One distance serves both sides: right of the window its bits are the shift, left of its edge
-    their complement is the index, so that one subtraction and one barrel shift do.
+    Bits leave on the left and come back on the right. Behind, all of them do, and that of the
+    number as a one. Otherwise those that leave do not come back, and the shift ends with a one for
+    the number.
     """
 
-    def __init__(self, width: int = 64):
+    def __init__(self, width: int = 64, reach_bits: int = NUMBER_BITS + 1):
         if width < 2:
             raise ValueError(f"replay window of {width} records is under 2")
         self.width = width
+        self._reach_bits = reach_bits
         super().__init__(
             {
+                "start": In(1),
                 "number": In(NUMBER_BITS),
                 #: The highest number accepted so far, plus one.
                 "next": In(NUMBER_BITS + 1),
                 #: Bit i: ``next - 1 - i`` has been accepted.
                 "seen": In(width),
+                "busy": Out(1),
+                #: Left of ``next``.
+                "behind": Out(1),
                 #: Left of the window.
                 "too_old": Out(1),
                 #: In the window, and accepted before.
                 "replayed": Out(1),
-                "next_after": Out(NUMBER_BITS + 1),
                 "seen_after": Out(width),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        distance = Signal(NUMBER_BITS + 2)  # number - next, two's complement
+        width, window = self.width, self.seen_after
+        distance = Signal(signed(self._reach_bits + 1))
         behind = Signal()
-        magnitude = Signal(NUMBER_BITS + 1)  # number - next, or the bit of number in seen
-        near = Signal(range(self.width))
-        within = Signal()
-        bit = Signal(self.width)
+        from_edge = Signal(
+            signed(self._reach_bits + 2)
+        )  # of the window, or from next if not behind
+        step = Signal(range(width))
+        last_step = Signal(range(width))  # the one of the number
+        moves = Signal()
+        hit = Signal()
         m.d.comb += [
             distance.eq(self.number - self.next),
-            behind.eq(distance[-1]),
-            magnitude.eq(Mux(behind, ~distance, distance)),
-            near.eq(magnitude),
-            within.eq(magnitude < self.width),
-            bit.eq(Const(1, 1) << near),
-            self.too_old.eq(behind & ~within),
-            self.replayed.eq(behind & within & (self.seen & bit).any()),
+            behind.eq(distance < 0),
+            from_edge.eq(distance + Mux(behind, width, 0)),
+            hit.eq(step == last_step),
         ]
-        with m.If(behind):
-            m.d.comb += [
-                self.next_after.eq(self.next),
-                self.seen_after.eq(self.seen | bit),
+        with m.If(self.start):
+            m.d.sync += [
+                self.behind.eq(behind),
+                self.too_old.eq(from_edge < 0),
+                self.replayed.eq(0),
+                last_step.eq(Mux(~behind & (from_edge >= width), width - 1, from_edge)),
+                step.eq(0),
+                moves.eq(1),
+                self.busy.eq(1),
             ]
-        with m.Else():
-            m.d.comb += [
-                self.next_after.eq(self.number + 1),
-                self.seen_after.eq(Cat(1, Mux(within, self.seen << near, 0))),
+        with m.If(self.busy):
+            m.d.sync += [
+                step.eq(step + 1),
+                moves.eq(moves & (self.behind | ~hit)),
+                self.busy.eq(step != width - 1),
             ]
+            with m.If(hit & self.behind & ~self.too_old & window[-1]):
+                m.d.sync += self.replayed.eq(1)
+        with m.If(self.start | (self.busy & moves)):
+            shifted = Cat(hit | (self.behind & window[-1]), window[:-1])
+            m.d.sync += window.eq(Mux(self.start, self.seen, shifted))
         return m
 
 

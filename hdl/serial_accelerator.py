@@ -14,10 +14,11 @@ from driver.messages import (
     Status,
 )
 from hdl.aes.iterative import IterativeAES
+from hdl.aes.serial import SerialAES
 from hdl.counters import Counters
 from hdl.loader import SlotLoader
 from hdl.packet_stream import packet_signature
-from hdl.profile import Profile
+from hdl.profile import AESCore, Profile
 from hdl.record_engine import RecordEngine
 from hdl.release_buffer import ReleaseBuffer
 from hdl.reports import Reports
@@ -48,7 +49,7 @@ class SerialAccelerator(wiring.Component):
     of n bytes of payload takes about n + 100 cycles (docs/design.md has the figures of a run).
 
     Reset does not clear memories, so it begins with a wipe of all slots: the first request is taken
-    32 cycles a slot later.
+    32 cycles a slot and 128 later.
     """
 
     def __init__(self, profile: Profile):
@@ -61,7 +62,12 @@ class SerialAccelerator(wiring.Component):
         )
         self._reader = RequestReader()
         self._slots = SlotStore(profile)
-        self._aes = IterativeAES(keys=2 * profile.slots, sbox=profile.sbox)
+        keys = 2 * profile.slots
+        self._aes = (
+            SerialAES(keys)
+            if profile.aes is AESCore.SERIAL
+            else IterativeAES(keys, sbox=profile.sbox)
+        )
         self._loader = SlotLoader(profile)
         self._engine = RecordEngine(profile)
         self._reports = Reports(profile)
@@ -142,17 +148,34 @@ class SerialAccelerator(wiring.Component):
             slots.round_key_address.eq(self._aes.round_key_address),
             self._aes.round_key.eq(slots.round_key),
             slots.slot.eq(self._request.slot),
+            slots.hash_row.eq(engine.hash_row),
             engine.context.eq(slots.context),
             engine.state.eq(slots.state),
-            slots.write_round_key.eq(loader.write_round_key),
+            engine.h.eq(slots.h),
+            slots.string_address.eq(Cat(engine.string_index, self._request.slot)),
+            engine.string.eq(slots.string),
+            loader.string.eq(slots.string),
+            slots.write_mask.eq(loader.write_mask),
             slots.write_address.eq(loader.write_address),
-            slots.write_data.eq(loader.write_data),
-            slots.write_slot.eq(Mux(loader.write_entry, loader.write_slot, self._request.slot)),
+            slots.write_byte.eq(loader.write_byte),
+            slots.write_slot.eq(self._request.slot),
             slots.write_context.eq(loader.write_entry),
             slots.new_context.eq(loader.new_context),
-            slots.write_state.eq(loader.write_entry | engine.write_state),
-            slots.new_state.eq(Mux(loader.write_entry, loader.new_state, engine.new_state)),
+            slots.write_state.eq(engine.write_state),
+            slots.new_state.eq(engine.new_state),
+            slots.write_h.eq(loader.write_h),
+            slots.new_h.eq(loader.new_h),
+            slots.write_string.eq(loader.write_string),
+            slots.write_string_address.eq(loader.write_string_address),
+            slots.new_string.eq(loader.new_string),
         ]
+        with m.If(self._is(Opcode.LOAD, Opcode.ZEROIZE)):
+            m.d.comb += [
+                slots.string_address.eq(loader.string_address),
+                slots.write_slot.eq(loader.write_slot),
+                slots.write_state.eq(loader.write_entry.replicate(3)),
+                slots.new_state.eq(loader.new_state),
+            ]
 
     def _connect_aes(self, m):
         """LOAD and the record engine never run at once: the opcode decides whose the core is."""
@@ -176,6 +199,7 @@ class SerialAccelerator(wiring.Component):
         m.d.comb += [
             counters.starved.eq(self._reader.starved),
             counters.stalled.eq(self._buffer.stalled),
+            counters.reading.eq(self._reports.reading),
             counters.read.eq(self._reports.read),
             self._reports.value.eq(counters.value),
         ]
@@ -299,9 +323,9 @@ class SerialAccelerator(wiring.Component):
             buffer.address.eq(position),
             buffer.data.eq(header.word_select(~position, 8)),
         ]
-        with m.If(position == 0):
+        with m.If(position[1:] == 0):
             self._count_messages(m)
-        with m.If(position == 4):
+        with m.If(position[1:] == 2):
             self._count_bytes(m)
 
     def _count_messages(self, m):

@@ -72,7 +72,8 @@ SBoxOption = Annotated[
     typer.Option(help="S-boxes: table, composite or block-ram (for ring and pipelined)."),
 ]
 AESOption = Annotated[
-    str | None, typer.Option(help="Rounds of AES in hardware: iterative, ring or pipelined.")
+    str | None,
+    typer.Option(help="Rounds of AES in hardware: serial, iterative, ring or pipelined."),
 ]
 BusBytesOption = Annotated[int | None, typer.Option(help="Bytes in a beat of the ports.")]
 

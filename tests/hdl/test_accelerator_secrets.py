@@ -28,13 +28,14 @@ from hdl.profile import Profile
 from sim import simulate as simulate_design
 from tests.hdl.ports import ask
 from tests.hdl.streams import simulate
-from tests.hdl.traffic import Traffic, pipelined
-from tests.hdl.traffic import with_engine as with_small_engine
+from tests.hdl.traffic import Traffic, pipelined, tiny, with_any_cores
 
-TINY = Profile("secrets", slots=2, largest_record=64, window=8)
+SECRETS = Profile("secrets", slots=2, largest_record=64, window=8)
 
 with_engine = pytest.mark.parametrize(
-    "profile", [TINY, pipelined(TINY), pipelined(TINY, 4, "narrow")], ids=lambda p: p.name
+    "profile",
+    [SECRETS, tiny(SECRETS), pipelined(SECRETS), pipelined(SECRETS, 4, "narrow")],
+    ids=lambda p: p.name,
 )
 PATIENCE = 20_000
 #: Shorter pieces of a key may come up by chance.
@@ -190,7 +191,7 @@ def pieces(data: bytes) -> set[bytes]:
     return {piece for piece in found if piece.count(0) < PIECE_BYTES // 2}
 
 
-@with_small_engine
+@with_any_cores
 def test_no_completion_holds_a_piece_of_a_key(profile):
     """Whatever is asked, of well-formed requests and of others."""
     secrets = set()

@@ -14,19 +14,22 @@ EVENTS = list(Counter)[4:]
 
 
 async def add(ctx, dut, counter, amount):
-    """One strobe; the next may come two cycles later."""
+    """Held for two cycles."""
     ctx.set(dut.add, 1)
     ctx.set(dut.index, counter)
     ctx.set(dut.amount, amount)
-    await ctx.tick()
+    await ctx.tick().repeat(2)
     ctx.set(dut.add, 0)
-    await ctx.tick()
 
 
 async def read(ctx, dut, counter):
     ctx.set(dut.read, counter)
-    await ctx.tick()
-    return ctx.get(dut.value)
+    ctx.set(dut.reading, 1)
+    await ctx.tick().repeat(2)
+    ctx.set(dut.reading, 0)
+    value = ctx.get(dut.value)
+    await pause(ctx, 8)
+    return value
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -43,7 +46,6 @@ def test_counts_what_is_added(seed):
             )
             await add(ctx, dut, counter, amount)
             expected[counter] += amount
-            ctx.set(dut.read, source.choice(list(Counter)))
             await pause(ctx, source.choice((0, 0, 1, 5)))
         assert {counter: await read(ctx, dut, counter) for counter in EVENTS} == expected
 
@@ -71,7 +73,8 @@ def test_counts_cycles_by_itself():
             ctx.set(pin, 0)
         for counter in CYCLES[1:]:
             assert await read(ctx, dut, counter) == expected[counter]
-        waited = len(CYCLES)
+        # Counted up to the cycle in which it is read, the second of the two.
+        waited = 10 * len(CYCLES[1:]) + 1
         assert await read(ctx, dut, Counter.CYCLES) == expected[Counter.CYCLES] + waited
 
     simulate(dut, testbench)
@@ -93,7 +96,7 @@ def test_all_are_zero_after_a_reset():
         await pause(ctx, len(Counter))
         for counter in EVENTS:
             assert await read(ctx, counters, counter) == 0
-        cycles = len(Counter) + len(EVENTS)
+        cycles = len(Counter) + 10 * len(EVENTS)
         assert await read(ctx, counters, Counter.CYCLES) == cycles + 1
 
     simulate(dut, testbench)

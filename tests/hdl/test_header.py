@@ -17,9 +17,20 @@ FORMS = [
 ]
 
 
-def set_connection_id(ctx, dut, connection_id):
-    ctx.set(dut.connection_id, int.from_bytes(connection_id, "little"))
-    ctx.set(dut.connection_id_bytes, len(connection_id))
+class Store:
+    """Where the connection ID of a parser or a builder stands; it answers in the next cycle."""
+
+    def __init__(self, dut):
+        self._dut = dut
+        self._connection_id = b""
+
+    def set(self, ctx, connection_id):
+        self._connection_id = connection_id
+        ctx.set(self._dut.connection_id_bytes, len(connection_id))
+
+    async def answer(self, ctx):
+        async for *_, index in ctx.tick().sample(self._dut.index):
+            ctx.set(self._dut.connection_id_byte, (self._connection_id + bytes(32))[index])
 
 
 def parse_all(records, *, idle=0.0, seed=0):
@@ -28,6 +39,7 @@ def parse_all(records, *, idle=0.0, seed=0):
     Returns for each the header or None, the bytes consumed, and the cycles from start to done.
     """
     dut = HeaderParser()
+    store = Store(dut)
     results = []
     pending = []
     waits = pauses(seed, idle)
@@ -48,7 +60,7 @@ def parse_all(records, *, idle=0.0, seed=0):
     async def parse(ctx):
         for record, connection_id in records:
             pending[:] = record
-            set_connection_id(ctx, dut, connection_id)
+            store.set(ctx, connection_id)
             ctx.set(dut.remaining, len(record))
             ctx.set(dut.start, 1)
             await ctx.tick()
@@ -68,19 +80,20 @@ def parse_all(records, *, idle=0.0, seed=0):
             )
             results.append((None if ctx.get(dut.malformed) else header, consumed, cycles))
 
-    simulate(dut, parse, background=[feed])
+    simulate(dut, parse, background=[feed, store.answer])
     return results
 
 
 def build_all(headers, *, stall=0.0, seed=0):
     """Build each of ``headers`` of (flags, connection ID, wire, length)."""
     dut = HeaderBuilder()
+    store = Store(dut)
     results = []
     waits = pauses(seed, stall)
 
     async def build(ctx):
         for flags, connection_id, wire, length in headers:
-            set_connection_id(ctx, dut, connection_id)
+            store.set(ctx, connection_id)
             ctx.set(dut.flags, flags)
             ctx.set(dut.wire, wire)
             ctx.set(dut.length, length)
@@ -96,7 +109,7 @@ def build_all(headers, *, stall=0.0, seed=0):
             assert not ctx.get(dut.bytes.valid)
             results.append(header)
 
-    simulate(dut, build)
+    simulate(dut, build, background=[store.answer])
     return results
 
 

@@ -18,10 +18,16 @@ from driver.messages import (
     Usage,
 )
 from hdl.aes import IterativeAES, encrypt_block, expand_key
-from hdl.block import from_bytes, to_bytes
+from hdl.block import to_bytes
 from hdl.loader import SlotLoader
 from hdl.profile import Profile
-from hdl.slots import WORDS_PER_SLOT, SlotStore
+from hdl.slots import (
+    STAGED_BYTES,
+    WORDS_PER_SLOT,
+    SlotStore,
+    state_layout,
+    string_address_bits,
+)
 from tests.hdl.streams import pauses, simulate
 from tests.hdl.units import first_phase, second_phase
 
@@ -47,21 +53,28 @@ class LoaderWithStore(Elaboratable):
         m.d.comb += [
             slots.round_key_address.eq(aes.round_key_address),
             aes.round_key.eq(slots.round_key),
-            slots.write_round_key.eq(loader.write_round_key),
+            slots.string_address.eq(loader.string_address),
+            loader.string.eq(slots.string),
+            slots.write_mask.eq(loader.write_mask),
             slots.write_address.eq(loader.write_address),
-            slots.write_data.eq(loader.write_data),
+            slots.write_byte.eq(loader.write_byte),
             slots.write_slot.eq(loader.write_slot),
             slots.write_context.eq(loader.write_entry),
             slots.new_context.eq(loader.new_context),
-            slots.write_state.eq(loader.write_entry),
+            slots.write_state.eq(loader.write_entry.replicate(3)),
             slots.new_state.eq(loader.new_state),
+            slots.write_h.eq(loader.write_h),
+            slots.new_h.eq(loader.new_h),
+            slots.write_string.eq(loader.write_string),
+            slots.write_string_address.eq(loader.write_string_address),
+            slots.new_string.eq(loader.new_string),
         ]
         return m
 
     async def load(self, ctx, slot, payload: bytes, *, keep=True, waits=()) -> Status:
         said = await first_phase(ctx, self.loader.unit, Opcode.LOAD, slot, payload, waits)
         await second_phase(ctx, self.loader.unit, keep)
-        assert ctx.get(self.loader.staged.as_value()) == 0
+        assert not any(self.staged(ctx))
         return Status(said["status"])
 
     async def zeroize(self, ctx, slot, *, keep=True) -> int:
@@ -69,20 +82,35 @@ class LoaderWithStore(Elaboratable):
         await first_phase(ctx, self.loader.unit, Opcode.ZEROIZE, slot)
         return await second_phase(ctx, self.loader.unit, keep)
 
+    def staged(self, ctx) -> bytes:
+        """The place where a payload stands while it is worked on."""
+        return bytes(ctx.get(self.slots.strings[row]) for row in range(STAGING, STAGING + 128))
+
     def round_keys(self, ctx, slot) -> list[bytes]:
         rows = range(WORDS_PER_SLOT * slot, WORDS_PER_SLOT * (slot + 1))
-        return [to_bytes(ctx.get(self.slots.round_keys.data[row])) for row in rows]
+        return [to_bytes(ctx.get(self.slots.round_keys[row])) for row in rows]
+
+    def strings(self, ctx, slot) -> bytes:
+        rows = range(32 * slot, 32 * (slot + 1))
+        return bytes(ctx.get(self.slots.strings[row]) for row in rows)
+
+    def record_rows(self, ctx, slot) -> tuple[int, int]:
+        """The state and H."""
+        return tuple(ctx.get(self.slots.records[2 * slot + i]) for i in range(2))
 
     def memories(self, ctx, slot) -> tuple:
         """All that is kept of a slot."""
-        context, state = (
-            ctx.get(memory.data[slot]).as_bits()
-            for memory in (self.slots.contexts, self.slots.states)
+        context = ctx.get(self.slots.contexts[slot]).as_bits()
+        return (
+            self.round_keys(ctx, slot),
+            context,
+            self.strings(ctx, slot),
+            self.record_rows(ctx, slot),
         )
-        return self.round_keys(ctx, slot), context, state
 
 
-EMPTY = ([bytes(16)] * WORDS_PER_SLOT, 0, 0)
+STAGING = 1 << string_address_bits(PROFILE) - 1
+EMPTY = ([bytes(16)] * WORDS_PER_SLOT, 0, bytes(32), (0, 0))
 
 
 def random_load(source, suite=Suite.AES_256_GCM, usage=Usage.OPEN) -> Load:
@@ -109,17 +137,17 @@ def expected_round_keys(load: Load) -> list[bytes]:
 
 def check_slot(ctx, dut, slot, load):
     assert dut.round_keys(ctx, slot) == expected_round_keys(load)
-    context = ctx.get(dut.slots.contexts.data[slot])
+    context = ctx.get(dut.slots.contexts[slot])
     assert context.valid == 1
     assert context.aes256 == (load.suite is Suite.AES_256_GCM)
     assert context.usage == load.usage
     assert context.form == load.header_form
     assert context.epoch == load.epoch
-    assert to_bytes(context.iv, 12) == load.iv
     assert context.connection_id_bytes == len(load.connection_id)
-    assert to_bytes(context.connection_id, 20) == load.connection_id.ljust(20, b"\0")
-    assert to_bytes(context.h) == encrypt_block(load.key, bytes(16))
-    state = ctx.get(dut.slots.states.data[slot])
+    assert dut.strings(ctx, slot) == load.iv + load.connection_id.ljust(20, b"\0")
+    row, h = dut.record_rows(ctx, slot)
+    assert to_bytes(h) == encrypt_block(load.key, bytes(16))
+    state = state_layout(PROFILE).from_bits(row & (1 << state_layout(PROFILE).size) - 1)
     assert state.next == load.sequence_number
     assert state.seen == (1 << PROFILE.window) - 1
     assert state.count == 0
@@ -191,13 +219,13 @@ def test_zeroize_wipes_one_slot_or_all():
     async def testbench(ctx):
         for slot, load in enumerate(loads):
             await dut.load(ctx, slot, load.pack())
-        assert await dut.zeroize(ctx, 1) == WORDS_PER_SLOT + 1
+        assert await dut.zeroize(ctx, 1) == WORDS_PER_SLOT + STAGED_BYTES
         assert dut.memories(ctx, 1) == EMPTY
         check_slot(ctx, dut, 0, loads[0])
         check_slot(ctx, dut, 2, loads[2])
         await dut.load(ctx, 1, loads[1].pack())
         check_slot(ctx, dut, 1, loads[1])
-        assert await dut.zeroize(ctx, ALL_SLOTS) == PROFILE.slots * WORDS_PER_SLOT + 1
+        assert await dut.zeroize(ctx, ALL_SLOTS) == PROFILE.slots * WORDS_PER_SLOT + STAGED_BYTES
         assert [dut.memories(ctx, slot) for slot in range(PROFILE.slots)] == [EMPTY] * PROFILE.slots
 
     simulate(dut, testbench)
@@ -217,21 +245,3 @@ def test_loading_takes_the_same_for_any_key(suite):
 
     simulate(dut, testbench)
     assert len(cycles) == 1
-
-
-def test_keys_of_a_load_stand_where_its_layout_says():
-    """`LoadLayout` is `driver.messages.Load`, field by field."""
-    load = random_load(random.Random(7))
-    dut = LoaderWithStore()
-    staged = []
-
-    async def testbench(ctx):
-        await first_phase(ctx, dut.loader.unit, Opcode.LOAD, 0, load.pack())
-        staged.append(ctx.get(dut.loader.staged))
-        await second_phase(ctx, dut.loader.unit, keep=False)
-
-    simulate(dut, testbench)
-    (fields,) = staged
-    assert fields.suite == load.suite
-    assert fields.keys[0] == from_bytes(load.key)
-    assert fields.keys[1] == from_bytes(load.record_number_key)

@@ -50,7 +50,7 @@ def test_a_request_of_any_length_finds_room_in_an_empty_buffer():
         ("slots", [1, (1 << 15) + 1]),
         ("largest_record", [63, (1 << 14) + 1]),
         ("window", [1, (1 << 10) + 1]),
-        ("ghash_digit", [0, 3, 128]),
+        ("ghash_digit", [0, 3, 16, 128]),
         ("seal_limit", [0, 23_726_567]),
         ("forgery_limit", [0, (1 << 36) + 1]),
     ],
@@ -62,7 +62,7 @@ def test_a_parameter_out_of_its_range_is_named(name, values):
 
 
 def test_the_multiplier_takes_every_digit_that_a_profile_may_have():
-    for digit in (1, 2, 4, 8, 16, 32, 64):
+    for digit in (1, 2, 4, 8):
         Fragment.get(GHASH(Profile("p", ghash_digit=digit).ghash_digit), None)
 
 

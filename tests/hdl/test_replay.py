@@ -4,9 +4,9 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from hdl.replay import ReplayWindow, ReplayWindowModel, Verdict
+from tests.hdl.streams import simulate
 
 LAST = 2**48 - 1
 
@@ -18,25 +18,34 @@ def run(numbers, *, width=64, first=0):
     verdicts = []
 
     async def offer(ctx):
-        ctx.set(dut.next, first)
-        ctx.set(dut.seen, (1 << width) - 1)
+        next_number, seen = first, (1 << width) - 1
         for number in numbers:
             ctx.set(dut.number, number)
+            ctx.set(dut.next, next_number)
+            ctx.set(dut.seen, seen)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            ctx.set(dut.number, ~number & LAST)
+            ctx.set(dut.next, 0)
+            ctx.set(dut.seen, 0)
+            await ctx.tick().repeat(width - 1)
+            assert ctx.get(dut.busy)
+            await ctx.tick()
+            assert not ctx.get(dut.busy)
             too_old, replayed = ctx.get(dut.too_old), ctx.get(dut.replayed)
             assert not (too_old and replayed)
             verdict = Verdict.TOO_OLD if too_old else Verdict.REPLAYED if replayed else Verdict.NEW
             assert verdict is model.check(number), f"number {number}, next {model.next}"
             verdicts.append(verdict)
             if verdict is Verdict.NEW:
-                state = ctx.get(dut.next_after), ctx.get(dut.seen_after)
+                if not ctx.get(dut.behind):
+                    next_number = number + 1
+                seen = ctx.get(dut.seen_after)
                 model.accept(number)
-                ctx.set(dut.next, state[0])
-                ctx.set(dut.seen, state[1])
-                assert state[0] == model.next
+                assert next_number == model.next
 
-    sim = Simulator(dut)
-    sim.add_testbench(offer)
-    sim.run()
+    simulate(dut, offer)
     return verdicts
 
 

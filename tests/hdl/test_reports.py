@@ -47,4 +47,4 @@ def test_stats():
     outcome, payload, cycles = report(Opcode.STATS)
     assert unpack_stats(payload) == VALUES
     assert outcome == {"status": Status.OK, "length": 8 * len(Counter), "amount": 0}
-    assert cycles == 10 * len(Counter) + 1
+    assert cycles == 11 * len(Counter) + 1

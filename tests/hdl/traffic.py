@@ -43,6 +43,18 @@ def pipelined(profile: Profile, bus_bytes: int = 16, name: str = "") -> Profile:
     )
 
 
+def tiny(profile: Profile) -> Profile:
+    """The same device with the cores of profile ``tiny``."""
+    return dataclasses.replace(
+        profile,
+        name=f"{profile.name}-tiny",
+        aes=AESCore.SERIAL,
+        sbox=SBoxForm.COMPOSITE,
+        ghash_digit=1,
+    )
+
+
+SMALL_TINY = tiny(SMALL)
 SMALL_PIPELINED = pipelined(SMALL)
 #: With one round of AES and a GHASH that takes several cycles a block.
 SMALL_RING = dataclasses.replace(
@@ -54,6 +66,10 @@ SMALL_NARROW = pipelined(SMALL, bus_bytes=4, name="small-narrow")
 #: Crosses a test with the engines; argument ``profile``.
 with_engine = pytest.mark.parametrize(
     "profile", [SMALL, SMALL_PIPELINED], ids=lambda profile: profile.name
+)
+#: And with the serial engine's smallest cores, which take ten times as many cycles.
+with_any_cores = pytest.mark.parametrize(
+    "profile", [SMALL, SMALL_TINY, SMALL_PIPELINED], ids=lambda profile: profile.name
 )
 
 _USAGE_OF_PEER = {Usage.SEAL: Usage.OPEN, Usage.OPEN: Usage.SEAL, Usage.AEAD: Usage.AEAD}

@@ -1,0 +1,73 @@
+"""The byte-serial AES core against its model and FIPS 197, and the cycles it takes."""
+
+import random
+
+import pytest
+
+from hdl.aes.serial import SerialAES
+from hdl.block import to_bytes
+from tests.hdl.streams import (
+    get_all,
+    pauses,
+    put_all,
+    simulate,
+    transfer_cycles,
+    with_idle_and_stall,
+)
+from tests.hdl.test_aes import AES_128, AES_256, PLAINTEXT, VECTORS, CoreWithKeys, request
+
+
+def run(keys, blocks, idle=(), stall=()):
+    """The results of ``blocks`` (index of the key, block); when each is taken, and when given."""
+    dut = CoreWithKeys(SerialAES(len(keys)), keys)
+    results, taken, given = [], [], []
+
+    async def feed(ctx):
+        await put_all(ctx, dut.requests, [request(keys, *item) for item in blocks], idle)
+
+    async def check(ctx):
+        results.extend(map(to_bytes, await get_all(ctx, dut.results, len(blocks), stall)))
+
+    watches = [transfer_cycles(dut.requests, taken), transfer_cycles(dut.results, given)]
+    simulate(dut, feed, check, background=watches)
+    return results, taken, given
+
+
+def test_results_are_those_of_fips_197():
+    results, *_ = run([AES_128, AES_256], [(0, PLAINTEXT), (1, PLAINTEXT)])
+    assert [result.hex() for result in results] == [ciphertext for _, ciphertext in VECTORS]
+
+
+@with_idle_and_stall
+def test_results_are_those_of_the_model_whatever_key_each_block_uses(idle, stall, seed):
+    source = random.Random(seed)
+    keys = [source.randbytes(length) for length in (16, 32, 32, 16, 16)]
+    blocks = [(source.randrange(len(keys)), source.randbytes(16)) for _ in range(12)]
+    results, *_ = run(keys, blocks, pauses(seed, idle), pauses(-seed, stall))
+    assert results == [SerialAES.model(keys[index], block) for index, block in blocks]
+
+
+@pytest.mark.parametrize(("key", "latency"), [(AES_128, 193), (AES_256, 269)])
+def test_cycles_do_not_depend_on_key_or_data(key, latency):
+    source = random.Random(1)
+    assert SerialAES.latency(len(key) == 32) == latency
+    for _ in range(3):
+        blocks = [(0, source.randbytes(16)) for _ in range(3)]
+        _, taken, given = run([source.randbytes(len(key))], blocks)
+        assert given == [cycle + latency for cycle in taken]
+        assert taken[1:] == [cycle + 1 for cycle in given[:-1]]
+
+
+def test_a_result_that_was_taken_stands_in_no_register():
+    source = random.Random(2)
+    core = SerialAES(1)
+    key = source.randbytes(16)
+    dut = CoreWithKeys(core, [key])
+
+    async def work(ctx):
+        await put_all(ctx, dut.requests, [request([key], 0, source.randbytes(16))])
+        await get_all(ctx, dut.results, 1)
+        await ctx.tick()
+        assert ctx.get(core.results.payload) == 0
+
+    simulate(dut, work)
