@@ -52,6 +52,13 @@ class SuiteName(StrEnum):
     AES_256 = "aes-256-gcm"
 
 
+class KeyBits(StrEnum):
+    """The key sizes of AES-GCM in DTLS 1.3."""
+
+    AES_128 = "128"
+    AES_256 = "256"
+
+
 _SUITES = {
     SuiteName.AES_128: CipherSuite.TLS_AES_128_GCM_SHA256,
     SuiteName.AES_256: CipherSuite.TLS_AES_256_GCM_SHA384,
@@ -218,10 +225,14 @@ def synth(
         Path | None, typer.Option(help="Keep netlists, logs and reports in this directory.")
     ] = None,
     markdown: Annotated[bool, typer.Option(help="Print the table as Markdown.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep the results in the table that plan reads.")
+    ] = False,
     json_file: JsonOption = None,
 ) -> None:
     """Say how large the accelerator is on a device, and how fast after placing and routing."""
     with _one_sentence():
+        from boards.measurements import TABLE, Measurement, save_measurements
         from intaglio.synth import (
             Outcome,
             SynthOptions,
@@ -240,17 +251,53 @@ def synth(
             "aes": aes,
             "bus_bytes": bus_bytes,
         }
-        check_writable(json_file)
+        check_writable(json_file, TABLE if save else None)
         with _refusing():
             found = find_pairs(pairs, changes)
         outcomes: list[Outcome] = []
         try:
             for outcome in run_synth(found, SynthOptions(seeds, freq, keep)):
                 outcomes.append(outcome)
+                if save:
+                    save_measurements([Measurement.of(outcome.pair.profile, outcome.result)], TABLE)
         finally:  # What was done in minutes is told, whatever happens to the next pair.
             if outcomes:
                 print_outcomes(outcomes, markdown)
                 _write_json(json_file, report(outcomes))
+
+
+@app.command()
+def plan(
+    target: Annotated[
+        str, typer.Option(help="Content a second in one direction, as in 1.5Gbit/s.")
+    ],
+    device: Annotated[str, typer.Option(help="Which device it is for.")],
+    record: Annotated[int, typer.Option(min=1, help="Bytes of content in each record.")] = 1200,
+    key: Annotated[KeyBits, typer.Option(help="Bits of the keys.")] = KeyBits.AES_128,
+    json_file: JsonOption = None,
+) -> None:
+    """Say which profile reaches a rate on a device, by measured clocks; exit code 1: none does."""
+    with _one_sentence():
+        from boards.devices import find_device
+        from boards.measurements import TABLE, load_measurements
+        from intaglio.plan import (
+            Goal,
+            find_candidates,
+            parse_rate,
+            print_plan,
+            report,
+            shortfall,
+        )
+
+        check_writable(json_file)
+        with _refusing():
+            goal = Goal(parse_rate(target), find_device(device), record, int(key))
+        candidates = find_candidates(goal, load_measurements(TABLE))
+        print_plan(goal, candidates)
+        _write_json(json_file, report(goal, candidates))
+        missed = shortfall(goal, candidates)
+    if missed:
+        _fail(missed)
 
 
 def _write_json(path: Path | None, report: dict[str, object]) -> None:

@@ -7,9 +7,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+import boards.measurements
 import intaglio.synth
 from boards import tools
 from boards.devices import DEVICES
+from boards.measurements import load_measurements
 from boards.synthesis import SynthesisError, SynthesisResult, Usage
 from hdl.profile import COMPACT
 from intaglio.cli import app
@@ -121,6 +123,16 @@ def test_json_has_everything(calls, tmp_path):
     assert found["seconds"] == {"yosys": 1.5}
     assert (tmp_path / "kept" / "compact-ecp5-85k").is_dir()
     assert calls[0][2] == tmp_path / "kept" / "compact-ecp5-85k"
+
+
+def test_what_is_saved_is_in_the_table_of_measurements(calls, monkeypatch, tmp_path):
+    path = tmp_path / "measured.json"
+    monkeypatch.setattr(boards.measurements, "TABLE", path)
+    run = synth("compact", "ecp5-25k", "compact", "up5k", "--save")
+    assert run.exit_code == 0, run.stderr
+    fits, too_large = load_measurements(path)
+    assert (fits.profile, fits.device, fits.megahertz) == (COMPACT, "ecp5-25k", CLOCKS)
+    assert (too_large.device, too_large.clock) == ("up5k", None)
 
 
 def test_without_keep_nothing_is_left(calls):
