@@ -4,6 +4,7 @@ PYTHON    ?= python3
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+PARETO_ARGS ?=
 # Profiles and devices in turn, and options of `intaglio synth`.
 SYNTH_ARGS ?= tiny up5k compact ecp5-25k fast ecp5-85k
 
@@ -21,9 +22,10 @@ DEMO_ENV := $(call stamp,hdl)
 TEST_ENV := $(call stamp,test)
 LINT_ENV := $(VENV)/.installed-lint
 SYNTH_ENV := $(VENV)/.installed-synth
+PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify bench-rtl synth lint clean
+.PHONY: help demo test verify bench-rtl synth pareto lint clean
 .NOTPARALLEL:
 
 help: ## print this list
@@ -44,6 +46,9 @@ bench-rtl: $(DEMO_ENV) ## cycles a record in the compiled gateware, beside the l
 synth: $(SYNTH_ENV) ## size and clock on FPGAs as a Markdown table (half an hour); SYNTH_ARGS
 	@$(BIN)/intaglio synth $(SYNTH_ARGS) --markdown
 
+pareto: $(PLOT_ENV) ## size against rate on an ECP5 as a plot (hours); PARETO_ARGS
+	@$(BIN)/python -m benchmarks.pareto --plot docs/img/pareto.svg $(PARETO_ARGS)
+
 lint: $(LINT_ENV) ## style, formatting and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -61,6 +66,9 @@ $(TEST_ENV): pyproject.toml
 
 $(SYNTH_ENV): pyproject.toml
 	$(call install,synth)
+
+$(PLOT_ENV): pyproject.toml
+	$(call install,plot)
 
 $(LINT_ENV): pyproject.toml
 	$(call install,hdl$(COMMA)lint)
