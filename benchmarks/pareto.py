@@ -97,16 +97,20 @@ def draw(ours: list[Point], path: Path, content: int) -> None:
     """Both kinds of points and the front of ours, as an image of the kind that the name says."""
     from matplotlib import pyplot
 
-    pyplot.rcParams["svg.hashsalt"] = "intaglio"  # the same points make the same file
+    # The same points make the same file, and its letters are text.
+    pyplot.rcParams.update({"svg.hashsalt": "intaglio", "svg.fonttype": "none"})
     figure, axes = pyplot.subplots(figsize=(9, 6))
     best = front(ours)
     axes.step([p.lut4 for p in best], [p.rate for p in best], where="post", color="tab:blue", lw=1)
-    for group, marker, colour in ((ours, "o", "tab:blue"), (OTHERS, "x", "tab:gray")):
+    for group, marker, colour, above in (
+        (ours, "o", "tab:blue", -10),
+        (OTHERS, "x", "tab:gray", 5),
+    ):
         axes.scatter([p.lut4 for p in group], [p.rate for p in group], marker=marker, c=colour)
         for point in group:
             place = (point.lut4, point.rate)
             axes.annotate(
-                point.name, place, xytext=(5, 4), textcoords="offset points", fontsize=7, c=colour
+                point.name, place, (5, above), textcoords="offset points", fontsize=7, color=colour
             )
     axes.set(
         xscale="log",
