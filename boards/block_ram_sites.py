@@ -73,18 +73,28 @@ def _at(cell: dict, site: str) -> dict:
 
 
 def _sites(grid: _Grid, rounds: list[str], others: list[str]) -> dict[str, str]:
-    """A site for each: a snake of rounds that ends on the side where it began, and others there."""
+    """A site for each: the others in the middle, and the rounds around them.
+
+    The first and the last round are both on the left of the middle, where the engine sends blocks
+    and gets them back: out to the left in the second row, through all of the first row, back from
+    the right in the second, and likewise in the third and the fourth.
+    """
     columns = sorted(grid.columns)
-    width = -(-len(rounds) // len(grid.rows))
-    snake = [
-        grid.name(column, row)
-        for index, row in enumerate(grid.rows)
-        for column in (columns[:width] if index % 2 else columns[:width][::-1])
-    ]
-    beside = [grid.name(column, row) for row in grid.rows for column in columns[width:]]
-    # What the rounds leave is at the end of the snake.
+    rows = [[grid.name(column, row) for column in columns] for row in grid.rows]
+    width = -(-len(others) // 2)
+    begin = (len(columns) - width) // 2
+    end = begin + width
+    first, second, third, fourth = rows
+    circuit = [
+        *reversed(second[:begin]), *first, *reversed(second[end:]),
+        *third[end:], *reversed(fourth), *third[:begin],
+    ]  # fmt: skip
+    middle = [*reversed(second[begin:end]), *third[begin:end]]
+    # What the rounds leave is half-way, on the right of the middle.
+    half, left = len(rounds) // 2, len(circuit) - len(rounds)
+    sites = [*circuit[:half], *circuit[half + left :], *middle, *circuit[half : half + left]]
     order = [*_in_order(rounds), *sorted(others, key=_passage)]
-    return dict(zip(order, [*snake[: len(rounds)], *beside, *snake[len(rounds) :]], strict=False))
+    return dict(zip(order, sites, strict=False))
 
 
 def _in_order(rounds: Iterable[str]) -> Iterator[str]:

@@ -31,9 +31,9 @@ _SUBSTITUTION_CYCLES = 7
 class KeySchedule(wiring.Component):
     """Expands keys for encryption, with one S-box.
 
-    ``keys`` takes one key; ``round_keys`` then gives its round keys in order, one in 8 cycles: 11
+    ``keys`` takes one key; ``round_keys`` then gives its round keys in order, one in 9 cycles: 11
     for AES-128, 15 for AES-256. The next key is taken in the cycle after the last of them, at the
-    earliest: every 89 or 121 cycles. No key is left in a register once its last round key has been
+    earliest: every 100 or 136 cycles. No key is left in a register once its last round key has been
     taken.
     """
 
@@ -65,6 +65,7 @@ class KeySchedule(wiring.Component):
         steps = Signal(_SUBSTITUTION_CYCLES)  # a one for each that was done for this round key
         number = Signal(4)
         last = Signal()
+        moves = Signal()  # a round key was taken
         begins, waits = busy & ~steps[0], steps[-1]
         substituted = self._substitute(m, rotated, begins, waits)
         m.d.comb += [
@@ -76,13 +77,15 @@ class KeySchedule(wiring.Component):
             computed.eq(_add_words(current, substituted ^ constant)),
             last.eq(number == Mux(aes256, rounds(True), rounds(False))),
             self.keys.ready.eq(~busy),
-            self.round_keys.valid.eq(waits),
+            self.round_keys.valid.eq(waits & ~moves),
             self.round_keys.payload.round.eq(number),
             self.round_keys.payload.round_key.eq(current),
         ]
 
-        given = self.round_keys.valid & self.round_keys.ready
-        m.d.sync += steps.eq(Mux(given, 0, Cat(busy, steps)))
+        m.d.sync += [
+            moves.eq(self.round_keys.valid & self.round_keys.ready),
+            steps.eq(Mux(moves, 0, Cat(busy, steps))),
+        ]
         with m.If(self.keys.valid & self.keys.ready):
             key = self.keys.payload.key
             m.d.sync += [
@@ -93,7 +96,7 @@ class KeySchedule(wiring.Component):
                 number.eq(0),
                 busy.eq(1),
             ]
-        with m.If(given):
+        with m.If(moves):
             m.d.sync += [
                 current.eq(Mux(aes256, following, computed)),
                 following.eq(Mux(aes256, computed, 0)),

@@ -1,8 +1,7 @@
 """An AES core that takes a block a cycle."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 
 from hdl.aes.core import encrypt_block, rounds
 from hdl.aes.engine import AESEngineSignature
@@ -87,7 +86,8 @@ class PipelinedAES(wiring.Component):
             this_aes256 = aes256[_ROUND_CYCLES * (number + 1) - 1]
             if number == _SHORT_ROUNDS:
                 m.d.sync += state.eq(Mux(this_aes256, stage.next_state, stage.last_state))
-                short_result = _delay(m, state, _ROUND_CYCLES * (_ROUNDS - _SHORT_ROUNDS) - 1)
+                cycles = _ROUND_CYCLES * (_ROUNDS - _SHORT_ROUNDS) - 1
+                short_result = History(m, "short_result", state, cycles)[cycles]
             elif number == _ROUNDS:
                 m.d.sync += state.eq(Mux(this_aes256, stage.last_state, short_result))
             else:
@@ -97,19 +97,3 @@ class PipelinedAES(wiring.Component):
             self.results.payload.eq(state),
         ]
         return m
-
-
-def _delay(m: Module, value: Value, cycles: int) -> Value:
-    """The value of ``cycles`` cycles ago, up to 16, from a circular memory."""
-    m.submodules.delay_line = memory = Memory(shape=len(value), depth=16, init=[])
-    write, read = memory.write_port(), memory.read_port()
-    # A word can be read in the cycle after it was written, and is there another cycle later.
-    read_position, write_position = Signal(4), Signal(4, init=cycles - 1)
-    m.d.sync += [read_position.eq(read_position + 1), write_position.eq(write_position + 1)]
-    m.d.comb += [
-        write.en.eq(1),
-        write.addr.eq(write_position),
-        write.data.eq(value),
-        read.addr.eq(read_position),
-    ]
-    return read.data

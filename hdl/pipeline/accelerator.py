@@ -281,8 +281,6 @@ class PipelinedAccelerator(wiring.Component):
             cipher.write_power.eq(control.write_power),
             cipher.power_address.eq(control.power_address),
             cipher.power.eq(control.power),
-            cipher.append.eq(control.append),
-            cipher.appended.eq(control.appended),
             numbering.load.eq(control.write_slot),
             numbering.load_slot.eq(control.slot),
             numbering.load_next.eq(control.next_number),
@@ -293,11 +291,15 @@ class PipelinedAccelerator(wiring.Component):
             numbering.open_slot.eq(verdict.open_slot),
             numbering.open_next.eq(verdict.open_next),
         ]
+        m.d.sync += [cipher.append.eq(control.append), cipher.appended.eq(control.appended)]
         changed = verdict.judged.payload.request.echo.opcode.matches(Opcode.LOAD, Opcode.ZEROIZE)
+        # Far apart, and what is let in takes longer to reach what is wiped.
+        unfence, wipe = Signal(), Signal()
+        m.d.sync += [unfence.eq(verdict.judged.valid & changed), wipe.eq(unfence)]
         m.d.comb += [
-            self.lookup.unfence.eq(verdict.judged.valid & changed),
-            self.ingress.wipe.eq(self.lookup.unfence),
-            self.control.wipe.eq(self.lookup.unfence),
+            self.lookup.unfence.eq(unfence),
+            self.ingress.wipe.eq(wipe),
+            self.control.wipe.eq(wipe),
         ]
 
     def _connect_counters(self, m):

@@ -136,9 +136,11 @@ class Control(wiring.Component):
         if LOAD_BYTES % BLOCK_BYTES != 12:
             raise AssertionError("the payload of LOAD does not end with 12 bytes of a block")
         collected = Signal(8 * 112)
+        piece, shifts = Signal(128), Signal()
         second_key, forgets = Signal(), Signal()
-        with m.If(self.staged | second_key):
-            m.d.sync += collected.eq(Cat(collected[128:], self.staged_piece))
+        m.d.sync += [piece.eq(self.staged_piece), shifts.eq(self.staged | second_key)]
+        with m.If(shifts):
+            m.d.sync += collected.eq(Cat(collected[128:], piece))
         with m.If(forgets):
             m.d.sync += collected.eq(0)
         m.d.sync += forgets.eq(self.wipe)

@@ -53,7 +53,7 @@ def test_all_sites_of_the_device_can_be_taken():
     assert len(set(found.values())) == SITES
 
 
-def test_rounds_follow_each_other_and_end_on_the_side_of_the_rest():
+def test_rounds_follow_each_other_around_the_rest_and_end_where_they_begin():
     found = sites(place_block_rams(netlist(), "ecp5-85k"))
     rounds = [
         [site for name, site in found.items() if re.search(rf"round_(keys_)?{number}\.", name)]
@@ -63,10 +63,10 @@ def test_rounds_follow_each_other_and_end_on_the_side_of_the_rest():
         # Beside each other in a row, or above each other at its end.
         gap = min(abs(a[0] - b[0]) + abs(a[1] - b[1]) for a in before for b in after)
         assert gap <= 5 or {row for _, row in before} != {row for _, row in after}
-    rest = [column for name, (column, _) in found.items() if "round" not in name]
-    middle = max(column for column, _ in found.values()) / 2
-    for columns in (rest, *([column for column, _ in rounds[end]] for end in (0, 14))):
-        assert min(columns) > middle
+    rest = {column for name, (column, _) in found.items() if "round" not in name}
+    beside = [column for column in range(min(rest)) if any(column == c for c, _ in found.values())]
+    for ends in (rounds[0], rounds[14]):
+        assert beside[-1] in {column for column, _ in ends}
 
 
 def test_the_rest_is_in_the_order_in_which_a_record_passes_it():
