@@ -17,8 +17,9 @@ from amaranth.lib.wiring import In, Out
 
 __all__ = ["BlockRAM", "TwinROM"]
 
-_BLOCK_WIDTH = 36
-_BLOCK_DEPTH = 512
+#: Depth and width of a block, in the order of preference: the first one that is deep enough. In
+#: the first shape it is a PDPW16KD, in the others a DP16KD.
+_SHAPES = ((512, 36), (1 << 10, 18), (1 << 11, 9), (1 << 12, 4), (1 << 13, 2), (1 << 14, 1))
 _ROM_WIDTH = 18
 
 
@@ -34,8 +35,9 @@ class BlockRAM(wiring.Component):
     not read an address in the cycle in which it is written: what comes out is undefined. A word
     that was never written is undefined too; in simulation it is 0.
 
-    ``memory`` is where the portable form keeps the words. On an ECP5 it takes a PDPW16KD for every
-    36 bits and 512 words.
+    ``memory`` is where the portable form keeps the words. On an ECP5 it takes a block for every
+    36 bits up to 512 words, 18 up to 1,024, 9 up to 2,048, 4, 2 and 1 up to 16,384: as long as one
+    block is deep enough, no logic stands around it.
     """
 
     def __init__(self, width: int, depth: int):
@@ -74,22 +76,26 @@ class BlockRAM(wiring.Component):
         ]
 
     def _instantiate(self, m: Module) -> None:
-        """Blocks side by side for the width; for the depth rows of them, and a choice of row."""
-        row_bits = (_BLOCK_DEPTH - 1).bit_length()
-        write_row, read_row = self.write_address[row_bits:], self.read_address[row_bits:]
+        """Blocks side by side for the width; beyond 16,384 words rows of them."""
+        depth, width = next((shape for shape in _SHAPES if shape[0] >= self._depth), _SHAPES[-1])
+        address_bits = (depth - 1).bit_length()
+        write_row, read_row = (
+            address[address_bits:] for address in (self.write_address, self.read_address)
+        )
+        make = _pdpw16kd if depth == 512 else _dp16kd_ram
         rows = []
-        for row in range(-(-self._depth // _BLOCK_DEPTH)):
+        for row in range(-(-self._depth // depth)):
             selected = Signal(name=f"write_{row}")
             m.d.comb += selected.eq(self.write & (write_row == row))
             blocks = []
-            for low in range(0, self._width, _BLOCK_WIDTH):
-                block, data = _pdpw16kd(
+            for low in range(0, self._width, width):
+                m.submodules[f"block_{row}_{low}"], data = make(
+                    width,
                     selected,
-                    self.write_address[:row_bits],
-                    self.write_data[low : low + _BLOCK_WIDTH],
-                    self.read_address[:row_bits],
+                    self.write_address[:address_bits],
+                    self.write_data[low : low + width],
+                    self.read_address[:address_bits],
                 )
-                m.submodules[f"block_{row}_{low}"] = block
                 blocks.append(data)
             rows.append(Cat(blocks))
         if len(rows) == 1:
@@ -137,20 +143,20 @@ def _bits(direction: str, name: str, value: Value) -> dict[str, Value]:
 
 
 def _pdpw16kd(
-    write: Value, write_address: Value, write_data: Value, read_address: Value
+    width: int, write: Value, write_address: Value, write_data: Value, read_address: Value
 ) -> tuple[Instance, Value]:
-    """A PDPW16KD of 512 words of up to 36 bits, and its output.
+    """A PDPW16KD of 512 words of 36 bits, ``width``, and its output.
 
     In this width, the two halves of a word come out exchanged.
     """
-    output = Signal(_BLOCK_WIDTH)
-    half = _BLOCK_WIDTH // 2
+    output = Signal(width)
+    half = width // 2
     # Read addresses count words of one bit; 36-bit words, parity included, are 32 of them.
     read_bits = Cat(Const(0, 5), read_address, Const(0, 9 - len(read_address)))
     block = Instance(
         "PDPW16KD",
-        p_DATA_WIDTH_W=_BLOCK_WIDTH,
-        p_DATA_WIDTH_R=_BLOCK_WIDTH,
+        p_DATA_WIDTH_W=width,
+        p_DATA_WIDTH_R=width,
         p_REGMODE="OUTREG",
         p_GSR="DISABLED",
         i_CLKW=ClockSignal(),
@@ -164,10 +170,41 @@ def _pdpw16kd(
         **_bits("i", "CSR", Const(0, 3)),
         **_bits("i", "ADW", Cat(write_address, Const(0, 9 - len(write_address)))),
         **_bits("i", "ADR", read_bits),
-        **_bits("i", "DI", Cat(write_data, Const(0, _BLOCK_WIDTH - len(write_data)))),
+        **_bits("i", "DI", Cat(write_data, Const(0, width - len(write_data)))),
         **_bits("o", "DO", output),
     )
     return block, Cat(output[half:], output[:half])[: len(write_data)]
+
+
+def _dp16kd_ram(
+    width: int, write: Value, write_address: Value, write_data: Value, read_address: Value
+) -> tuple[Instance, Value]:
+    """A DP16KD of words of ``width`` bits, 18 to 1, and its output: port A writes, port B reads."""
+    output = Signal(width)
+    # Addresses count words of one bit, parity not included. In those that a word of 18 bits has too
+    # many, port A takes which of its two bytes are written.
+    low_bits = (width - 1).bit_length() if width < 9 else width // 9 + 2
+    bytes_written = Const(0b11 if width == 18 else 0, low_bits)
+    ports: dict[str, object] = {}
+    for letter, address, low, enable, given in (
+        ("A", write_address, bytes_written, write, write_data),
+        ("B", read_address, Const(0, low_bits), Const(0), Const(0, width)),
+    ):
+        word_bits = 14 - low_bits
+        ports |= {
+            f"p_DATA_WIDTH_{letter}": width,
+            f"p_REGMODE_{letter}": "OUTREG",
+            f"i_CLK{letter}": ClockSignal(),
+            f"i_CE{letter}": Const(1),
+            f"i_OCE{letter}": Const(1),
+            f"i_WE{letter}": enable,
+            f"i_RST{letter}": Const(0),
+            **_bits("i", f"CS{letter}", Const(0, 3)),
+            **_bits("i", f"AD{letter}", Cat(low, address, Const(0, word_bits - len(address)))),
+            **_bits("i", f"DI{letter}", Cat(given, Const(0, 18 - len(given)))),
+        }
+    block = Instance("DP16KD", p_GSR="DISABLED", **ports, **_bits("o", "DOB", output))
+    return block, output[: len(write_data)]
 
 
 def _dp16kd_rom(table: list[int], addresses) -> tuple[Instance, list[Value]]:

@@ -86,11 +86,23 @@ def test_a_table_has_256_words_of_up_to_18_bits():
 
 
 @pytest.mark.parametrize(
-    ("width", "depth", "blocks"), [(128, 32, 4), (36, 512, 1), (37, 512, 2), (128, 1200, 12)]
+    ("width", "depth", "cell", "blocks"),
+    [
+        (128, 32, "PDPW16KD", 4),
+        (36, 512, "PDPW16KD", 1),
+        (37, 512, "PDPW16KD", 2),
+        (128, 513, "DP16KD", 8),
+        (128, 2048, "DP16KD", 15),
+        (9, 4096, "DP16KD", 3),
+        (3, 8192, "DP16KD", 2),
+        (2, 16384, "DP16KD", 2),
+        (1, 16385, "DP16KD", 2),
+    ],
 )
-def test_an_ecp5_takes_a_block_for_36_bits_and_512_words(width, depth, blocks):
+def test_an_ecp5_takes_blocks_that_are_deep_enough(width, depth, cell, blocks):
     text = rtlil.convert(BlockRAM(width, depth), platform=ECP5())
-    assert text.count("cell \\PDPW16KD") == blocks
+    assert text.count("cell \\PDPW16KD") + text.count("cell \\DP16KD") == blocks
+    assert text.count(f"cell \\{cell}") == blocks
 
 
 def test_an_ecp5_takes_one_block_for_a_table():
