@@ -1,6 +1,6 @@
 """An AES core with one pipelined round, through which its blocks go around."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 
 from hdl.aes.core import encrypt_block, rounds
@@ -25,15 +25,22 @@ class RingAES(wiring.Component):
     result is valid `latency` cycles later.
 
     Results come in the order of the requests: an AES-128 block would overtake an AES-256 block, so
-    it is not taken before 13 cycles after one. Time depends on when requests come and on their key
-    sizes, never on keys or data. When there is no result, ``results.payload`` is undefined.
+    it is not taken before 13 cycles after one. Where requests are ``spacing`` cycles apart, and
+    twice that where one is left out, their results shall be too: then it waits for twice the
+    ``spacing`` more. Time depends on when requests come and on their key sizes, never on keys or
+    data. When there is no result, ``results.payload`` is undefined.
 
     Whitening keys stand in a memory of their own: a block that enters needs one in the very cycle
     in which the block that leaves needs its last round key.
+
+    Places are taken in turn: 10 cycles after another, the next one comes by. In another order, each
+    would have to wait for its place, and 3 requests 10 cycles apart would take 33 cycles. Where
+    requests are so far apart that there is always a free one, any place will do.
     """
 
-    def __init__(self, keys: int, sbox: SBoxForm = SBoxForm.BLOCK_RAM):
+    def __init__(self, keys: int, sbox: SBoxForm = SBoxForm.BLOCK_RAM, spacing: int = 0):
         self._sbox = sbox
+        self._spacing = spacing
         super().__init__(AESEngineSignature(keys))
         #: Row ``round + 16 * key``, as in `round_key_address_layout`.
         self.round_keys = BlockRAM(128, 16 * keys)
@@ -66,7 +73,9 @@ class RingAES(wiring.Component):
         take, leave = Signal(), Signal()
         m.d.comb += [
             self.requests.ready.eq(
-                (~place.busy | place.last) & (request.aes256 | self._overtakes_none(m, take))
+                (~place.busy | place.last)
+                & (request.aes256 | self._overtakes_none(m, take))
+                & self._in_turn(m, take)
             ),
             take.eq(self.requests.valid & self.requests.ready),
             leave.eq(place.busy & place.last),
@@ -95,13 +104,21 @@ class RingAES(wiring.Component):
 
     def _overtakes_none(self, m: Module, take: Value) -> Value:
         """Whether an AES-128 block that is taken now would leave behind all others."""
-        lead = self.latency(aes256=True) - self.latency(aes256=False)
-        wait = Signal(range(lead + 1))
+        lead = self.latency(aes256=True) - self.latency(aes256=False) + 2 * self._spacing
+        wait, free = Signal(range(lead + 1)), Signal(init=1)
         with m.If(take & self.requests.payload.aes256):
-            m.d.sync += wait.eq(lead)
-        with m.Elif(wait != 0):
-            m.d.sync += wait.eq(wait - 1)
-        return wait == 0
+            m.d.sync += [wait.eq(lead), free.eq(0)]
+        with m.Elif(~free):
+            m.d.sync += [wait.eq(wait - 1), free.eq(wait == 1)]
+        return free
+
+    def _in_turn(self, m: Module, take: Value) -> Value:
+        """Whether the place that comes by is the one behind that which was taken last."""
+        if self._spacing >= self.interval(aes256=True):
+            return Const(1)
+        turn = Signal(_ROUND_CYCLES, init=1)
+        m.d.sync += turn.eq(Mux(take, 1, turn.rotate_left(1)))
+        return turn[0]
 
     def _turn(self, m: Module, place: data.View, take: Value) -> None:
         """Make the next round out of the one that starts now; it starts `_ROUND_CYCLES` later."""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -44,16 +44,12 @@ class Depths(NamedTuple):
     release: int
     #: Slots in the AES core, and behind it.
     slots: int
-    #: Results of the AES core that may wait, if GHASH is slower at times.
-    keystream: int
 
 
 #: By core: 45 cycles and a block in each, or three blocks that take tens of cycles.
 DEPTHS = {
-    AESCore.PIPELINED: Depths(
-        waiting=32, judging=32, in_flight=64, release=2, slots=64, keystream=8
-    ),
-    AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, release=1, slots=16, keystream=4),
+    AESCore.PIPELINED: Depths(waiting=32, judging=32, in_flight=64, release=2, slots=64),
+    AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, release=1, slots=16),
 }
 
 
@@ -81,20 +77,22 @@ class PipelinedAccelerator(wiring.Component):
         self.ingress = Ingress(profile, depth)
         self.received = BlockQueue(depth)
         self.numbering = Numbering(profile)
-        core = PipelinedAES if profile.aes is AESCore.PIPELINED else RingAES
-        self.aes = core(2 * profile.slots, profile.sbox)
         digit = profile.ghash_digit
         self.ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit)
         self.scheduler = Scheduler(
-            profile, release_depth, self._depths.in_flight, self.ghash.chains
+            profile, release_depth, self._depths.in_flight, self.ghash.chains, self.ghash.interval
         )
+        keys = 2 * profile.slots
+        if profile.aes is AESCore.PIPELINED:
+            self.aes = PipelinedAES(keys, profile.sbox)
+        else:
+            self.aes = RingAES(keys, profile.sbox, self.scheduler.pace)
         self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, release_depth)
         self.verdict = Verdict(profile)
         self.released = BlockQueue(release_depth)
         self.egress = Egress(release_depth)
         self.control = Control(profile, self.ghash.chains, self.cipher.power_address.shape())
         self.counters = Counters()
-        self._may_encrypt = Signal()
 
     def elaborate(self, platform):
         m = Module()
@@ -177,9 +175,9 @@ class PipelinedAccelerator(wiring.Component):
         scheduler, control, aes, ghash = self.scheduler, self.control, self.aes, self.ghash
         cipher = self.cipher
         m.d.comb += [
-            aes.requests.valid.eq(scheduler.blocks.valid & self._may_encrypt),
+            aes.requests.valid.eq(scheduler.blocks.valid),
             aes.requests.payload.eq(scheduler.blocks.payload),
-            scheduler.blocks.ready.eq(aes.requests.ready & self._may_encrypt),
+            scheduler.blocks.ready.eq(aes.requests.ready),
             control.encrypts.eq(aes.requests.ready),
             control.hashed.ready.eq(ghash.blocks.ready),
             control.encrypted.valid.eq(aes.results.valid),
@@ -201,31 +199,12 @@ class PipelinedAccelerator(wiring.Component):
                 ghash.blocks.valid.eq(control.hashed.valid),
                 ghash.blocks.payload.eq(control.hashed.payload),
             ]
-        self._connect_keystream(m)
+        m.d.comb += [
+            cipher.results.valid.eq(aes.results.valid & ~control.takes_over),
+            cipher.results.payload.eq(aes.results.payload),
+        ]
         self._queue(m, "slots_queue", scheduler.slots, cipher.slots, self._depths.slots)
         self._queue(m, "messages_queue", scheduler.messages, cipher.messages, self._depths.judging)
-
-    def _connect_keystream(self, m):
-        """From the AES core, which does not wait, to GHASH, which may need more than a cycle."""
-        results, aes = self.cipher.results, self.aes
-        valid = aes.results.valid & ~self.control.takes_over
-        if self.ghash.interval == 1:
-            m.d.comb += [
-                self._may_encrypt.eq(1),
-                results.valid.eq(valid),
-                results.payload.eq(aes.results.payload),
-            ]
-            return
-        m.submodules.keystream = keystream = Queue(128, self._depths.keystream)
-        claimed = Signal(range(self._depths.keystream + 1))
-        m.d.comb += [
-            self._may_encrypt.eq(claimed != self._depths.keystream),
-            keystream.write.valid.eq(valid),
-            keystream.write.payload.eq(aes.results.payload),
-        ]
-        wiring.connect(m, keystream.read, results)
-        begun = self.scheduler.blocks.valid & self.scheduler.blocks.ready
-        m.d.sync += claimed.eq(claimed + begun - (results.valid & results.ready))
 
     def _connect_results(self, m):
         cipher, verdict, egress, released = self.cipher, self.verdict, self.egress, self.released

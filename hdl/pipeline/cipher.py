@@ -16,7 +16,7 @@ __all__ = ["Cipher"]
 
 
 class Cipher(wiring.Component):
-    """Takes what comes out of the AES core, one block a cycle or as fast as GHASH can.
+    """Takes what comes out of the AES core, one block a cycle at the most.
 
     Each result belongs to the first of ``slots``, and each slot to the first of ``messages``. The
     blocks of a message come from ``blocks``: associated data, text and, to open, the received tag.
@@ -31,8 +31,8 @@ class Cipher(wiring.Component):
     - the first two bytes of masks go to ``opening_masks`` and ``sealing_masks``.
 
     `hdl.pipeline.scheduler` leaves a slot without text or associated data behind each message, in
-    whose cycle its lengths are hashed: with a hash unit whose ``interval`` is 1, `results` is
-    always ready.
+    whose cycle its lengths are hashed, or ``interval``, the hash unit's, cycles behind its last
+    block. What is to be hashed comes as far apart as that, so nothing here ever waits.
     """
 
     def __init__(self, profile: Profile, chains: int, interval: int, depth: int):
@@ -43,7 +43,7 @@ class Cipher(wiring.Component):
         power_address = data.StructLayout({"power": self._power_bits, "slot": range(profile.slots)})
         super().__init__(
             {
-                "results": In(stream.Signature(128)),
+                "results": In(stream.Signature(128, **always)),
                 "slots": In(stream.Signature(PipelineSlot)),
                 "messages": In(stream.Signature(message_layout(profile))),
                 "blocks": In(stream.Signature(128)),
@@ -75,20 +75,15 @@ class Cipher(wiring.Component):
         slot, message = self.slots.payload, self.messages.payload
         due, lengths = Signal(), Signal()  # the message's lengths; they are hashed now
         hashes = Signal()
-        hash_free = self._pace(m, hashes, lengths)
+        hash_free = self._hash_free(m, hashes)
         with_block, takes, uses_block = Signal(), Signal(), Signal()
-        if self._interval == 1:
-            m.d.comb += self.results.ready.eq(1)
-        else:
-            # What is not hashed may pass lengths that wait, but not end a message before them.
-            m.d.comb += self.results.ready.eq(Mux(with_block, hash_free & ~due, ~(slot.last & due)))
         left, begun = Signal(13), Signal()  # blocks still to be hashed behind this one
         now_left = Signal(13)
         power, final = Signal(self._power_bits), Signal()
         next_power, next_final = Signal.like(power), Signal()
         m.d.comb += [
             with_block.eq(slot.associated | (slot.use == SlotUse.TEXT)),
-            takes.eq(self.results.valid & self.results.ready),
+            takes.eq(self.results.valid),
             lengths.eq(due & hash_free),
             self.slots.ready.eq(takes),
             self.messages.ready.eq(lengths),
@@ -156,17 +151,16 @@ class Cipher(wiring.Component):
         ]
         return m
 
-    def _pace(self, m, hashes, lengths):
-        """Whether the hash unit can take the block that goes to it from here."""
+    def _hash_free(self, m, hashes):
+        """Whether the hash unit can take the lengths: a register."""
         if self._interval == 1:
             return Const(1)
-        wait = Signal(range(self._interval + 1))
+        wait, free = Signal(range(self._interval)), Signal(init=1)
         with m.If(hashes):
-            # Behind the end of a message it needs a cycle more, for the digest.
-            m.d.sync += wait.eq(self._interval - 1 + lengths)
-        with m.Elif(wait != 0):
-            m.d.sync += wait.eq(wait - 1)
-        return wait == 0
+            m.d.sync += [wait.eq(self._interval - 1), free.eq(0)]
+        with m.Elif(~free):
+            m.d.sync += [wait.eq(wait - 1), free.eq(wait == 1)]
+        return free
 
     def _combine(self, m, at):
         """Second stage: what is hashed and what is written."""

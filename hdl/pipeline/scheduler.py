@@ -23,6 +23,7 @@ from amaranth.lib.wiring import In, Out
 
 from driver.messages import TAG_BYTES, Opcode, Status
 from hdl.aes.core import request_layout as block_layout
+from hdl.aes.core import rounds
 from hdl.block import BLOCK_BYTES
 from hdl.pipeline.layouts import (
     LENGTH_BITS,
@@ -35,13 +36,18 @@ from hdl.pipeline.layouts import (
 )
 from hdl.pipeline.numbering import numbered_layout
 from hdl.pipeline.record_header import tail_lanes, turn_tail
-from hdl.profile import Profile
+from hdl.profile import AESCore, Profile
 
-__all__ = ["Scheduler"]
+__all__ = ["Scheduler", "pace"]
 
 #: Masks of records to open that are begun before those of sealed records have their turn: of the
 #: 20 records that the shortest take to get a mask, half.
 MASKS_AHEAD = 12
+
+
+def pace(profile: Profile, interval: int) -> int:
+    """Cycles from one slot to the next: AES-128's in the core, or the hash unit's ``interval``."""
+    return max(interval, rounds(aes256=False) if profile.aes is AESCore.RING else 1)
 
 
 class Scheduler(wiring.Component):
@@ -55,10 +61,17 @@ class Scheduler(wiring.Component):
 
     A message begins only if there is room for what it will write: at most ``in_flight`` requests,
     and ``depth`` blocks, are under way to their completions. So nothing behind the core ever waits.
-    ``chains`` are those of the hash unit.
+    ``chains`` are those of the hash unit, and ``interval`` is its interval.
+
+    Slots begin `pace` cycles apart: 1, if neither the AES core nor the hash unit needs more. Else
+    each waits for the block of the one before to be taken, and blocks come at the hash unit as far
+    apart as it needs. The slot behind a message takes its time with or without a mask, and a cycle
+    more if the hash unit gives its digest in that; so the lengths never meet the next message.
     """
 
-    def __init__(self, profile: Profile, depth: int, in_flight: int, chains: int):
+    def __init__(self, profile: Profile, depth: int, in_flight: int, chains: int, interval: int):
+        self.pace = pace(profile, interval)
+        self._digest_cycle = interval == self.pace > 1
         self._depth, self._in_flight = depth, in_flight
         self._profile, self._chains = profile, chains
         masks = mask_request_layout(profile)
@@ -152,7 +165,7 @@ class Scheduler(wiring.Component):
         counter = Signal(12)
         late = Signal()  # a message without text, which would follow its predecessor too closely
         idle, ends = Signal(init=1), Signal()
-        advance = ~self.blocks.valid | self.blocks.ready
+        valid, advance = Signal(), Signal()
         m.d.comb += [
             takes.eq((may_take & idle & advance) | self.control_done),
             starts.eq(may_take & idle & advance & has_blocks),
@@ -198,17 +211,19 @@ class Scheduler(wiring.Component):
         ]
         m.d.comb += seals_first.eq(sealing_mask.valid & (enough | ~opening_mask.valid))
         # Between two blocks of text a mask costs a cycle; having none when it is needed costs more.
+        # Where it costs more cycles, the request that waits here gives it the time.
         urgent, inserted = Signal(), Signal(2)
+        none_ahead = (ahead == 0) & ~(ready & (self.pace > 1))
         m.d.sync += [
             inserted.eq(Cat(takes_mask & text, inserted)),
             urgent.eq(
-                ((opening_mask.valid & (ahead == 0)) | (sealing_mask.valid & full))
+                ((opening_mask.valid & none_ahead) | (sealing_mask.valid & full))
                 & ~(takes_mask | inserted.any())
             ),
         ]
         mask = Mux(seals_first, sealing_mask.payload, opening_mask.payload)
         mask = data.View(mask_request_layout(self._profile), mask)
-        valid, room_for_mask = Signal(), Signal()
+        room_for_mask = Signal()
         m.d.comb += [
             room_for_mask.eq(idle | (~late & (more_associated | (urgent & text & ~tag_left)))),
             takes_mask.eq(advance & mask_wanted & room_for_mask),
@@ -218,6 +233,7 @@ class Scheduler(wiring.Component):
             slot.opening.eq(~seals_first),
         ]
         counter_block = Cat(nonce, Const(0, 16), counter[8:], Const(0, 4), counter[:8])
+        self._follow(m, advance, valid, starts)
         with m.If(advance):
             m.d.sync += [
                 self.blocks.valid.eq(valid),
@@ -281,6 +297,26 @@ class Scheduler(wiring.Component):
                 nonce.eq(head.request.nonce),
             ]
         return m
+
+    def _follow(self, m, advance, valid, starts):
+        """When the next slot may begin: what is given in one goes into ``blocks`` behind it."""
+        if self.pace == 1:
+            m.d.comb += advance.eq(1)
+            return
+        # A register; so whether the core takes a block has the rest of its cycle to itself.
+        may_advance = Signal(init=1)
+        least = max(self.pace, 3) - 3
+        left, extra = Signal(range(least + 3)), Signal(2)
+        if self._digest_cycle:
+            m.d.comb += extra.eq(Mux(starts, 2 - valid, 0))
+        m.d.comb += advance.eq(may_advance)
+        with m.If(self.blocks.ready):
+            m.d.sync += self.blocks.valid.eq(0)
+        with m.If(may_advance):
+            m.d.sync += may_advance.eq(~(valid | starts))
+            m.d.sync += left.eq(least + extra)
+        with m.Elif(~self.blocks.valid):
+            m.d.sync += [may_advance.eq(left == 0), left.eq(left - 1)]
 
     def _describe(self, m, head, encrypted_bytes, is_record, sealing):
         """What ``messages`` gets of the request at hand, from the third cycle on."""
