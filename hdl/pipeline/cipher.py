@@ -51,7 +51,8 @@ class Cipher(wiring.Component):
                 "write": Out(1),
                 "address": Out(range(depth)),
                 "data": Out(128),
-                #: Writes a block of a report; only while nothing else is under way.
+                #: Writes a block of a report, zero without ``append``; only while nothing else is
+                #: under way.
                 "append": In(1),
                 "appended": In(128),
                 "tag_places": Out(stream.Signature(range(depth), **always)),
@@ -103,7 +104,8 @@ class Cipher(wiring.Component):
                 next_final.eq(now_left <= self._chains),
             ]
 
-        # First stage: everything of the block in registers; the power of H is on its way.
+        # First stage: everything of the block in registers; the power of H is on its way. A header
+        # has its tail there, and associated data has no key.
         in_first = Signal(
             data.StructLayout(
                 {
@@ -114,8 +116,7 @@ class Cipher(wiring.Component):
                     "final": 1,
                     "data": 128,
                     "key": 128,
-                    "keep": BLOCK_BYTES,  # bytes that are not beyond the end
-                    "tail": BLOCK_BYTES,  # bytes of the header's tail
+                    "keep": BLOCK_BYTES,  # bytes of text or associated data, not beyond the end
                     "message": message_layout(self._profile),
                 }
             )
@@ -129,19 +130,32 @@ class Cipher(wiring.Component):
             Mux(slot.last_associated, associated_rest, 0),
             Mux(slot.last_text, text_rest, 0),
         )
-        m.d.comb += powers.read_address.eq(Cat(power, message.slot))
+        block, tail = self.blocks.payload, Signal(BLOCK_BYTES)
+        m.d.comb += [
+            powers.read_address.eq(Cat(power, message.slot)),
+            tail.eq(
+                Mux(takes & slot.associated, message.tail_lanes.word_select(second, BLOCK_BYTES), 0)
+            ),
+        ]
         m.d.sync += [
             in_first.valid.eq(takes),
             in_first.slot.eq(slot),
             in_first.lengths.eq(lengths),
             in_first.hashes.eq(hashes),
             in_first.final.eq(final),
-            in_first.data.eq(self.blocks.payload),
-            in_first.key.eq(self.results.payload),
-            in_first.keep.eq(Cat((rest == 0) | (rest > i) for i in range(BLOCK_BYTES))),
-            in_first.tail.eq(message.tail_lanes.word_select(second, BLOCK_BYTES)),
+            in_first.data.eq(
+                Cat(
+                    Mux(tail[i], message.tail.word_select(i % 4, 8), block.word_select(i, 8))
+                    for i in range(BLOCK_BYTES)
+                )
+            ),
+            in_first.key.eq(Mux(slot.associated, 0, self.results.payload)),
+            in_first.keep.eq(
+                Cat(uses_block & ((rest == 0) | (rest > i)) for i in range(BLOCK_BYTES))
+            ),
             in_first.message.eq(message),
         ]
+        self._give_results(m, takes, slot)
         self._combine(m, in_first)
         m.d.comb += [
             powers.write.eq(self.write_power),
@@ -162,33 +176,38 @@ class Cipher(wiring.Component):
             m.d.sync += [wait.eq(wait - 1), free.eq(wait == 1)]
         return free
 
+    def _give_results(self, m, takes, slot):
+        """Before the first stage: what leaves as it came from the AES core."""
+        result = self.results.payload
+        m.d.comb += [
+            self.tag_keys.valid.eq(takes & (slot.use == SlotUse.TAG)),
+            self.tag_keys.payload.eq(result),
+            self.opening_masks.valid.eq(takes & (slot.use == SlotUse.MASK) & slot.opening),
+            self.opening_masks.payload.eq(result),
+            self.sealing_masks.valid.eq(takes & (slot.use == SlotUse.MASK) & ~slot.opening),
+            self.sealing_masks.payload.eq(result),
+        ]
+
     def _combine(self, m, at):
         """Second stage: what is hashed and what is written."""
         slot, message = at.slot, at.message
         is_text = at.valid & (slot.use == SlotUse.TEXT)
         is_associated = at.valid & slot.associated
-        mask = Cat(keep.replicate(8) for keep in at.keep)
-        patched = Cat(
-            Mux(at.tail[i], message.tail.word_select(i % 4, 8), at.data.word_select(i, 8))
-            for i in range(BLOCK_BYTES)
-        )
-        given, other = Signal(128), Signal(128)
-        hashed = Signal(128)
-        m.d.comb += [
-            given.eq(Mux(slot.associated, patched, at.data) & mask),
-            other.eq((at.data ^ at.key) & mask),
-            hashed.eq(Mux(slot.associated | message.opening, given, other)),
-        ]
+        # All of these are zero where there is nothing; so they need only be added.
+        keep = Cat(keep.replicate(8) for keep in at.keep)
+        lengths = Signal(128)
         with m.If(at.lengths):
-            m.d.comb += hashed.eq(_lengths_block(message))
+            m.d.comb += lengths.eq(_lengths_block(message))
         writes = ((is_text | (is_associated & message.seal)) & ~message.refused) | self.append
         m.d.sync += [
             self.hashed.valid.eq(at.hashes),
-            self.hashed.payload.block.eq(Mux(at.hashes, hashed, 0)),
+            self.hashed.payload.block.eq(
+                ((at.data ^ Mux(message.opening, 0, at.key)) & keep) | lengths
+            ),
             self.hashed.payload.final.eq(at.final),
             self.hashed.payload.last.eq(at.lengths),
             self.write.eq(writes),
-            self.data.eq(Mux(self.append, self.appended, Mux(slot.associated, given, other))),
+            self.data.eq(((at.data ^ at.key) & keep) | self.appended),
         ]
 
         place, sealed = Signal(range(self._depth)), Signal()
@@ -200,14 +219,8 @@ class Cipher(wiring.Component):
             self.address.eq(place),
             self.tag_places.valid.eq(sealed),
             self.tag_places.payload.eq(place),
-            self.tag_keys.valid.eq(at.valid & (slot.use == SlotUse.TAG)),
-            self.tag_keys.payload.eq(at.key),
             self.received_tags.valid.eq(at.lengths & message.opening),
             self.received_tags.payload.eq(at.data),
-            self.opening_masks.valid.eq(at.valid & (slot.use == SlotUse.MASK) & slot.opening),
-            self.opening_masks.payload.eq(at.key),
-            self.sealing_masks.valid.eq(at.valid & (slot.use == SlotUse.MASK) & ~slot.opening),
-            self.sealing_masks.payload.eq(at.key),
         ]
         self._measure(m, at, is_text)
 
