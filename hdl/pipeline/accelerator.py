@@ -197,8 +197,13 @@ class PipelinedAccelerator(wiring.Component):
                 aes.requests.payload.key.eq(Cat(0, control.slot)),
                 aes.requests.payload.aes256.eq(control.aes256),
                 ghash.blocks.valid.eq(control.hashed.valid),
-                ghash.blocks.payload.eq(control.hashed.payload),
             ]
+            if ghash.chains > 1:
+                m.d.comb += ghash.blocks.payload.eq(control.hashed.payload)
+            else:
+                # Control has no products to ask for, but ends with a block of zeros: that is what
+                # the cipher gives while it has none, and its power stands in a slot or is wiped.
+                m.d.comb += ghash.blocks.payload.last.eq(1)
         m.d.comb += [
             cipher.results.valid.eq(aes.results.valid & ~control.takes_over),
             cipher.results.payload.eq(aes.results.payload),

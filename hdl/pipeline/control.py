@@ -38,8 +38,9 @@ class Control(wiring.Component):
 
     LOAD finds its payload collected from ``staged``; it wipes the slot, expands both keys, has the
     AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1) and the hash unit multiply its
-    powers. ZEROIZE writes zeros over every word of a slot, or of all slots: 32 cycles each. Both
-    end with zeros through the hash unit, which overwrite the products there. INFO and STATS
+    powers, if it has more than one chain. ZEROIZE writes zeros over every word of a slot, or of all
+    slots: 32 cycles each. Both end with blocks of zeros through the hash unit, which overwrite the
+    products there. INFO and STATS
     ``append`` a block a cycle, or every 9. Reset begins with a ZEROIZE of all slots: ``ready``
     says that it is over.
     """
@@ -146,10 +147,14 @@ class Control(wiring.Component):
         m.d.sync += forgets.eq(self.wipe)
         m.d.comb += load.eq(collected[: 8 * LOAD_BYTES])
         takes_h, takes_power = Signal(), Signal()
-        with m.If(takes_h):
-            m.d.sync += h.eq(self.encrypted.payload)
-        with m.If(takes_h | takes_power):
-            m.d.sync += power.eq(Mux(takes_h, self.encrypted.payload, self.digests.payload))
+        if self._chains == 1:
+            with m.If(takes_h):
+                m.d.sync += power.eq(self.encrypted.payload)
+        else:
+            with m.If(takes_h):
+                m.d.sync += h.eq(self.encrypted.payload)
+            with m.If(takes_h | takes_power):
+                m.d.sync += power.eq(Mux(takes_h, self.encrypted.payload, self.digests.payload))
         with m.If(forgets):
             m.d.sync += [h.eq(0), power.eq(0)]
 
