@@ -35,18 +35,28 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.engine = engine = self.engine
-        bus_bytes, engine_bytes = self._profile.bus_bytes, self._profile.engine_bytes
-        if bus_bytes == engine_bytes:
-            wiring.connect(m, wiring.flipped(self.requests), engine.requests)
-            wiring.connect(m, engine.completions, wiring.flipped(self.completions))
-            return m
-        adapter = Widener if bus_bytes < engine_bytes else Narrower
-        back = Narrower if bus_bytes < engine_bytes else Widener
-        narrow, wide = sorted((bus_bytes, engine_bytes))
-        m.submodules.requests_width = requests = adapter(narrow, wide)
-        m.submodules.completions_width = completions = back(narrow, wide)
-        wiring.connect(m, wiring.flipped(self.requests), requests.given)
-        wiring.connect(m, requests.packets, engine.requests)
-        wiring.connect(m, engine.completions, completions.given)
-        wiring.connect(m, completions.packets, wiring.flipped(self.completions))
+        profile = self._profile
+        self._connect(
+            m,
+            "requests_width",
+            (wiring.flipped(self.requests), profile.bus_bytes),
+            (engine.requests, profile.engine_bytes),
+        )
+        self._connect(
+            m,
+            "completions_width",
+            (engine.completions, profile.completion_bytes),
+            (wiring.flipped(self.completions), profile.bus_bytes),
+        )
         return m
+
+    def _connect(self, m, name, source, sink):
+        """Two packet streams, each with the bytes in its beats."""
+        (given, given_bytes), (taken, taken_bytes) = source, sink
+        if given_bytes == taken_bytes:
+            wiring.connect(m, given, taken)
+            return
+        adapter = Widener if given_bytes < taken_bytes else Narrower
+        m.submodules[name] = width = adapter(*sorted((given_bytes, taken_bytes)))
+        wiring.connect(m, given, width.given)
+        wiring.connect(m, width.packets, taken)

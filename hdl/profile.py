@@ -94,6 +94,12 @@ class Profile:
         return BLOCK_BYTES if self.pipelined else 1
 
     @property
+    def completion_bytes(self) -> int:
+        """Bytes of completions that it gives at once: where it has the time, as the ports do."""
+        narrow = self.aes is AESCore.RING and self.bus_bytes > 1
+        return self.bus_bytes if narrow else self.engine_bytes
+
+    @property
     def largest_seal(self) -> int:
         """Longest payload of SEAL in bytes: content, type and padding (RFC 8446, 5.4)."""
         return self.largest_record + 1

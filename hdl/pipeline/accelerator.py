@@ -1,4 +1,4 @@
-"""The pipelined accelerator: request packets in, completion packets out, 16 bytes a beat."""
+"""The pipelined accelerator: request packets in, 16 bytes a beat, completion packets out."""
 
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ class PipelinedAccelerator(wiring.Component):
         super().__init__(
             {
                 "requests": In(packet_signature(BLOCK_BYTES)),
-                "completions": Out(packet_signature(BLOCK_BYTES)),
+                "completions": Out(packet_signature(profile.completion_bytes)),
             }
         )
         self._depths = DEPTHS[profile.aes]
@@ -90,7 +90,7 @@ class PipelinedAccelerator(wiring.Component):
         self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, release_depth)
         self.verdict = Verdict(profile)
         self.released = BlockQueue(release_depth)
-        self.egress = Egress(release_depth)
+        self.egress = Egress(release_depth, profile.completion_bytes)
         self.control = Control(profile, self.ghash.chains, self.cipher.power_address.shape())
         self.counters = Counters()
 

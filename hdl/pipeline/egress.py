@@ -14,6 +14,7 @@ from driver.messages import (
 from hdl.block import BLOCK_BYTES
 from hdl.packet_stream import packet_signature
 from hdl.pipeline.layouts import LENGTH_BITS, Echo
+from hdl.pipeline.narrow_packer import NarrowPacker
 from hdl.pipeline.packer import Packer
 from hdl.pipeline.queue import Queue
 from hdl.pipeline.record_header import turn_tail
@@ -63,11 +64,13 @@ class Egress(wiring.Component):
     A completion waits for its mask and its tag, two cycles at least; its lengths are computed, and
     it goes to a queue; then it is written, in two cycles at least.
 
-    A piece a cycle: a record with a header of up to 8 bytes takes 2 cycles more than its text has
-    blocks when it was sealed, and one when it was opened.
+    Packets have beats of ``width`` bytes: 16, 8, 4 or 2. With 16, a piece a cycle: a record with a
+    header of up to 8 bytes takes 2 cycles more than its text has blocks when it was sealed, and one
+    when it was opened.
     """
 
-    def __init__(self, depth: int):
+    def __init__(self, depth: int, width: int = BLOCK_BYTES):
+        self._width = width
         super().__init__(
             {
                 "judged": In(stream.Signature(judged_layout())),
@@ -76,7 +79,7 @@ class Egress(wiring.Component):
                 "tag_written": In(1),
                 "release": Out(range(depth + 1)),
                 "blocks": In(stream.Signature(128)),
-                "packets": Out(packet_signature(BLOCK_BYTES)),
+                "packets": Out(packet_signature(width)),
                 #: A completion has left.
                 "left": Out(1),
                 "stalled": Out(1),
@@ -86,7 +89,8 @@ class Egress(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.completions = completions = Queue(_Completion, 8)
-        m.submodules.packer = packer = Packer()
+        packer = Packer() if self._width == BLOCK_BYTES else NarrowPacker(self._width)
+        m.submodules.packer = packer
         wiring.connect(m, packer.packets, wiring.flipped(self.packets))
         m.d.sync += self.stalled.eq(self.packets.valid & ~self.packets.ready)
         self._release(m, completions)

@@ -1,9 +1,11 @@
 """The packer against its model: the pieces of a packet one behind the other, in beats of 16."""
 
+import itertools
 import random
 
 import pytest
 
+from hdl.pipeline.narrow_packer import NarrowPacker
 from hdl.pipeline.packer import Packer
 from tests.hdl.ports import bytes_of
 from tests.hdl.streams import (
@@ -27,10 +29,10 @@ def transfers(packet: list[bytes], source: random.Random):
         }
 
 
-def pack(packets: list[list[bytes]], idle=0.0, stall=0.0, seed=0):
+def pack(packets: list[list[bytes]], idle=0.0, stall=0.0, seed=0, width=16):
     """The packets that come out, and the cycles in which pieces go in and beats come out."""
-    dut, source = Packer(), random.Random(seed)
-    count = sum(-(-len(b"".join(packet)) // 16) for packet in packets)
+    dut, source = Packer() if width == 16 else NarrowPacker(width), random.Random(seed)
+    count = sum(-(-len(b"".join(packet)) // width) for packet in packets)
     beats, taken, given = [], [], []
 
     async def send(ctx):
@@ -44,8 +46,8 @@ def pack(packets: list[list[bytes]], idle=0.0, stall=0.0, seed=0):
     simulate(dut, send, receive, background=watches)
     received, packet = [], b""
     for beat in beats:
-        packet += bytes_of(beat, 16)
-        assert beat.last or int(beat.bytes) == 16
+        packet += bytes_of(beat, width)
+        assert beat.last or int(beat.bytes) == width
         assert int(beat.bytes) > 0
         if beat.last:
             received.append(packet)
@@ -64,23 +66,38 @@ def random_packets(source: random.Random, count: int) -> list[list[bytes]]:
     ]
 
 
+with_all_widths = pytest.mark.parametrize("width", [2, 4, 8, 16])
+
+
+@with_all_widths
 @with_idle_and_stall
-def test_pieces_are_put_together(idle, stall, seed):
+def test_pieces_are_put_together(width, idle, stall, seed):
     packets = random_packets(random.Random(seed), 60)
-    received, *_ = pack(packets, idle, stall, seed)
+    received, *_ = pack(packets, idle, stall, seed, width)
     assert received == [b"".join(packet) for packet in packets]
 
 
+@with_all_widths
 @pytest.mark.parametrize("first", range(1, 17))
-def test_pieces_of_all_lengths_one_behind_the_other(first):
+def test_pieces_of_all_lengths_one_behind_the_other(width, first):
     source = random.Random(first)
     packets = [
         [source.randbytes(length) for length in (first, second, 16, third)]
         for second in (1, 8, 15, 16)
         for third in range(1, 17)
     ]
-    received, *_ = pack(packets)
+    received, *_ = pack(packets, width=width)
     assert received == [b"".join(packet) for packet in packets]
+
+
+@pytest.mark.parametrize("width", [2, 4, 8])
+def test_a_piece_takes_a_cycle_more_than_it_has_chunks(width):
+    packets = [[b"h" * 13] + [b"t" * 16] * 5 for _ in range(4)]
+    received, taken, given = pack(packets, width=width)
+    assert received == [b"".join(packet) for packet in packets]
+    cycles = {b - a for a, b in itertools.pairwise(taken)}
+    assert cycles == {1 + 16 // width, 1 + -(-13 // width)}
+    assert given[0] == taken[0] + 4
 
 
 def test_packets_of_one_piece_each_follow_without_a_pause():
