@@ -88,7 +88,8 @@ class PipelinedAccelerator(wiring.Component):
         else:
             self.aes = RingAES(keys, profile.sbox, self.scheduler.pace)
         self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, release_depth)
-        self.verdict = Verdict(profile)
+        # A message has two slots or more.
+        self.verdict = Verdict(profile, 2 * self.scheduler.pace)
         self.released = BlockQueue(release_depth)
         self.egress = Egress(release_depth, profile.completion_bytes)
         self.control = Control(profile, self.ghash.chains, self.cipher.power_address.shape())

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from driver.messages import Counter, Opcode, Status
+from hdl.block import BLOCK_BYTES
 from hdl.block_ram import BlockRAM
 from hdl.pipeline.layouts import (
     LENGTH_BITS,
@@ -44,12 +45,20 @@ class Verdict(wiring.Component):
     one needs it. How it moves depends on the distance of the number alone: of a number that was
     seen, the bit is there already, so whether it was is found out at leisure.
 
+    Where requests that are ``tagged`` come as far ``apart`` in cycles as `APART`, there is less of
+    it: no way around the memory for what the request before has moved, and what ``masks`` get of a
+    tag behind a short text is shifted a byte a cycle; until then no such request begins.
+
     The checks come in the order of the contract: limit of the key, header, tag, window, content
     type (RFC 9147, 4.5). Whatever they find takes the same time.
     """
 
-    def __init__(self, profile: Profile):
+    #: From a tag to the next one: what one moves is written before the next one reads.
+    APART = 20
+
+    def __init__(self, profile: Profile, apart: int = 1):
         self._profile = profile
+        self._far_apart = apart >= self.APART
         always = {"always_ready": True}
         slot = range(profile.slots)
         super().__init__(
@@ -146,8 +155,9 @@ class Verdict(wiring.Component):
         head = self.pending.payload
         begins = Signal()
         free = Signal()  # two cycles since a request has begun
+        shifts = Signal()  # the tag, by as many bytes as the text has
         m.d.comb += [
-            begins.eq(self.pending.valid & (~head.tagged | self.digests.valid) & free),
+            begins.eq(self.pending.valid & (~head.tagged | (self.digests.valid & ~shifts)) & free),
             self.pending.ready.eq(begins),
             self.digests.ready.eq(begins & head.tagged),
             self.tag_keys.ready.eq(begins & head.tagged),
@@ -155,19 +165,18 @@ class Verdict(wiring.Component):
         m.d.sync += [free.eq(~begins & ~age[0]), age.eq(Cat(begins, age))]
 
         # What stands here before a request begins does not matter.
-        tag, received, first_block = Signal(128), Signal(128), Signal(128)
+        new_tag = self.digests.payload ^ self.tag_keys.payload
+        tag, received, first_block = Signal(128), Signal(128), self.first_blocks.payload
         with m.If(free):
             m.d.sync += [
                 request.eq(head),
-                tag.eq(self.digests.payload ^ self.tag_keys.payload),
                 received.eq(self.received_tags.payload),
-                first_block.eq(self.first_blocks.payload),
                 content.eq(self.contents.payload),
             ]
         opcode = request.echo.opcode
         tagged = age[0] & request.tagged
         sealing = opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)
-        opening, sealed = Signal(), Signal()
+        opening, sealed, first_used = Signal(), Signal(), Signal()
         differences = Signal(16)
         m.d.comb += [
             self.received_tags.ready.eq(opening),
@@ -175,11 +184,25 @@ class Verdict(wiring.Component):
         ]
         m.d.sync += [
             opening.eq(tagged & ~sealing),
-            self.first_blocks.ready.eq(tagged & (opcode == Opcode.SEAL)),
             sealed.eq(tagged & sealing & (request.status == Status.OK)),
             differences.eq(Cat((tag ^ received).word_select(i, 8).any() for i in range(16))),
         ]
-        self._give_tag(m, request, tag, first_block, sealed)
+        m.d.comb += self.tags.valid.eq(sealed)
+        m.d.comb += self.tags.payload.eq(tag)
+        if self._far_apart:
+            refused = tagged & (request.status != Status.OK)
+            moved = self._sample_slowly(m, request, tag, sealed, shifts)
+            m.d.sync += first_used.eq(refused & (opcode == Opcode.SEAL))
+            with m.If(shifts | free):
+                m.d.sync += tag.eq(Mux(shifts, moved, new_tag))
+            m.d.comb += self.first_blocks.ready.eq(first_used | self.masks.valid)
+        else:
+            kept = Signal(128)
+            with m.If(free):
+                m.d.sync += [tag.eq(new_tag), kept.eq(first_block)]
+            self._sample(m, request, tag, kept, sealed)
+            m.d.sync += first_used.eq(tagged & (opcode == Opcode.SEAL))
+            m.d.comb += self.first_blocks.ready.eq(first_used)
         return differences.any()
 
     def _judge(self, m, age, request, second, after, genuine, failed):
@@ -198,8 +221,9 @@ class Verdict(wiring.Component):
             states.read_address.eq(slot),
             state.eq(Mux(stays, newest, data.View(layout, states.read_data))),
         ]
+        if not self._far_apart:
+            m.d.sync += stays.eq(newest_valid & (slot == second.echo.slot[: len(slot)]))
         m.d.sync += [
-            stays.eq(newest_valid & (slot == second.echo.slot[: len(slot)])),
             first.eq(state),
             distance.eq(request.number - state.next),
             limited.eq(state.count >= profile.forgery_limit),
@@ -270,8 +294,8 @@ class Verdict(wiring.Component):
         ]
         return found
 
-    def _give_tag(self, m, request, tag, first_block, gives):
-        """A tag that was computed to be sent, and the first 16 bytes of the encrypted record.
+    def _sample(self, m, request, tag, first_block, gives):
+        """The first 16 bytes of an encrypted record.
 
         From the second cycle on: a text of less than 16 bytes is followed by its tag, which is
         shifted in two cycles.
@@ -280,7 +304,6 @@ class Verdict(wiring.Component):
         length = request.text_bytes
         shifted = Signal(128)
         behind = (shifted << (length[2:4] << 5))[:128]
-        m.d.comb += [self.tags.valid.eq(gives), self.tags.payload.eq(tag)]
         m.d.sync += [
             shifted.eq(tag << (length[:2] << 3)),
             self.masks.valid.eq(gives & (request.echo.opcode == Opcode.SEAL)),
@@ -290,6 +313,33 @@ class Verdict(wiring.Component):
         ]
         with m.If(length[4:].any()):
             m.d.sync += shifted.eq(0)
+
+    def _sample_slowly(self, m, request, tag, gives, shifts):
+        """The same: one by one, up to 16 bytes of the text are moved in before those of the tag.
+
+        Returns the tag, moved by one.
+        """
+        sample, length = self.masks.payload, request.text_bytes
+        left = Signal(range(BLOCK_BYTES + 1))
+        place, last = Signal(range(BLOCK_BYTES)), Signal()
+        m.d.comb += [sample.block.eq(tag), self.masks.valid.eq(last)]
+        with m.If(shifts):
+            m.d.sync += [
+                shifts.eq(~last),
+                last.eq((left == 1) & ~last),
+                left.eq(left - 1),
+                place.eq(place - 1),
+            ]
+        with m.Elif(gives & (request.echo.opcode == Opcode.SEAL)):
+            m.d.sync += [
+                shifts.eq(1),
+                left.eq(Mux(length[4:].any(), BLOCK_BYTES, length[:4])),
+                place.eq(Mux(length[4:].any(), BLOCK_BYTES, length[:4]) - 1),
+                sample.slot.eq(request.echo.slot),
+                sample.aes256.eq(request.aes256),
+            ]
+        byte = self.first_blocks.payload.word_select(place, 8)
+        return Cat(byte, tag)[: len(tag)]
 
     def _count(self, m, request, counts):
         status = request.status

@@ -83,8 +83,9 @@ def random_request(source, model):
 class Bench:
     """Judges requests, and collects what comes out and what should."""
 
-    def __init__(self, profile, source):
-        self.source, self.dut, self.model = source, Verdict(profile), Model(profile)
+    def __init__(self, profile, source, apart):
+        self.source, self.dut, self.model = source, Verdict(profile, apart), Model(profile)
+        self.apart = apart
         self.judged, self.tags, self.masks = [], [], []
         self.expected, self.sealed, self.samples = [], [], []
         self.popped = {"received_tags": 0, "first_blocks": 0}
@@ -118,7 +119,7 @@ class Bench:
         await ctx.tick().repeat(10)
 
     async def judge(self, ctx, request):
-        """A request whose digest comes 3 cycles after that of the one before."""
+        """A request whose digest comes ``apart`` cycles after that of the one before."""
         dut, source = self.dut, self.source
         digest, key, block = (source.getrandbits(128) for _ in range(3))
         forged, content = source.random() < 0.15, source.choice((0, 1, 2, 300, 300, 300))
@@ -128,11 +129,11 @@ class Bench:
         ctx.set(dut.pending.valid, 1)
         ctx.set(dut.tag_keys.payload, key)
         ctx.set(dut.received_tags.payload, received)
-        ctx.set(dut.first_blocks.payload, block)
         ctx.set(dut.contents.payload, content)
         if request["tagged"]:
             await ctx.tick().repeat(2)
             ctx.set(dut.digests.payload, digest)
+            ctx.set(dut.first_blocks.payload, block)
             ctx.set(dut.digests.valid, 1)
             assert ctx.get(dut.pending.ready)
             assert ctx.get(dut.tag_keys.ready)
@@ -140,6 +141,9 @@ class Bench:
         ctx.set(dut.pending.valid, 0)
         ctx.set(dut.digests.valid, 0)
         self.expect(request, digest ^ key, block, forged, content)
+        if request["tagged"]:
+            for _ in range(self.apart - 3):
+                await ctx.tick()
 
     def expect(self, request, tag, block, forged, content):
         opcode, text_bytes = request["echo"]["opcode"], request["text_bytes"]
@@ -157,10 +161,11 @@ class Bench:
 
 @pytest.mark.parametrize(("window", "limit"), [(64, 9), (33, 1 << 36), (2, 3), (100, 1 << 36)])
 @pytest.mark.parametrize("wait", [0.0, 0.4])
-def test_verdicts(window, limit, wait):
+@pytest.mark.parametrize("apart", [3, Verdict.APART])
+def test_verdicts(window, limit, wait, apart):
     source = random.Random(f"{window} {wait}")
     profile = replace(FAST, slots=SLOTS, window=window, forgery_limit=limit)
-    bench = Bench(profile, source)
+    bench = Bench(profile, source, apart)
 
     async def work(ctx):
         for _ in range(4):
@@ -169,7 +174,7 @@ def test_verdicts(window, limit, wait):
                 await bench.judge(ctx, random_request(source, bench.model))
                 while source.random() < wait:
                     await ctx.tick()
-        await ctx.tick().repeat(10)
+        await ctx.tick().repeat(20)
 
     simulate(bench.dut, work, background=[bench.watch])
     found = [
