@@ -28,22 +28,27 @@ class Widener(wiring.Component):
         lane = Signal(range(lanes))
         bytes_ = 1 if self._narrow == 1 else given.payload.bytes
         m.d.comb += given.ready.eq(~packets.valid | packets.ready)
-        with m.If(packets.valid & packets.ready):
-            # A beat that is not full, the end of a key perhaps, keeps nothing of the one before.
-            m.d.sync += [packets.valid.eq(0), packets.payload.data.eq(0)]
+        taken = packets.valid & packets.ready
+        first, *others = (
+            packets.payload.data.word_select(i, 8 * self._narrow) for i in range(lanes)
+        )
+        with m.If(taken):
+            m.d.sync += [packets.valid.eq(0), first.eq(0)]
         with m.If(given.valid & given.ready):
             ends = given.payload.last | (lane == lanes - 1)
-            for i in range(lanes):
+            for i, part in enumerate((first, *others)):
                 with m.If(lane == i):
-                    m.d.sync += packets.payload.data.word_select(i, 8 * self._narrow).eq(
-                        given.payload.data
-                    )
+                    m.d.sync += part.eq(given.payload.data)
             m.d.sync += [
                 packets.payload.bytes.eq(lane * self._narrow + bytes_),
                 packets.payload.last.eq(given.payload.last),
                 packets.valid.eq(ends),
                 lane.eq(Mux(ends, 0, lane + 1)),
             ]
+        # A beat that is not full, the end of a key perhaps, keeps nothing of the one before. In the
+        # cycle in which one goes, only the first part of the next can come.
+        with m.If(taken):
+            m.d.sync += [part.eq(0) for part in others]
         return m
 
 
