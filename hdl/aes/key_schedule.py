@@ -82,30 +82,38 @@ class KeySchedule(wiring.Component):
             self.round_keys.payload.round_key.eq(current),
         ]
 
+        taken = self.keys.valid & self.keys.ready
         m.d.sync += [
             moves.eq(self.round_keys.valid & self.round_keys.ready),
             steps.eq(Mux(moves, 0, Cat(busy, steps))),
         ]
-        with m.If(self.keys.valid & self.keys.ready):
-            key = self.keys.payload.key
+        # Of these, no more than one is there at a time: they need only be added.
+        key, key_aes256 = self.keys.payload.key, self.keys.payload.aes256
+        goes_on = moves & ~last
+        with m.If(taken | moves):
             m.d.sync += [
-                current.eq(key[:128]),
-                following.eq(Mux(self.keys.payload.aes256, key[128:], 0)),
-                aes256.eq(self.keys.payload.aes256),
+                current.eq(
+                    Mux(taken, key[:128], 0)
+                    | Mux(goes_on & aes256, following, 0)
+                    | Mux(goes_on & ~aes256, computed, 0)
+                ),
+                following.eq(
+                    Mux(taken & key_aes256, key[128:], 0) | Mux(goes_on & aes256, computed, 0)
+                ),
+            ]
+        with m.If(taken):
+            m.d.sync += [
+                aes256.eq(key_aes256),
                 round_constant.eq(1),
                 number.eq(0),
                 busy.eq(1),
             ]
         with m.If(moves):
-            m.d.sync += [
-                current.eq(Mux(aes256, following, computed)),
-                following.eq(Mux(aes256, computed, 0)),
-                number.eq(number + 1),
-            ]
+            m.d.sync += number.eq(number + 1)
             with m.If(with_constant):
                 m.d.sync += round_constant.eq(xtime(round_constant))
             with m.If(last):
-                m.d.sync += [current.eq(0), following.eq(0), busy.eq(0)]
+                m.d.sync += busy.eq(0)
         return m
 
     def _substitute(self, m: Module, word: Value, begins: Value, waits: Value) -> Value:
