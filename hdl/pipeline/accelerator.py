@@ -20,7 +20,7 @@ from hdl.pipeline.egress import Egress
 from hdl.pipeline.ingress import Ingress
 from hdl.pipeline.lookup import Lookup
 from hdl.pipeline.numbering import Numbering
-from hdl.pipeline.queue import BlockQueue, Queue
+from hdl.pipeline.queue import BlockQueue, Places, Queue
 from hdl.pipeline.scheduler import Scheduler
 from hdl.pipeline.verdict import Verdict
 from hdl.profile import AESCore, Profile
@@ -75,7 +75,6 @@ class PipelinedAccelerator(wiring.Component):
         release_depth = depth * self._depths.release
         self.lookup = Lookup(profile)
         self.ingress = Ingress(profile, depth)
-        self.received = BlockQueue(depth)
         self.numbering = Numbering(profile)
         digit = profile.ghash_digit
         self.ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit)
@@ -90,7 +89,10 @@ class PipelinedAccelerator(wiring.Component):
         self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, release_depth)
         # A message has two slots or more.
         self.verdict = Verdict(profile, 2 * self.scheduler.pace)
-        self.released = BlockQueue(release_depth)
+        # With 10 cycles a block or more, hardly anything waits for another.
+        self._relaxed = 2 * self.scheduler.pace >= Verdict.APART
+        self.received = BlockQueue(depth, self._relaxed)
+        self.released = BlockQueue(release_depth, self._relaxed)
         self.egress = Egress(release_depth, profile.completion_bytes)
         self.control = Control(profile, self.ghash.chains, self.cipher.power_address.shape())
         self.counters = Counters()
@@ -128,6 +130,18 @@ class PipelinedAccelerator(wiring.Component):
         ]
         wiring.connect(m, queue.read, sink)
         return queue
+
+    def _wide_queue(self, m, name, source, sink, places):
+        """The same for blocks, where there are places enough if nothing comes in a hurry."""
+        if not self._relaxed:
+            self._queue(m, name, source, sink, 16)
+            return
+        m.submodules[name] = queue = Places(source.payload.shape(), places)
+        m.d.comb += [
+            queue.write.payload.eq(source.payload),
+            queue.write.valid.eq(source.valid),
+        ]
+        wiring.connect(m, queue.read, sink)
 
     def _connect_requests(self, m):
         ingress, received = self.ingress, self.received
@@ -216,18 +230,21 @@ class PipelinedAccelerator(wiring.Component):
         cipher, verdict, egress, released = self.cipher, self.verdict, self.egress, self.released
         self._queue(m, "pending", self.scheduler.pending, verdict.pending, self._depths.judging)
         # Requests without a tag may be in front of the verdict when a digest comes.
-        m.submodules.digests = digests = Queue(128, self._depths.judging)
+        few = self._relaxed
+        m.submodules.digests = digests = Places(128, 1) if few else Queue(128, self._depths.judging)
         m.d.comb += [
             digests.write.valid.eq(self.ghash.digests.valid & ~self.control.takes_over),
             digests.write.payload.eq(self.ghash.digests.payload),
         ]
         wiring.connect(m, digests.read, verdict.digests)
-        for name in ("tag_keys", "received_tags", "first_blocks", "contents"):
-            self._queue(m, name, getattr(cipher, name), getattr(verdict, name), 16)
+        self._queue(m, "contents", cipher.contents, verdict.contents, 16)
+        # Of a message and the next one, whose first slots come before the verdict.
+        for name in ("tag_keys", "received_tags", "first_blocks"):
+            self._wide_queue(m, name, getattr(cipher, name), getattr(verdict, name), 2)
         self._queue(m, "judged", verdict.judged, egress.judged, self._depths.in_flight)
 
         # A tag goes to its place in a cycle in which no text is written.
-        m.submodules.tags = tags = Queue(128, 16)
+        m.submodules.tags = tags = Places(128, 1) if few else Queue(128, 16)
         m.submodules.tag_places = places = Queue(cipher.tag_places.payload.shape(), 16)
         m.d.comb += [
             tags.write.valid.eq(verdict.tags.valid),

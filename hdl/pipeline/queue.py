@@ -100,6 +100,38 @@ class Queue(wiring.Component):
             m.d.sync += second.eq(second + 1)
 
 
+class Places(wiring.Component):
+    """First in, first out, for ``count`` payloads, each in a register: for a few that are wide.
+
+    A payload can be read as many cycles after it was written as there are places. One transfer in
+    two cycles on each side.
+    """
+
+    def __init__(self, shape: ShapeLike, count: int):
+        self._shape, self._count = shape, count
+        super().__init__(
+            {"write": In(stream.Signature(shape)), "read": Out(stream.Signature(shape))}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        source = self.write
+        for number in range(self._count):
+            place = stream.Signature(self._shape).create(path=(f"place_{number}",))
+            m.d.comb += source.ready.eq(~place.valid)
+            with m.If(~place.valid):
+                m.d.sync += [place.payload.eq(source.payload), place.valid.eq(source.valid)]
+            with m.Elif(place.ready):
+                m.d.sync += place.valid.eq(0)
+            source = place
+        m.d.comb += [
+            self.read.valid.eq(source.valid),
+            self.read.payload.eq(source.payload),
+            source.ready.eq(self.read.ready),
+        ]
+        return m
+
+
 class BlockQueue(wiring.Component):
     """Blocks in block RAM: written at any place ahead, read in order once they are released.
 
@@ -108,12 +140,15 @@ class BlockQueue(wiring.Component):
     on; what is written to a place that is not released can be written again. ``blocks`` gives the
     released ones in order, one a cycle, the first one 6 cycles after its release. The writer counts
     the blocks that are ``read``, and not those that are released, to keep within the depth.
+
+    If it is ``slow``, one in 4 cycles; it stays at the output of the block RAM until it is taken.
     """
 
     #: Blocks read ahead of their receiver: from a fetch to the next in its place takes 5 cycles.
     AHEAD = 8
 
-    def __init__(self, depth: int):
+    def __init__(self, depth: int, slow: bool = False):
+        self._slow = slow
         if depth < 8 or depth & (depth - 1):
             raise ValueError(f"queue of {depth} blocks is not a power of two over 7")
         self.depth = depth
@@ -134,23 +169,18 @@ class BlockQueue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = self.memory
-        m.submodules.ahead = ahead = Queue(128, self.AHEAD)
         # Released in the cycle before: whether any, and how many, less one.
         any_released, less_one = Signal(), Signal(signed(len(self.release) + 1), init=-1)
         waiting = Signal(range(self.depth + 1))  # released and not yet fetched
         some = Signal()  # are waiting
         place = Signal(range(self.depth))
         fetch, fetched, arrives, taken = Signal(), Signal(), Signal(), Signal()
-        on_the_way = Signal(range(self.AHEAD + 1))  # fetched and not yet taken
         m.d.comb += [
             memory.write.eq(self.write),
             memory.write_address.eq(self.address),
             memory.write_data.eq(self.data),
             memory.read_address.eq(place),
-            taken.eq(ahead.read.valid & ahead.read.ready),
-            fetch.eq(some & ~on_the_way[-1]),
-            ahead.write.payload.eq(memory.read_data),
-            ahead.write.valid.eq(arrives),
+            taken.eq(self.blocks.valid & self.blocks.ready),
         ]
         m.d.sync += [
             self.read.eq(taken),
@@ -162,9 +192,35 @@ class BlockQueue(wiring.Component):
             waiting.eq((Cat(1, waiting) + Cat(~fetch, less_one))[1:]),
             some.eq(any_released | waiting[1:].any() | (waiting[0] & ~fetch)),
         ]
-        with m.If(fetch):
+        if self._slow:
+            self._keep_one(m, some, fetch, arrives, taken)
+            moves = taken
+        else:
+            self._read_ahead(m, some, fetch, arrives, taken)
+            moves = fetch
+        with m.If(moves):
             m.d.sync += place.eq(place + 1)
+        return m
+
+    def _keep_one(self, m, some, fetch, arrives, taken):
+        """Its place is read again and again, until it is taken."""
+        busy = Signal()
+        m.d.comb += [fetch.eq(some & ~busy), self.blocks.payload.eq(self.memory.read_data)]
+        with m.If(fetch):
+            m.d.sync += busy.eq(1)
+        with m.If(arrives):
+            m.d.sync += self.blocks.valid.eq(1)
+        with m.If(taken):
+            m.d.sync += [busy.eq(0), self.blocks.valid.eq(0)]
+
+    def _read_ahead(self, m, some, fetch, arrives, taken):
+        m.submodules.ahead = ahead = Queue(128, self.AHEAD)
+        on_the_way = Signal(range(self.AHEAD + 1))  # fetched and not yet taken
+        m.d.comb += [
+            fetch.eq(some & ~on_the_way[-1]),
+            ahead.write.payload.eq(self.memory.read_data),
+            ahead.write.valid.eq(arrives),
+        ]
         with m.If(fetch ^ taken):
             m.d.sync += on_the_way.eq(Mux(fetch, on_the_way + 1, on_the_way - 1))
         wiring.connect(m, ahead.read, wiring.flipped(self.blocks))
-        return m

@@ -6,7 +6,7 @@ from collections import deque
 
 import pytest
 
-from hdl.pipeline.queue import BlockQueue, Queue
+from hdl.pipeline.queue import BlockQueue, Places, Queue
 from tests.hdl.streams import (
     get_all,
     pauses,
@@ -33,6 +33,36 @@ def test_payloads_come_out_in_order(width, depth, idle, stall, seed):
 
     simulate(dut, send, receive)
     assert received == payloads
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@with_idle_and_stall
+def test_places_give_payloads_in_order(count, idle, stall, seed):
+    source = random.Random(seed)
+    dut, received = Places(8, count), []
+    payloads = [source.getrandbits(8) for _ in range(200)]
+
+    async def send(ctx):
+        await put_all(ctx, dut.write, payloads, pauses(seed, idle))
+
+    async def receive(ctx):
+        received.extend(await get_all(ctx, dut.read, len(payloads), pauses(-seed, stall)))
+
+    simulate(dut, send, receive)
+    assert received == payloads
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_there_are_as_many_places_as_it_says(count):
+    dut = Places(8, count)
+
+    async def work(ctx):
+        await put_all(ctx, dut.write, range(count))
+        await ctx.tick().repeat(2)
+        assert not ctx.get(dut.write.ready)
+        assert await get_all(ctx, dut.read, count) == list(range(count))
+
+    simulate(dut, work)
 
 
 @pytest.mark.parametrize(("width", "depth"), [(8, 2), (8, 4), (8, 16), (8, 32), (40, 32), (40, 64)])
@@ -128,10 +158,11 @@ class Blocks:
 
 
 @pytest.mark.parametrize("depth", [8, 32])
+@pytest.mark.parametrize("slow", [False, True])
 @with_idle_and_stall
-def test_released_blocks_come_out_in_order_and_no_others(depth, idle, stall, seed):
+def test_released_blocks_come_out_in_order_and_no_others(slow, depth, idle, stall, seed):
     source = random.Random(f"{depth} {seed}")
-    dut = BlockQueue(depth)
+    dut = BlockQueue(depth, slow)
     blocks = Blocks(dut, source)
     counts = [source.randint(0, depth) for _ in range(40)]
 
@@ -149,9 +180,10 @@ def test_released_blocks_come_out_in_order_and_no_others(depth, idle, stall, see
     assert blocks.received == list(blocks.expected)
 
 
-def test_the_writer_may_be_ahead_of_what_is_released_by_the_whole_depth():
+@pytest.mark.parametrize("slow", [False, True])
+def test_the_writer_may_be_ahead_of_what_is_released_by_the_whole_depth(slow):
     """All places are written, and released one after the other."""
-    dut = BlockQueue(16)
+    dut = BlockQueue(16, slow)
 
     async def work(ctx):
         ctx.set(dut.write, 1)
@@ -170,8 +202,9 @@ def test_the_writer_may_be_ahead_of_what_is_released_by_the_whole_depth():
     simulate(dut, work)
 
 
-def test_a_block_a_cycle_comes_out_from_the_sixth_cycle_after_a_release_on():
-    dut = BlockQueue(32)
+@pytest.mark.parametrize(("slow", "first", "interval"), [(False, 6, 1), (True, 5, 4)])
+def test_a_block_comes_out_each_interval_after_a_release(slow, first, interval):
+    dut = BlockQueue(32, slow)
     cycles = []
 
     async def work(ctx):
@@ -187,4 +220,4 @@ def test_a_block_a_cycle_comes_out_from_the_sixth_cycle_after_a_release_on():
         assert await get_all(ctx, dut.blocks, 32) == list(range(32))
 
     simulate(dut, work, background=[transfer_cycles(dut.blocks, cycles)])
-    assert cycles == list(range(32 + 6, 32 + 6 + 32))
+    assert cycles == [32 + first + interval * i for i in range(32)]
