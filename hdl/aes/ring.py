@@ -70,17 +70,15 @@ class RingAES(wiring.Component):
         request = self.requests.payload
         # The place that comes by, and the block in it if it is busy: the round that starts now.
         place = Signal(_place_layout(request.key.shape()))
-        take, leave = Signal(), Signal()
+        take, leave, free = Signal(), Signal(), Signal(init=1)
         m.d.comb += [
             self.requests.ready.eq(
-                (~place.busy | place.last)
-                & (request.aes256 | self._overtakes_none(m, take))
-                & self._in_turn(m, take)
+                free & (request.aes256 | self._overtakes_none(m, take)) & self._in_turn(m, take)
             ),
             take.eq(self.requests.valid & self.requests.ready),
             leave.eq(place.busy & place.last),
         ]
-        self._turn(m, place, take)
+        self._turn(m, place, free, take)
         self._write_keys(m)
 
         entering = History(m, "entering", take, _ROUND_CYCLES - 1)
@@ -120,8 +118,11 @@ class RingAES(wiring.Component):
         m.d.sync += turn.eq(Mux(take, 1, turn.rotate_left(1)))
         return turn[0]
 
-    def _turn(self, m: Module, place: data.View, take: Value) -> None:
-        """Make the next round out of the one that starts now; it starts `_ROUND_CYCLES` later."""
+    def _turn(self, m: Module, place: data.View, free: Value, take: Value) -> None:
+        """Make the next round out of the one that starts now; it starts `_ROUND_CYCLES` later.
+
+        ``free`` says of the place that comes by that it is not busy, or its block leaves.
+        """
         request = self.requests.payload
         following = Signal.like(place)
         m.d.comb += following.eq(place)
@@ -142,6 +143,8 @@ class RingAES(wiring.Component):
             ]
         past = History(m, "place", following.as_value(), _ROUND_CYCLES, reset_less=False)
         m.d.comb += place.eq(past[_ROUND_CYCLES])
+        behind = data.View(place.shape(), past[_ROUND_CYCLES - 1])
+        m.d.sync += free.eq(~behind.busy | behind.last)
 
     def _write_keys(self, m: Module) -> None:
         address = self.write_address
