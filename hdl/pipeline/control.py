@@ -106,9 +106,9 @@ class Control(wiring.Component):
         ]
         aes256 = self.aes256
         status = self.status
-        word = Signal(range(WORDS_PER_SLOT))
+        word, last_word = Signal(range(WORDS_PER_SLOT)), Signal()
         which = word[4]
-        last_slot = Signal.like(self.slot)
+        last_slot, no_more_slots = Signal.like(self.slot), Signal()
         h, power, number = Signal(128), Signal(128), Signal(range(self._chains + 1))
         blocks = Signal(5)
         steps, half = Signal(4), Signal(64)
@@ -116,7 +116,12 @@ class Control(wiring.Component):
         write_power, power_address = self._out(m, "write_power", "power_address")
         round_key, write_slot = self._out(m, "round_key", "write_slot")
         append, appended = self._out(m, "append", "appended")
-        m.d.sync += self.done.eq(0)
+        m.d.sync += [
+            self.done.eq(0),
+            # While a slot is wiped, a word a cycle.
+            last_word.eq(word == WORDS_PER_SLOT - 2),
+            no_more_slots.eq(self.slot == last_slot),
+        ]
         m.d.comb += [
             schedule.keys.payload.key.eq(load.keys[0]),
             schedule.keys.payload.aes256.eq(aes256),
@@ -158,6 +163,7 @@ class Control(wiring.Component):
         with m.If(forgets):
             m.d.sync += [h.eq(0), power.eq(0)]
 
+        known, valid = self._check(m)
         all_slots = self._profile.slots - 1
         with m.FSM():
             with m.State("reset"):
@@ -181,7 +187,10 @@ class Control(wiring.Component):
                     with m.If(counts):
                         m.next = "stats"
             with m.State("check"):
-                self._check(m, status)
+                with m.If(~known):
+                    m.d.sync += status.eq(Status.UNSUPPORTED_SUITE)
+                with m.Elif(~valid):
+                    m.d.sync += status.eq(Status.MALFORMED_REQUEST)
                 m.next = "checked"
             with m.State("checked"):
                 m.d.sync += self.aes256.eq(load.suite == Suite.AES_256_GCM)
@@ -199,10 +208,10 @@ class Control(wiring.Component):
                     self.context.valid.eq(loads),
                 ]
                 m.d.sync += word.eq(word + 1)
-                with m.If(word == WORDS_PER_SLOT - 1):
+                with m.If(last_word):
                     with m.If(loads):
                         m.next = "expand"
-                    with m.Elif(self.slot == last_slot):
+                    with m.Elif(no_more_slots):
                         m.next = "forget"
                     with m.Else():
                         m.d.sync += self.slot.eq(self.slot + 1)
@@ -299,19 +308,19 @@ class Control(wiring.Component):
     def _info(self):
         return Const(int.from_bytes(info(self._profile).pack(), "little"), 8 * INFO_BYTES)
 
-    def _check(self, m, status):
-        load = self.staged_load
-        known = (load.suite == Suite.AES_128_GCM) | (load.suite == Suite.AES_256_GCM)
-        valid = (
-            (load.usage >= min(Usage))
-            & (load.usage <= max(Usage))
-            & ((load.form & ~sum(HeaderForm)) == 0)
-            & (load.connection_id_bytes <= CONNECTION_ID_BYTES)
-        )
-        with m.If(~known):
-            m.d.sync += status.eq(Status.UNSUPPORTED_SUITE)
-        with m.Elif(~valid):
-            m.d.sync += status.eq(Status.MALFORMED_REQUEST)
+    def _check(self, m):
+        """Whether the suite is known, and the rest valid: registers, since it came long before."""
+        load, known, valid = self.staged_load, Signal(), Signal()
+        m.d.sync += [
+            known.eq((load.suite == Suite.AES_128_GCM) | (load.suite == Suite.AES_256_GCM)),
+            valid.eq(
+                (load.usage >= min(Usage))
+                & (load.usage <= max(Usage))
+                & ((load.form & ~sum(HeaderForm)) == 0)
+                & (load.connection_id_bytes <= CONNECTION_ID_BYTES)
+            ),
+        ]
+        return known, valid
 
     def _describe(self, m):
         load, context = self.staged_load, self.context

@@ -111,7 +111,7 @@ class Scheduler(wiring.Component):
         ready, takes, starts = Signal(), Signal(), Signal()
         head = Signal(self.requests.payload.shape())
         text_blocks, associated_blocks = Signal(12), Signal(12)
-        encrypted_bytes = Signal(LENGTH_BITS)
+        encrypted_bytes, tail_bytes = Signal(LENGTH_BITS), Signal(3)
         is_record, sealing, control = Signal(), Signal(), Signal()
         accepted, has_blocks = Signal(), Signal()
         opcode = request.echo.opcode
@@ -124,6 +124,13 @@ class Scheduler(wiring.Component):
                 associated_blocks.eq(_blocks(request.associated_bytes)),
                 encrypted_bytes.eq(request.text_bytes + TAG_BYTES),
                 is_record.eq(opcode.matches(Opcode.SEAL, Opcode.OPEN)),
+                tail_bytes.eq(
+                    Mux(
+                        opcode.matches(Opcode.SEAL, Opcode.OPEN),
+                        1 + request.sixteen + (request.length << 1),
+                        0,
+                    )
+                ),
                 sealing.eq(opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
                 accepted.eq(request.status == Status.OK),
                 has_blocks.eq(request.status.matches(Status.OK, Status.KEY_LIMIT)),
@@ -135,7 +142,7 @@ class Scheduler(wiring.Component):
         # A cycle later, what is said of it; and another one later, whether there is room for it.
         more_blocks = self.messages.payload.more_blocks
         m.d.sync += more_blocks.eq(text_blocks + associated_blocks)
-        self._describe(m, head, encrypted_bytes, is_record, sealing)
+        self._describe(m, head, encrypted_bytes, tail_bytes, is_record, sealing)
         pending, described = self.pending.payload, Signal()
         released = Signal(13)  # blocks that the message will write
         self._describe_pending(m, head, has_blocks & ~control)
@@ -318,7 +325,7 @@ class Scheduler(wiring.Component):
         with m.Elif(~self.blocks.valid):
             m.d.sync += [may_advance.eq(left == 0), left.eq(left - 1)]
 
-    def _describe(self, m, head, encrypted_bytes, is_record, sealing):
+    def _describe(self, m, head, encrypted_bytes, tail_bytes, is_record, sealing):
         """What ``messages`` gets of the request at hand, from the third cycle on."""
         message, request = self.messages.payload, head.request
         number = [head.number[8:16], head.number[:8]]
@@ -326,7 +333,6 @@ class Scheduler(wiring.Component):
         long, short = Cat(*number, *length), Cat(number[1], *length, Const(0, 8))
         tail = Signal(32)
         m.d.sync += tail.eq(Mux(request.sixteen, long, short))
-        tail_bytes = Mux(is_record, 1 + request.sixteen + (request.length << 1), 0)
         m.d.comb += [
             message.power.eq(Mux(message.final, message.more_blocks, self._chains - 1)),
             message.final.eq(message.more_blocks < self._chains),
