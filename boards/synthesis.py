@@ -224,8 +224,8 @@ def synthesise_profile(
 def _options(profile: Profile, device: Device) -> tuple[str, ...]:
     """What makes Yosys' result better for this profile."""
     # An ECP5 can join its look-up tables to larger ones. Yosys maps for speed first and takes them
-    # for fast: tables want them (COMPACT takes 14,852 LUT4 with them and 17,610 without), but a
-    # composite S-box on the critical path grows from 68 LUT4 to 165.
+    # for fast: S-boxes as tables want them (an engine took 14,852 LUT4 with them and 17,610
+    # without), but a composite S-box on the critical path grows from 68 LUT4 to 165.
     if device.family == "ecp5" and profile.sbox is not SBoxForm.TABLE:
         return ("-nowidelut",)
     return ()
