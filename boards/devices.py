@@ -65,18 +65,8 @@ def _ecp5(size: str) -> Device:
         name=f"ecp5-{size}k",
         part=f"LFE5U-{size}F-6BG381C",
         family="ecp5",
-        # Out of context ports are no pins, so there may be as many as there are. The router that is
-        # not the default routes `fast` in five minutes, which took the other one over half an hour.
-        arguments=(
-            f"--{size}k",
-            "--speed",
-            "6",
-            "--package",
-            "CABGA381",
-            "--out-of-context",
-            "--router",
-            "router2",
-        ),
+        # Out of context ports are no pins, so there may be as many as there are.
+        arguments=(f"--{size}k", "--speed", "6", "--package", "CABGA381", "--out-of-context"),
         megahertz=100,
     )
 
