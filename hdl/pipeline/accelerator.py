@@ -123,25 +123,22 @@ class PipelinedAccelerator(wiring.Component):
 
     def _queue(self, m, name, source, sink, depth):
         """A queue between an output that is never held and an input."""
-        m.submodules[name] = queue = Queue(source.payload.shape(), depth)
+        return self._between(m, name, source, sink, Queue(source.payload.shape(), depth))
+
+    def _wide_queue(self, m, name, source, sink, places):
+        """The same for blocks, where there are places enough if nothing comes in a hurry."""
+        shape = source.payload.shape()
+        queue = Places(shape, places) if self._relaxed else Queue(shape, 16)
+        return self._between(m, name, source, sink, queue)
+
+    def _between(self, m, name, source, sink, queue):
+        m.submodules[name] = queue
         m.d.comb += [
             queue.write.payload.eq(source.payload),
             queue.write.valid.eq(source.valid),
         ]
         wiring.connect(m, queue.read, sink)
         return queue
-
-    def _wide_queue(self, m, name, source, sink, places):
-        """The same for blocks, where there are places enough if nothing comes in a hurry."""
-        if not self._relaxed:
-            self._queue(m, name, source, sink, 16)
-            return
-        m.submodules[name] = queue = Places(source.payload.shape(), places)
-        m.d.comb += [
-            queue.write.payload.eq(source.payload),
-            queue.write.valid.eq(source.valid),
-        ]
-        wiring.connect(m, queue.read, sink)
 
     def _connect_requests(self, m):
         ingress, received = self.ingress, self.received

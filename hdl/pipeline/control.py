@@ -339,7 +339,7 @@ class Control(wiring.Component):
 
 
 def _combinational(form: SBoxForm) -> SBoxForm:
-    """The S-boxes of the key schedule, which take no cycle."""
+    """The S-box of the key schedule: block RAM is for those of the rounds."""
     return SBoxForm.COMPOSITE if form is SBoxForm.BLOCK_RAM else form
 
 

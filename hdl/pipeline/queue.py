@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.block_ram import BlockRAM
 
-__all__ = ["BlockQueue", "Queue"]
+__all__ = ["BlockQueue", "Places", "Queue"]
 
 
 class Queue(wiring.Component):

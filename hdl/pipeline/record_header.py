@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from driver.messages import CONNECTION_ID_BYTES
 from hdl.block import BLOCK_BYTES
 
-__all__ = ["TAIL_BYTES", "HeaderReader", "lanes_of_tail", "tail_lanes", "template", "turn_tail"]
+__all__ = ["TAIL_BYTES", "HeaderReader", "tail_lanes", "template", "turn_tail"]
 
 TAIL_BYTES = 4
 
@@ -25,12 +25,6 @@ TAIL_BYTES = 4
 def template(flags: Value, connection_id: Value) -> Value:
     """A header of 32 bytes with its tail zero; zeros behind the connection ID."""
     return Cat(flags, connection_id, Const(0, 8 * (2 * BLOCK_BYTES - 1 - CONNECTION_ID_BYTES)))
-
-
-def lanes_of_tail(tail_at: Value, second: Value, count: Value | int) -> list[Value]:
-    """For each lane of a header's first or ``second`` block, whether the tail is there."""
-    distances = [Cat(Const(lane, 4), second) - tail_at for lane in range(BLOCK_BYTES)]
-    return [(distance >= 0) & (distance < count) for distance in distances]
 
 
 def tail_lanes(tail_at: Value, count: Value) -> list[Value]:

@@ -11,7 +11,7 @@ from amaranth.sim import Simulator
 
 from driver.messages import CONNECTION_ID_BYTES, TAG_BYTES
 from hdl.header import build_header, parse_header
-from hdl.pipeline.record_header import HeaderReader, lanes_of_tail, template, turn_tail
+from hdl.pipeline.record_header import HeaderReader, tail_lanes, template, turn_tail
 from tests.hdl.streams import simulate
 
 FORMS = (0x00, 0x04, 0x08, 0x0C)
@@ -103,10 +103,7 @@ class Builder(wiring.Component):
         turned = Signal(32)
         m.d.comb += turned.eq(turn_tail(self.tail, self.tail_at))
         blank = template(self.flags, self.connection_id)
-        lanes = [
-            *lanes_of_tail(self.tail_at, Signal(), self.tail_bytes),
-            *lanes_of_tail(self.tail_at, Signal(init=1), self.tail_bytes),
-        ]
+        lanes = tail_lanes(self.tail_at, self.tail_bytes)
         m.d.comb += self.header.eq(
             Cat(
                 blank.word_select(i, 8) | (turned.word_select(i % 4, 8) & lanes[i].replicate(8))
