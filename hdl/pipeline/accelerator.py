@@ -2,16 +2,18 @@
 
 from typing import NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from driver.messages import Opcode
+from hdl.aes.history import History
 from hdl.aes.pipelined import PipelinedAES
 from hdl.aes.ring import RingAES
 from hdl.block import BLOCK_BYTES
 from hdl.ghash_digit import DigitGHASH
 from hdl.ghash_parallel import ParallelGHASH
+from hdl.hash_unit import HashSignature
 from hdl.packet_stream import packet_signature
 from hdl.pipeline.cipher import Cipher
 from hdl.pipeline.control import Control
@@ -44,12 +46,14 @@ class Depths(NamedTuple):
     release: int
     #: Slots in the AES core, and behind it.
     slots: int
+    #: Registers on the way from one part to another, which may lie a chip's width apart.
+    hops: int
 
 
 #: By core: 45 cycles and a block in each, or three blocks that take tens of cycles.
 DEPTHS = {
-    AESCore.PIPELINED: Depths(waiting=32, judging=32, in_flight=64, release=2, slots=64),
-    AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, release=1, slots=16),
+    AESCore.PIPELINED: Depths(waiting=32, judging=32, in_flight=64, release=2, slots=64, hops=2),
+    AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, release=1, slots=16, hops=0),
 }
 
 
@@ -91,8 +95,9 @@ class PipelinedAccelerator(wiring.Component):
         self.verdict = Verdict(profile, 2 * self.scheduler.pace)
         # With 10 cycles a block or more, hardly anything waits for another.
         self._relaxed = 2 * self.scheduler.pace >= Verdict.APART
-        self.received = BlockQueue(depth, self._relaxed)
-        self.released = BlockQueue(release_depth, self._relaxed)
+        hops = self._depths.hops
+        self.received = BlockQueue(depth, self._relaxed, hops)
+        self.released = BlockQueue(release_depth, self._relaxed, hops)
         self.egress = Egress(release_depth, profile.completion_bytes)
         self.control = Control(profile, self.ghash.chains, self.cipher.power_address.shape())
         self.counters = Counters()
@@ -133,12 +138,21 @@ class PipelinedAccelerator(wiring.Component):
 
     def _between(self, m, name, source, sink, queue):
         m.submodules[name] = queue
-        m.d.comb += [
-            queue.write.payload.eq(source.payload),
-            queue.write.valid.eq(source.valid),
-        ]
+        self._send(m, name, source.valid, source.payload, queue.write)
         wiring.connect(m, queue.read, sink)
         return queue
+
+    def _send(self, m, name, valid, payload, sink):
+        """To where nothing is ever held."""
+        m.d.comb += [
+            sink.valid.eq(self._hop(m, f"{name}_valid", valid, reset_less=False)),
+            sink.payload.eq(self._hop(m, name, payload)),
+        ]
+
+    def _hop(self, m, name, value, reset_less=True):
+        """The value, as it arrives at another part."""
+        hops, value = self._depths.hops, Value.cast(value)
+        return History(m, f"{name}_way", value, hops, reset_less)[hops]
 
     def _connect_requests(self, m):
         ingress, received = self.ingress, self.received
@@ -148,14 +162,20 @@ class PipelinedAccelerator(wiring.Component):
         self._connect_masks(m)
         wiring.connect(m, self.numbering.numbered, self.scheduler.requests)
         m.d.comb += [
-            ingress.requests_room.eq(requests.level < requests.depth - 2),
+            ingress.requests_room.eq(self._room(requests)),
             ingress.block_read.eq(received.read),
-            received.write.eq(ingress.write),
-            received.address.eq(ingress.block_address),
-            received.data.eq(ingress.block),
-            received.release.eq(ingress.release),
+            received.write.eq(self._hop(m, "received", ingress.write, reset_less=False)),
+            received.address.eq(self._hop(m, "received_address", ingress.block_address)),
+            received.data.eq(self._hop(m, "received_data", ingress.block)),
+            received.release.eq(
+                self._hop(m, "received_release", ingress.release, reset_less=False)
+            ),
         ]
         wiring.connect(m, received.blocks, self.cipher.blocks)
+
+    def _room(self, queue):
+        """Whether the two packets that `Ingress` may have begun fit, beside what is on its way."""
+        return queue.level < queue.depth - 2 - self._depths.hops
 
     def _connect_masks(self, m):
         """Encryption of record numbers: blocks to the scheduler, and masks back from the cipher."""
@@ -169,8 +189,8 @@ class PipelinedAccelerator(wiring.Component):
             return
         used = self.numbering.masks
         m.d.comb += scheduler.mask_used.eq(used.valid & used.ready)
-        wanted = self._queue(m, "opening_queue", ingress.masks, scheduler.opening_masks, 8)
-        m.d.comb += ingress.masks_room.eq(wanted.level < wanted.depth - 2)
+        wanted = self._queue(m, "opening_queue", ingress.masks, scheduler.opening_masks, 16)
+        m.d.comb += ingress.masks_room.eq(self._room(wanted))
         # As many as there are requests on the way: in the queue, in `ingress` and in `numbering`.
         self._queue(
             m, "opening_masks", cipher.opening_masks, self.numbering.masks, 2 * self._depths.waiting
@@ -183,42 +203,44 @@ class PipelinedAccelerator(wiring.Component):
         )
 
     def _connect_cores(self, m):
-        """To the scheduler, or to control while it takes over."""
+        """To the scheduler, or to control while it takes over: long before and after it uses them."""
         scheduler, control, aes, ghash = self.scheduler, self.control, self.aes, self.ghash
-        cipher = self.cipher
+        cipher, hashed = self.cipher, HashSignature().members["blocks"].signature.create()
+        takes_aes, takes_ghash = Signal(init=1), Signal(init=1)
+        m.d.sync += [takes_aes.eq(control.takes_over), takes_ghash.eq(takes_aes)]
         m.d.comb += [
             aes.requests.valid.eq(scheduler.blocks.valid),
             aes.requests.payload.eq(scheduler.blocks.payload),
             scheduler.blocks.ready.eq(aes.requests.ready),
             control.encrypts.eq(aes.requests.ready),
             control.hashed.ready.eq(ghash.blocks.ready),
-            control.encrypted.valid.eq(aes.results.valid),
-            control.encrypted.payload.eq(aes.results.payload),
-            ghash.blocks.valid.eq(cipher.hashed.valid),
-            ghash.blocks.payload.eq(cipher.hashed.payload),
-            control.digests.valid.eq(ghash.digests.valid),
-            control.digests.payload.eq(ghash.digests.payload),
+            hashed.valid.eq(cipher.hashed.valid),
+            hashed.payload.eq(cipher.hashed.payload),
             aes.write.eq(control.write_round_key),
             aes.write_address.eq(control.round_key_address),
             aes.write_data.eq(control.round_key),
         ]
-        with m.If(control.takes_over):
+        with m.If(takes_aes):
             m.d.comb += [
                 aes.requests.valid.eq(control.encrypt),
                 aes.requests.payload.block.eq(0),
                 aes.requests.payload.key.eq(Cat(0, control.slot)),
                 aes.requests.payload.aes256.eq(control.aes256),
-                ghash.blocks.valid.eq(control.hashed.valid),
             ]
+        with m.If(takes_ghash):
+            m.d.comb += hashed.valid.eq(control.hashed.valid)
             if ghash.chains > 1:
-                m.d.comb += ghash.blocks.payload.eq(control.hashed.payload)
+                m.d.comb += hashed.payload.eq(control.hashed.payload)
             else:
                 # Control has no products to ask for, but ends with a block of zeros: that is what
                 # the cipher gives while it has none, and its power stands in a slot or is wiped.
-                m.d.comb += ghash.blocks.payload.last.eq(1)
+                m.d.comb += hashed.payload.last.eq(1)
+        self._send(m, "hashed", hashed.valid, hashed.payload, ghash.blocks)
+        self._send(m, "results", aes.results.valid, aes.results.payload, control.encrypted)
+        self._send(m, "digests", ghash.digests.valid, ghash.digests.payload, control.digests)
         m.d.comb += [
-            cipher.results.valid.eq(aes.results.valid & ~control.takes_over),
-            cipher.results.payload.eq(aes.results.payload),
+            cipher.results.valid.eq(control.encrypted.valid & ~takes_aes),
+            cipher.results.payload.eq(control.encrypted.payload),
         ]
         self._queue(m, "slots_queue", scheduler.slots, cipher.slots, self._depths.slots)
         self._queue(m, "messages_queue", scheduler.messages, cipher.messages, self._depths.judging)
@@ -230,8 +252,8 @@ class PipelinedAccelerator(wiring.Component):
         few = self._relaxed
         m.submodules.digests = digests = Places(128, 1) if few else Queue(128, self._depths.judging)
         m.d.comb += [
-            digests.write.valid.eq(self.ghash.digests.valid & ~self.control.takes_over),
-            digests.write.payload.eq(self.ghash.digests.payload),
+            digests.write.valid.eq(self.control.digests.valid & ~self.control.takes_over),
+            digests.write.payload.eq(self.control.digests.payload),
         ]
         wiring.connect(m, digests.read, verdict.digests)
         self._queue(m, "contents", cipher.contents, verdict.contents, 16)
@@ -243,17 +265,21 @@ class PipelinedAccelerator(wiring.Component):
         # A tag goes to its place in a cycle in which no text is written.
         m.submodules.tags = tags = Places(128, 1) if few else Queue(128, 16)
         m.submodules.tag_places = places = Queue(cipher.tag_places.payload.shape(), 16)
+        self._send(m, "tags", verdict.tags.valid, verdict.tags.payload, tags.write)
+        write, address, text, tag = Signal(), Signal.like(cipher.address), Signal(128), Signal()
         m.d.comb += [
-            tags.write.valid.eq(verdict.tags.valid),
-            tags.write.payload.eq(verdict.tags.payload),
             places.write.valid.eq(cipher.tag_places.valid),
             places.write.payload.eq(cipher.tag_places.payload),
             tags.read.ready.eq(~cipher.write),
-            places.read.ready.eq(tags.read.valid & ~cipher.write),
-            egress.tag_written.eq(tags.read.valid & ~cipher.write),
-            released.write.eq(cipher.write | tags.read.valid),
-            released.address.eq(Mux(cipher.write, cipher.address, places.read.payload)),
-            released.data.eq(Mux(cipher.write, cipher.data, tags.read.payload)),
+            tag.eq(tags.read.valid & ~cipher.write),
+            places.read.ready.eq(tag),
+            write.eq(cipher.write | tags.read.valid),
+            address.eq(Mux(cipher.write, cipher.address, places.read.payload)),
+            text.eq(Mux(cipher.write, cipher.data, tags.read.payload)),
+            egress.tag_written.eq(self._hop(m, "tag_written", tag, reset_less=False)),
+            released.write.eq(self._hop(m, "released", write, reset_less=False)),
+            released.address.eq(self._hop(m, "released_address", address)),
+            released.data.eq(self._hop(m, "released_data", text)),
             released.release.eq(egress.release),
             self.scheduler.left.eq(egress.left),
             self.scheduler.block_left.eq(released.read),

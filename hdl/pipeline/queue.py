@@ -7,6 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hdl.aes.history import History
 from hdl.block_ram import BlockRAM
 
 __all__ = ["BlockQueue", "Places", "Queue"]
@@ -138,17 +139,19 @@ class BlockQueue(wiring.Component):
     A block is written to ``address``, which counts from the first block after reset and wraps at
     ``depth``, a power of two. ``release`` says how many more blocks may be read, from this cycle
     on; what is written to a place that is not released can be written again. ``blocks`` gives the
-    released ones in order, one a cycle, the first one 6 cycles after its release. The writer counts
-    the blocks that are ``read``, and not those that are released, to keep within the depth.
+    released ones in order, one a cycle, the first one 6 + ``hops`` cycles after its release: there
+    are so many registers on the way from the block RAM to the reader. The writer counts the blocks
+    that are ``read``, and not those that are released, to keep within the depth.
 
     If it is ``slow``, one in 4 cycles; it stays at the output of the block RAM until it is taken.
     """
 
-    #: Blocks read ahead of their receiver: from a fetch to the next in its place takes 5 cycles.
-    AHEAD = 8
+    #: Blocks read ahead of their receiver: from a fetch to the next in its place takes 6 cycles
+    #: and ``hops``.
+    AHEAD = 16
 
-    def __init__(self, depth: int, slow: bool = False):
-        self._slow = slow
+    def __init__(self, depth: int, slow: bool = False, hops: int = 0):
+        self._slow, self._hops = slow, hops
         if depth < 8 or depth & (depth - 1):
             raise ValueError(f"queue of {depth} blocks is not a power of two over 7")
         self.depth = depth
@@ -196,7 +199,7 @@ class BlockQueue(wiring.Component):
             self._keep_one(m, some, fetch, arrives, taken)
             moves = taken
         else:
-            self._read_ahead(m, some, fetch, arrives, taken)
+            self._read_ahead(m, some, fetch, arrives)
             moves = fetch
         with m.If(moves):
             m.d.sync += place.eq(place + 1)
@@ -213,14 +216,14 @@ class BlockQueue(wiring.Component):
         with m.If(taken):
             m.d.sync += [busy.eq(0), self.blocks.valid.eq(0)]
 
-    def _read_ahead(self, m, some, fetch, arrives, taken):
+    def _read_ahead(self, m, some, fetch, arrives):
         m.submodules.ahead = ahead = Queue(128, self.AHEAD)
-        on_the_way = Signal(range(self.AHEAD + 1))  # fetched and not yet taken
+        on_the_way = Signal(range(self.AHEAD + 1))  # fetched, and not taken a cycle ago
         m.d.comb += [
             fetch.eq(some & ~on_the_way[-1]),
-            ahead.write.payload.eq(self.memory.read_data),
-            ahead.write.valid.eq(arrives),
+            ahead.write.payload.eq(History(m, "data", self.memory.read_data, self._hops)[self._hops]),
+            ahead.write.valid.eq(History(m, "valid", arrives, self._hops, False)[self._hops]),
         ]
-        with m.If(fetch ^ taken):
+        with m.If(fetch ^ self.read):
             m.d.sync += on_the_way.eq(Mux(fetch, on_the_way + 1, on_the_way - 1))
         wiring.connect(m, ahead.read, wiring.flipped(self.blocks))
