@@ -45,7 +45,7 @@ class ParallelGHASH(wiring.Component):
 
     interval = 1
 
-    def __init__(self, chains: int = 8, stages: int = 7):
+    def __init__(self, chains: int = 8, stages: int = 8):
         if chains < 2:
             raise ValueError(f"{chains} chains are under 2")
         most = min(chains, len(_CUTS) + 1)

@@ -65,9 +65,9 @@ class PipelinedAES(wiring.Component):
         writes = History(m, "write", given, _ROUNDS + 1, reset_less=False)
         for number, memory in enumerate(self.round_keys):
             m.submodules[f"round_keys_{number}"] = memory
-            write = data.View(port, writes[number + 1])
+            coming, write = (data.View(port, writes[number + i]) for i in range(2))
+            m.d.sync += memory.write.eq(coming.write & (coming.address.round == number))
             m.d.comb += [
-                memory.write.eq(write.write & (write.address.round == number)),
                 memory.write_address.eq(write.address.key),
                 memory.write_data.eq(write.data),
                 # Two cycles before the key is added: a whole round later for every round.

@@ -24,6 +24,7 @@ from hdl.pipeline.lookup import Lookup
 from hdl.pipeline.numbering import Numbering
 from hdl.pipeline.queue import BlockQueue, Places, Queue
 from hdl.pipeline.scheduler import Scheduler
+from hdl.pipeline.tag import CheckedTag, Tag
 from hdl.pipeline.verdict import Verdict
 from hdl.profile import AESCore, Profile
 
@@ -247,36 +248,39 @@ class PipelinedAccelerator(wiring.Component):
 
     def _connect_results(self, m):
         cipher, verdict, egress, released = self.cipher, self.verdict, self.egress, self.released
+        m.submodules.tag = tag = Tag()
         self._queue(m, "pending", self.scheduler.pending, verdict.pending, self._depths.judging)
         # Requests without a tag may be in front of the verdict when a digest comes.
-        few = self._relaxed
-        m.submodules.digests = digests = Places(128, 1) if few else Queue(128, self._depths.judging)
         m.d.comb += [
-            digests.write.valid.eq(self.control.digests.valid & ~self.control.takes_over),
-            digests.write.payload.eq(self.control.digests.payload),
+            tag.digests.valid.eq(self.control.digests.valid & ~self.control.takes_over),
+            tag.digests.payload.eq(self.control.digests.payload),
         ]
-        wiring.connect(m, digests.read, verdict.digests)
+        shape, judging = CheckedTag, self._depths.judging
+        self._between(
+            m, "checked_tags", tag.tags, verdict.checked_tags,
+            Places(shape, 1) if self._relaxed else Queue(shape, judging),
+        )  # fmt: skip
         self._queue(m, "contents", cipher.contents, verdict.contents, 16)
-        # Of a message and the next one, whose first slots come before the verdict.
-        for name in ("tag_keys", "received_tags", "first_blocks"):
-            self._wide_queue(m, name, getattr(cipher, name), getattr(verdict, name), 2)
+        # Of a message and the next one, whose first slots come before the digest.
+        for name, sink in (("tag_keys", tag), ("received_tags", tag), ("first_blocks", verdict)):
+            self._wide_queue(m, name, getattr(cipher, name), getattr(sink, name), 2)
         self._queue(m, "judged", verdict.judged, egress.judged, self._depths.in_flight)
 
         # A tag goes to its place in a cycle in which no text is written.
-        m.submodules.tags = tags = Places(128, 1) if few else Queue(128, 16)
+        m.submodules.tags = tags = Places(128, 1) if self._relaxed else Queue(128, 16)
         m.submodules.tag_places = places = Queue(cipher.tag_places.payload.shape(), 16)
         self._send(m, "tags", verdict.tags.valid, verdict.tags.payload, tags.write)
-        write, address, text, tag = Signal(), Signal.like(cipher.address), Signal(128), Signal()
+        write, address, text, goes = Signal(), Signal.like(cipher.address), Signal(128), Signal()
         m.d.comb += [
             places.write.valid.eq(cipher.tag_places.valid),
             places.write.payload.eq(cipher.tag_places.payload),
             tags.read.ready.eq(~cipher.write),
-            tag.eq(tags.read.valid & ~cipher.write),
-            places.read.ready.eq(tag),
+            goes.eq(tags.read.valid & ~cipher.write),
+            places.read.ready.eq(goes),
             write.eq(cipher.write | tags.read.valid),
             address.eq(Mux(cipher.write, cipher.address, places.read.payload)),
             text.eq(Mux(cipher.write, cipher.data, tags.read.payload)),
-            egress.tag_written.eq(self._hop(m, "tag_written", tag, reset_less=False)),
+            egress.tag_written.eq(self._hop(m, "tag_written", goes, reset_less=False)),
             released.write.eq(self._hop(m, "released", write, reset_less=False)),
             released.address.eq(self._hop(m, "released_address", address)),
             released.data.eq(self._hop(m, "released_data", text)),

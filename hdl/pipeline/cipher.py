@@ -25,7 +25,8 @@ class Cipher(wiring.Component):
     - associated data, ciphertext and lengths go to ``hashed``, 2 cycles later;
     - the header of a record to seal, and the other text, are written to ``address`` and up; behind
       a text that was sealed a place is left for its tag: ``tag_places``;
-    - counter block 1 goes to ``tag_keys``, the received tag to ``received_tags``;
+    - counter block 1 goes to ``tag_keys``, the received tag to ``received_tags``, which get
+      something undefined of a message to seal;
     - the first block that was sealed goes to ``first_blocks``; ``contents`` is the length of an
       opened text without the zeros at its end;
     - the first two bytes of masks go to ``opening_masks`` and ``sealing_masks``.
@@ -219,7 +220,7 @@ class Cipher(wiring.Component):
             self.address.eq(place),
             self.tag_places.valid.eq(sealed),
             self.tag_places.payload.eq(place),
-            self.received_tags.valid.eq(at.lengths & message.opening),
+            self.received_tags.valid.eq(at.lengths),
             self.received_tags.payload.eq(at.data),
         ]
         self._measure(m, at, is_text)

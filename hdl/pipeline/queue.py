@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.aes.history import History
 from hdl.block_ram import BlockRAM
 
-__all__ = ["BlockQueue", "Places", "Queue"]
+__all__ = ["BlockQueue", "Places", "Queue", "SkidBuffer"]
 
 
 class Queue(wiring.Component):
@@ -130,6 +130,35 @@ class Places(wiring.Component):
             self.read.payload.eq(source.payload),
             source.ready.eq(self.read.ready),
         ]
+        return m
+
+
+class SkidBuffer(wiring.Component):
+    """First in, first out, for two payloads: neither side waits for what the other does in a cycle.
+
+    A payload can be read in the cycle after it was written. One transfer a cycle on each side.
+    """
+
+    def __init__(self, shape: ShapeLike):
+        self._shape = shape
+        super().__init__(
+            {"write": In(stream.Signature(shape)), "read": Out(stream.Signature(shape))}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        second, full = Signal(self._shape), Signal()
+        m.d.comb += self.write.ready.eq(~full)
+        with m.If(~full):
+            m.d.sync += second.eq(self.write.payload)
+        with m.If(self.read.ready | ~self.read.valid):
+            m.d.sync += [
+                self.read.valid.eq(full | self.write.valid),
+                self.read.payload.eq(Mux(full, second, self.write.payload)),
+                full.eq(0),
+            ]
+        with m.Elif(self.write.valid):
+            m.d.sync += full.eq(1)
         return m
 
 

@@ -35,6 +35,7 @@ from hdl.pipeline.layouts import (
     pending_layout,
 )
 from hdl.pipeline.numbering import numbered_layout
+from hdl.pipeline.queue import SkidBuffer
 from hdl.pipeline.record_header import tail_lanes, turn_tail
 from hdl.profile import AESCore, Profile
 
@@ -201,22 +202,34 @@ class Scheduler(wiring.Component):
 
         block = self.blocks.payload
         slot = self.slots.payload
-        opening_mask, sealing_mask = self.opening_masks, self.sealing_masks
-        mask_wanted = opening_mask.valid | sealing_mask.valid
         # Opening first until its masks are far enough ahead, so that no record waits for its nonce;
         # then sealing, whose records wait with all that stands behind them. Where those fill half
         # of their queue, records are long, and two masks ahead are far enough.
+        opening_mask, sealing_mask = self.opening_masks, self.sealing_masks
         ahead = Signal(range(2 * MASKS_AHEAD + 64))  # masks to open that were begun and not used
         begun, enough, crowded, full = Signal(), Signal(), Signal(), Signal()
-        seals_first, takes_mask = Signal(), Signal()
+        layout = mask_request_layout(self._profile)
+        m.submodules.masks = masks = SkidBuffer(data.StructLayout({"mask": layout, "opens": 1}))
+        mask, opens, mask_ready = masks.read.payload.mask, masks.read.payload.opens, masks.read.valid
+        opens_next, takes_mask = Signal(), Signal()
         m.d.sync += [
-            begun.eq(opening_mask.valid & opening_mask.ready),
+            begun.eq(takes_mask & opens),
             ahead.eq(ahead + begun - self.mask_used),
             crowded.eq(free < self._depth // 2),
             full.eq(free < self._depth // 8),
             enough.eq((ahead >= MASKS_AHEAD) | (crowded & (ahead >= 2))),
         ]
-        m.d.comb += seals_first.eq(sealing_mask.valid & (enough | ~opening_mask.valid))
+        m.d.comb += [
+            opens_next.eq(opening_mask.valid & ~(sealing_mask.valid & enough)),
+            opening_mask.ready.eq(masks.write.ready & opens_next),
+            sealing_mask.ready.eq(masks.write.ready & ~opens_next),
+            masks.write.valid.eq(opening_mask.valid | sealing_mask.valid),
+            masks.write.payload.opens.eq(opens_next),
+            masks.write.payload.mask.eq(
+                Mux(opens_next, opening_mask.payload, sealing_mask.payload)
+            ),
+            masks.read.ready.eq(takes_mask),
+        ]
         # Between two blocks of text a mask costs a cycle; having none when it is needed costs more.
         # Where it costs more cycles, the request that waits here gives it the time.
         urgent, inserted = Signal(), Signal(2)
@@ -224,20 +237,20 @@ class Scheduler(wiring.Component):
         m.d.sync += [
             inserted.eq(Cat(takes_mask & text, inserted)),
             urgent.eq(
-                ((opening_mask.valid & none_ahead) | (sealing_mask.valid & full))
+                mask_ready
+                & (
+                    ((opening_mask.valid | opens) & none_ahead)
+                    | ((sealing_mask.valid | ~opens) & full)
+                )
                 & ~(takes_mask | inserted.any())
             ),
         ]
-        mask = Mux(seals_first, sealing_mask.payload, opening_mask.payload)
-        mask = data.View(mask_request_layout(self._profile), mask)
         room_for_mask = Signal()
         m.d.comb += [
             room_for_mask.eq(idle | (~late & (more_associated | (urgent & text & ~tag_left)))),
-            takes_mask.eq(advance & mask_wanted & room_for_mask),
-            sealing_mask.ready.eq(takes_mask & seals_first),
-            opening_mask.ready.eq(takes_mask & ~seals_first),
+            takes_mask.eq(advance & mask_ready & room_for_mask),
             self.slots.valid.eq(valid),
-            slot.opening.eq(~seals_first),
+            slot.opening.eq(opens),
         ]
         counter_block = Cat(nonce, Const(0, 16), counter[8:], Const(0, 4), counter[:8])
         self._follow(m, advance, valid, starts)
@@ -284,7 +297,7 @@ class Scheduler(wiring.Component):
                     first.eq(0),
                 ]
             with m.Else():
-                m.d.comb += valid.eq(mask_wanted)
+                m.d.comb += valid.eq(mask_ready)
             with m.If(takes_mask):
                 m.d.comb += slot.use.eq(SlotUse.MASK)
         with m.If(starts):

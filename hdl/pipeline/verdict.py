@@ -13,6 +13,7 @@ from hdl.pipeline.layouts import (
     mask_request_layout,
     pending_layout,
 )
+from hdl.pipeline.tag import CheckedTag
 from hdl.profile import Profile
 
 __all__ = ["Verdict", "judged_layout", "opening_layout"]
@@ -35,9 +36,8 @@ def opening_layout(profile: Profile) -> data.StructLayout:
 class Verdict(wiring.Component):
     """Judges requests in order, one in 3 cycles, each in 7.
 
-    A request of ``pending`` that is ``tagged`` waits for the next of ``digests``; by then the first
-    of ``tag_keys`` is there, which added to it is the tag. To open, it is compared with
-    ``received_tags``; then comes the replay window, read and moved in one go, so that of two copies
+    A request of ``pending`` that is ``tagged`` waits for the next of ``checked_tags``. To open,
+    that decides; then comes the replay window, read and moved in one go, so that of two copies
     in a row one is refused, however close they are. To seal, it goes to ``tags``, and the first 16
     bytes of the encrypted record to ``masks``.
 
@@ -64,9 +64,7 @@ class Verdict(wiring.Component):
         super().__init__(
             {
                 "pending": In(stream.Signature(pending_layout())),
-                "digests": In(stream.Signature(128)),
-                "tag_keys": In(stream.Signature(128)),
-                "received_tags": In(stream.Signature(128)),
+                "checked_tags": In(stream.Signature(CheckedTag)),
                 "first_blocks": In(stream.Signature(128)),
                 "contents": In(stream.Signature(LENGTH_BITS)),
                 "judged": Out(stream.Signature(judged_layout(), **always)),
@@ -96,8 +94,8 @@ class Verdict(wiring.Component):
         m.submodules.states = self.states
         age = Signal(6)  # a one wanders up, for each request
         request, second = Signal(pending_layout()), Signal(pending_layout())
-        content = Signal(LENGTH_BITS)
-        differs = self._begin(m, age, request, content)
+        content, differs = Signal(LENGTH_BITS), Signal()
+        self._begin(m, age, request, content, differs)
 
         # In the third cycle all is known but the window, which has the request from then on.
         opens, compares, may_be_limited = Signal(), Signal(), Signal()
@@ -150,45 +148,40 @@ class Verdict(wiring.Component):
         self._count(m, judged.request, self.judged.valid)
         return m
 
-    def _begin(self, m, age, request, content):
-        """First and second cycle: all goes into registers; whether the tags differ is returned."""
+    def _begin(self, m, age, request, content, differs):
+        """First and second cycle: all goes into registers."""
         head = self.pending.payload
         begins = Signal()
         free = Signal()  # two cycles since a request has begun
         shifts = Signal()  # the tag, by as many bytes as the text has
         m.d.comb += [
-            begins.eq(self.pending.valid & (~head.tagged | (self.digests.valid & ~shifts)) & free),
+            begins.eq(
+                self.pending.valid & (~head.tagged | (self.checked_tags.valid & ~shifts)) & free
+            ),
             self.pending.ready.eq(begins),
-            self.digests.ready.eq(begins & head.tagged),
-            self.tag_keys.ready.eq(begins & head.tagged),
+            self.checked_tags.ready.eq(begins & head.tagged),
         ]
         m.d.sync += [free.eq(~begins & ~age[0]), age.eq(Cat(begins, age))]
 
         # What stands here before a request begins does not matter.
-        new_tag = self.digests.payload ^ self.tag_keys.payload
-        tag, received, first_block = Signal(128), Signal(128), self.first_blocks.payload
+        new_tag = self.checked_tags.payload.tag
+        tag, first_block = Signal(128), self.first_blocks.payload
         with m.If(free):
             m.d.sync += [
                 request.eq(head),
-                received.eq(self.received_tags.payload),
+                differs.eq(self.checked_tags.payload.differs),
                 content.eq(self.contents.payload),
             ]
         opcode = request.echo.opcode
         tagged = age[0] & request.tagged
         sealing = opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)
         opening, sealed, first_used = Signal(), Signal(), Signal()
-        differences = Signal(16)
-        m.d.comb += [
-            self.received_tags.ready.eq(opening),
-            self.contents.ready.eq(opening),
-        ]
+        m.d.comb += self.contents.ready.eq(opening)
         m.d.sync += [
             opening.eq(tagged & ~sealing),
             sealed.eq(tagged & sealing & (request.status == Status.OK)),
-            differences.eq(Cat((tag ^ received).word_select(i, 8).any() for i in range(16))),
         ]
-        m.d.comb += self.tags.valid.eq(sealed)
-        m.d.comb += self.tags.payload.eq(tag)
+        m.d.comb += [self.tags.valid.eq(sealed), self.tags.payload.eq(tag)]
         if self._far_apart:
             refused = tagged & (request.status != Status.OK)
             moved = self._sample_slowly(m, request, tag, sealed, shifts)
@@ -203,7 +196,6 @@ class Verdict(wiring.Component):
             self._sample(m, request, tag, kept, sealed)
             m.d.sync += first_used.eq(tagged & (opcode == Opcode.SEAL))
             m.d.comb += self.first_blocks.ready.eq(first_used)
-        return differences.any()
 
     def _judge(self, m, age, request, second, after, genuine, failed):
         """Third to fifth cycle: the state of the slot, and where in the window the number is."""

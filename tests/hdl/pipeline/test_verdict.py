@@ -88,7 +88,7 @@ class Bench:
         self.apart = apart
         self.judged, self.tags, self.masks = [], [], []
         self.expected, self.sealed, self.samples = [], [], []
-        self.popped = {"received_tags": 0, "first_blocks": 0}
+        self.popped = {"contents": 0, "first_blocks": 0}
         self.pops = dict(self.popped)
 
     async def watch(self, ctx):
@@ -102,7 +102,7 @@ class Bench:
         async for *_, a, b, c, d, e, f, opened, sealed in ctx.tick().sample(*signals, *ready):
             for (_, into), (valid, payload) in zip(streams, ((a, b), (c, d), (e, f)), strict=True):
                 into += [payload] * valid
-            self.popped["received_tags"] += opened
+            self.popped["contents"] += opened
             self.popped["first_blocks"] += sealed
 
     async def load(self, ctx):
@@ -119,28 +119,25 @@ class Bench:
         await ctx.tick().repeat(10)
 
     async def judge(self, ctx, request):
-        """A request whose digest comes ``apart`` cycles after that of the one before."""
+        """A request whose tag comes ``apart`` cycles after that of the one before."""
         dut, source = self.dut, self.source
-        digest, key, block = (source.getrandbits(128) for _ in range(3))
+        tag, block = source.getrandbits(128), source.getrandbits(128)
         forged, content = source.random() < 0.15, source.choice((0, 1, 2, 300, 300, 300))
-        received = digest ^ key ^ (forged << source.randrange(128))
         block &= (1 << 8 * min(16, request["text_bytes"])) - 1
         ctx.set(dut.pending.payload, request)
         ctx.set(dut.pending.valid, 1)
-        ctx.set(dut.tag_keys.payload, key)
-        ctx.set(dut.received_tags.payload, received)
         ctx.set(dut.contents.payload, content)
         if request["tagged"]:
             await ctx.tick().repeat(2)
-            ctx.set(dut.digests.payload, digest)
+            ctx.set(dut.checked_tags.payload, {"tag": tag, "differs": forged})
             ctx.set(dut.first_blocks.payload, block)
-            ctx.set(dut.digests.valid, 1)
+            ctx.set(dut.checked_tags.valid, 1)
             assert ctx.get(dut.pending.ready)
-            assert ctx.get(dut.tag_keys.ready)
+            assert ctx.get(dut.checked_tags.ready)
         await ctx.tick().until(dut.pending.ready)
         ctx.set(dut.pending.valid, 0)
-        ctx.set(dut.digests.valid, 0)
-        self.expect(request, digest ^ key, block, forged, content)
+        ctx.set(dut.checked_tags.valid, 0)
+        self.expect(request, tag, block, forged, content)
         if request["tagged"]:
             for _ in range(self.apart - 3):
                 await ctx.tick()
@@ -148,7 +145,7 @@ class Bench:
     def expect(self, request, tag, block, forged, content):
         opcode, text_bytes = request["echo"]["opcode"], request["text_bytes"]
         seals = request["tagged"] and opcode in (Opcode.SEAL, Opcode.AEAD_SEAL)
-        self.pops["received_tags"] += request["tagged"] and not seals
+        self.pops["contents"] += request["tagged"] and not seals
         if seals:
             self.sealed.append(tag)
         if seals and opcode == Opcode.SEAL:
