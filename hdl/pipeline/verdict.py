@@ -190,10 +190,11 @@ class Verdict(wiring.Component):
                 m.d.sync += tag.eq(Mux(shifts, moved, new_tag))
             m.d.comb += self.first_blocks.ready.eq(first_used | self.masks.valid)
         else:
-            kept = Signal(128)
+            kept, full = Signal(128), Signal()
             with m.If(free):
                 m.d.sync += [tag.eq(new_tag), kept.eq(first_block)]
-            self._sample(m, request, tag, kept, sealed)
+                m.d.sync += full.eq(head.text_bytes >= BLOCK_BYTES)
+            self._sample(m, request, tag, kept, full, sealed)
             m.d.sync += first_used.eq(tagged & (opcode == Opcode.SEAL))
             m.d.comb += self.first_blocks.ready.eq(first_used)
 
@@ -286,8 +287,8 @@ class Verdict(wiring.Component):
         ]
         return found
 
-    def _sample(self, m, request, tag, first_block, gives):
-        """The first 16 bytes of an encrypted record.
+    def _sample(self, m, request, tag, first_block, full, gives):
+        """The first 16 bytes of an encrypted record, which are ``full`` of text or not.
 
         From the second cycle on: a text of less than 16 bytes is followed by its tag, which is
         shifted in two cycles.
@@ -303,7 +304,7 @@ class Verdict(wiring.Component):
             sample.slot.eq(request.echo.slot),
             sample.aes256.eq(request.aes256),
         ]
-        with m.If(length[4:].any()):
+        with m.If(full):
             m.d.sync += shifted.eq(0)
 
     def _sample_slowly(self, m, request, tag, gives, shifts):
