@@ -92,6 +92,7 @@ class PipelinedAccelerator(wiring.Component):
         else:
             self.aes = RingAES(keys, profile.sbox, self.scheduler.pace)
         self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, release_depth)
+        self.tag = Tag()
         # A message has two slots or more.
         self.verdict = Verdict(profile, 2 * self.scheduler.pace)
         # With 10 cycles a block or more, hardly anything waits for another.
@@ -106,7 +107,7 @@ class PipelinedAccelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for name in (
-            "lookup", "ingress", "received", "numbering", "scheduler", "aes", "ghash", "cipher",
+            "lookup", "ingress", "received", "numbering", "scheduler", "aes", "ghash", "cipher", "tag",
             "verdict", "released", "egress", "control", "counters",
         ):  # fmt: skip
             m.submodules[name] = getattr(self, name)
@@ -237,24 +238,21 @@ class PipelinedAccelerator(wiring.Component):
                 # the cipher gives while it has none, and its power stands in a slot or is wiped.
                 m.d.comb += hashed.payload.last.eq(1)
         self._send(m, "hashed", hashed.valid, hashed.payload, ghash.blocks)
-        self._send(m, "results", aes.results.valid, aes.results.payload, control.encrypted)
-        self._send(m, "digests", ghash.digests.valid, ghash.digests.payload, control.digests)
-        m.d.comb += [
-            cipher.results.valid.eq(control.encrypted.valid & ~takes_aes),
-            cipher.results.payload.eq(control.encrypted.payload),
-        ]
+        for name, source, taken, control_sink, sink in (
+            ("results", aes.results, takes_aes, control.encrypted, cipher.results),
+            ("digests", ghash.digests, takes_ghash, control.digests, self.tag.digests),
+        ):
+            self._send(m, name, source.valid & ~taken, source.payload, sink)
+            valid = self._hop(m, f"control_{name}", source.valid & taken, reset_less=False)
+            m.d.comb += [control_sink.valid.eq(valid), control_sink.payload.eq(sink.payload)]
         self._queue(m, "slots_queue", scheduler.slots, cipher.slots, self._depths.slots)
         self._queue(m, "messages_queue", scheduler.messages, cipher.messages, self._depths.judging)
 
     def _connect_results(self, m):
         cipher, verdict, egress, released = self.cipher, self.verdict, self.egress, self.released
-        m.submodules.tag = tag = Tag()
+        tag = self.tag
         self._queue(m, "pending", self.scheduler.pending, verdict.pending, self._depths.judging)
         # Requests without a tag may be in front of the verdict when a digest comes.
-        m.d.comb += [
-            tag.digests.valid.eq(self.control.digests.valid & ~self.control.takes_over),
-            tag.digests.payload.eq(self.control.digests.payload),
-        ]
         shape, judging = CheckedTag, self._depths.judging
         self._between(
             m, "checked_tags", tag.tags, verdict.checked_tags,

@@ -252,14 +252,21 @@ class Scheduler(wiring.Component):
             self.slots.valid.eq(valid),
             slot.opening.eq(opens),
         ]
-        counter_block = Cat(nonce, Const(0, 16), counter[8:], Const(0, 4), counter[:8])
+        # Which of the two it is decides a cycle later; no message begins behind a counter block.
+        masks_block, taken, count = Signal(), Signal(layout), Signal.like(counter)
+        counter_block = Cat(nonce, Const(0, 16), count[8:], Const(0, 4), count[:8])
+        m.d.comb += [
+            block.block.eq(Mux(masks_block, taken.block, counter_block)),
+            block.key.eq(Mux(masks_block, Cat(1, taken.slot), Cat(0, key))),
+            block.aes256.eq(Mux(masks_block, taken.aes256, aes256)),
+        ]
         self._follow(m, advance, valid, starts)
         with m.If(advance):
             m.d.sync += [
                 self.blocks.valid.eq(valid),
-                block.block.eq(Mux(takes_mask, mask.block, counter_block)),
-                block.key.eq(Mux(takes_mask, Cat(1, mask.slot), Cat(0, key))),
-                block.aes256.eq(Mux(takes_mask, mask.aes256, aes256)),
+                masks_block.eq(takes_mask),
+                taken.eq(mask),
+                count.eq(counter),
                 late.eq(0),
             ]
             with m.If(late):
