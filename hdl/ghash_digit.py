@@ -1,4 +1,8 @@
-"""GHASH a few coefficients at a time (SP 800-38D, 6.3 and 6.4), for small devices.
+"""GHASH a few coefficients at a time (SP 800-38D, 6.3 and 6.4), by Shoup's tables.
+
+A product with a fixed H is linear: H times each of the 16 polynomials below x**4 stands in a table,
+and a block times H is the sum of 32 rows, each times a power of x (McGrew and Viega, The
+Galois/Counter Mode of Operation, 4.1).
 
 Inside this file polynomials have the form of `hdl.ghash`: the coefficient of x**i stands in bit
 127 - i, a product with x is a shift to the right, and what leaves on the right comes back by
@@ -8,85 +12,118 @@ x**128 = 1 + x + x**2 + x**7.
 from functools import reduce
 from operator import xor
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 
+from hdl.aes.history import History
 from hdl.block import BLOCK_BYTES
-from hdl.hash_unit import HashSignature
+from hdl.block_ram import BlockRAM
+from hdl.hash_unit import HashSignature, power_address_layout
 
 __all__ = ["DigitGHASH"]
 
+#: Coefficients that a row is looked up by.
+_ROW_BITS = 4
+#: Of a memory, from an address to its word.
+_READ_CYCLES = 2
+
 
 class DigitGHASH(wiring.Component):
-    """Digit-serial GHASH: multiplies by ``digit`` coefficients a cycle.
+    """Digit-serial GHASH: multiplies by ``digit`` coefficients a cycle, for the H of ``slots``.
 
-    The ports are those of `HashSignature`, for one chain: a block's power is H itself, and its
-    ``final``, which is ignored, is its ``last``.
+    The ports are those of `HashSignature`, for one chain, whose ``power`` is the number of a slot.
+    ``final``, which is ignored, is ``last``.
 
-    A block plus the product so far is multiplied by H in 128 / ``digit`` cycles, its lowest
-    coefficients first: each cycle multiplies H by x**digit, and adds the old H times a digit to
-    the new product, unreduced. So a cycle has no more to do than one digit's product. In one cycle
-    more the product is reduced, and with the next block becomes the next factor: `interval` =
-    `latency` = 128 / ``digit`` + 1. In the cycle of a digest no block is taken, so that the first
-    block of the next message comes a cycle later still. Time depends on handshakes only, never on
-    data.
+    A block plus the product so far is taken apart into digits, its highest coefficients first: each
+    cycle multiplies the product by x**digit, and adds the rows of the digit (Horner's rule). The
+    last of 128 / ``digit`` digits is added two cycles after it was looked up, and then the next
+    block is taken: `interval` = 128 / ``digit`` + 2. A digest is there a cycle earlier, and costs
+    none. Time depends on handshakes only, never on data.
+
+    The rows of a slot stand behind a write port. With ``write``, row ``address.power`` of
+    ``address.slot`` becomes zero, or H if it is odd. If it is ``derived``, x times the row of half
+    its number is added; the ``address`` must have been there for two cycles, and no block be under
+    way. So all rows of an H are derived in turn, behind a row 0 of zeros.
     """
 
     chains = 1
+    #: Rows of a slot.
+    powers = 1 << _ROW_BITS
 
-    def __init__(self, digit: int = 8):
-        if digit not in (1, 2, 4, 8, 16, 32, 64):
-            raise ValueError(f"digit of {digit} bits is not a power of two up to 64")
+    def __init__(self, digit: int = 16, slots: int = 2):
+        if digit not in (4, 8, 16, 32, 64):
+            raise ValueError(f"digit of {digit} bits is not a power of two from 4 to 64")
         self._digit = digit
-        self.interval = self.latency = 128 // digit + 1
-        super().__init__(HashSignature())
+        self._slot = range(slots)
+        self.interval = 128 // digit + _READ_CYCLES
+        self.latency = self.interval - 1
+        address = power_address_layout(self.powers, slots)
+        ports = {"write": In(1), "address": In(address), "h": In(128), "derived": In(1)}
+        super().__init__(dict(HashSignature(self._slot).members) | ports)
+        #: All alike: as many as rows are looked up in a cycle.
+        self.tables = [BlockRAM(128, slots << _ROW_BITS) for _ in range(digit // _ROW_BITS)]
 
     def elaborate(self, platform):
         m = Module()
-        digit = self._digit
-        power = Signal(128, reset_less=True)
-        factor = Signal(128)  # its lowest coefficients, which are next, uppermost
-        product = Signal(128 + digit - 1)  # unreduced: x**128 and higher stand lowest
-        reduced = Signal(128)
-        step = Signal(range(128 // digit))  # goes back to 0 by itself
-        last = Signal()
-        clear = Signal()  # of the product; a signal of its own, so that it becomes a reset
+        digit, steps = self._digit, 128 // self._digit
+        factor = Signal(128)  # what is left of it, the highest coefficients lowest
+        now = Signal(128)  # the same, of this cycle
+        product = Signal(128)
+        slot, now_slot = Signal(self._slot), Signal(self._slot)
+        free, last, ends = Signal(init=1), Signal(), Signal()
+        step = Signal(range(self.interval))
+        looks_up = Signal()
 
+        # While nothing is under way, what is looked up does not matter.
         block = self.blocks.payload
-        high = product[: digit - 1].shift_left(129 - digit)
         m.d.comb += [
-            reduced.eq(product[digit - 1 :] ^ _fold(high)),
+            self.blocks.ready.eq(free),
+            now.eq(Mux(free, _reverse_bytes(block.block) ^ product, factor)),
+            now_slot.eq(Mux(free, block.power, slot)),
+            looks_up.eq(Mux(free, self.blocks.valid, step < steps)),
+            ends.eq(step == self.interval - 1),
+        ]
+        m.d.sync += [factor.eq(now >> digit), slot.eq(now_slot)]
+        with m.If(free):
+            m.d.sync += [free.eq(~self.blocks.valid), last.eq(block.last), step.eq(1)]
+        with m.Else():
+            m.d.sync += [free.eq(ends), step.eq(step + 1)]
+
+        rows = self._look_up(m, now, now_slot)
+        # Unreduced: x**128 and higher stand lowest.
+        total, reduced = Signal(128 + digit), Signal(128)
+        shifted = (row.shift_left(_ROW_BITS * (i + 1)) for i, row in enumerate(rows))
+        m.d.comb += [
+            total.eq(reduce(xor, shifted, product)),
+            reduced.eq(total[digit:] ^ _fold(total[:digit].shift_left(128 - digit))),
             self.digests.payload.eq(_reverse_bytes(reduced)),
+            self.digests.valid.eq(ends & last),
         ]
-        # When nothing is left of the factor, this changes the product no more.
-        m.d.sync += [
-            power.eq(power >> digit ^ _fold(power[:digit].shift_left(128 - digit))),
-            factor.eq(factor << digit),
-            product.eq(product ^ _multiply(power, factor[-digit:])),
-        ]
-        with m.FSM():
-            with m.State("Take"):
-                m.d.comb += self.blocks.ready.eq(1)
-                with m.If(self.blocks.valid):
-                    m.d.sync += [
-                        power.eq(_reverse_bytes(block.power)),
-                        factor.eq(_reverse_bytes(block.block) ^ reduced),
-                        last.eq(block.last),
-                    ]
-                    m.d.comb += clear.eq(1)
-                    m.next = "Multiply"
-            with m.State("Multiply"):
-                m.d.sync += step.eq(step + 1)
-                with m.If(step == 128 // digit - 1):
-                    m.next = "Take"
-                    with m.If(last):
-                        m.next = "Give digest"
-            with m.State("Give digest"):
-                m.d.comb += [self.digests.valid.eq(1), clear.eq(1)]
-                m.next = "Take"
-        with m.If(clear):
-            m.d.sync += product.eq(0)
+        with m.If(History(m, "looks_up", looks_up, _READ_CYCLES, reset_less=False)[_READ_CYCLES]):
+            m.d.sync += product.eq(reduced)
+        with m.If((free & self.blocks.valid) | self.digests.valid):
+            m.d.sync += product.eq(0)  # it went into the factor, or out
         return m
+
+    def _look_up(self, m, factor, slot):
+        """The rows of the lowest digit of ``factor``, two cycles later, and their write port."""
+        address = self.address
+        derived = Mux(self.derived, self.tables[0].read_data, 0)
+        for i, table in enumerate(self.tables):
+            m.submodules[f"table_{i}"] = table
+            row = factor.word_select(i, _ROW_BITS)[::-1]
+            m.d.comb += [
+                table.read_address.eq(Cat(row, slot)),
+                table.write.eq(self.write),
+                table.write_address.eq(address),
+                table.write_data.eq(
+                    _times_x(derived) ^ Mux(address.power[0], _reverse_bytes(self.h), 0)
+                ),
+            ]
+        with m.If(self.derived):
+            m.d.comb += self.tables[0].read_address.eq(Cat(address.power >> 1, address.slot))
+        return [table.read_data for table in self.tables]
 
 
 def _fold(high: Value) -> Value:
@@ -94,11 +131,8 @@ def _fold(high: Value) -> Value:
     return high ^ high >> 1 ^ high >> 2 ^ high >> 7
 
 
-def _multiply(power: Value, digit: Value) -> Value:
-    """The product, unreduced. Two rows make one LUT4 a column, and four such sums another one."""
-    rows = [(power & digit[i].replicate(128)).shift_left(i) for i in range(len(digit))]
-    sums = [reduce(xor, rows[i : i + 2]) for i in range(0, len(rows), 2)]
-    return reduce(xor, (reduce(xor, sums[i : i + 4]) for i in range(0, len(sums), 4)))
+def _times_x(value: Value) -> Value:
+    return value >> 1 ^ _fold(value[:1].shift_left(127))
 
 
 def _reverse_bytes(block: Value) -> Value:

@@ -51,7 +51,7 @@ class ParallelGHASH(wiring.Component):
         most = min(chains, len(_CUTS) + 1)
         if not 1 <= stages <= most:
             raise ValueError(f"{stages} stages are not 1 to {most}, with {chains} chains")
-        self.chains = chains
+        self.chains = self.powers = chains
         self.latency = stages + 1
         self._cuts = _CUTS[: stages - 1]
         super().__init__(HashSignature())

@@ -12,36 +12,54 @@ short the message.
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from amaranth.hdl import ShapeLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.block import BLOCK_BYTES
 from hdl.ghash import multiply
 
-__all__ = ["ChainedBlock", "HashBlock", "HashSignature", "chained_blocks", "powers"]
+__all__ = [
+    "ChainedBlock",
+    "HashSignature",
+    "chained_blocks",
+    "hash_block_layout",
+    "power_address_layout",
+    "powers",
+]
 
-#: A block of a message, and the power of H that it is multiplied by: H**min(r, k) for a block with
-#: r left, itself included, and k chains. Both in the byte order of `hdl.block`. ``final``: r <= k.
-#: ``last``: r = 1.
-HashBlock = data.StructLayout({"block": 128, "power": 128, "final": 1, "last": 1})
+
+def hash_block_layout(power: ShapeLike) -> data.StructLayout:
+    """A block of a message, and the ``power`` of H that it is multiplied by.
+
+    That is H**min(r, k) for a block with r left, itself included, and k chains; or the number of
+    the slot of H, in a unit that keeps tables. Blocks are in the byte order of `hdl.block`.
+    ``final``: r <= k. ``last``: r = 1.
+    """
+    return data.StructLayout({"block": 128, "power": power, "final": 1, "last": 1})
+
+
+def power_address_layout(powers: int, slots: int) -> data.StructLayout:
+    """Where a power of H stands, of so many in each of so many slots."""
+    return data.StructLayout({"power": range(powers), "slot": range(slots)})
 
 
 class HashSignature(wiring.Signature):
-    """The ports of a GHASH unit, seen from the unit.
+    """The ports of a GHASH unit, seen from the unit; ``power`` is the shape of a power.
 
     ``blocks`` takes the blocks of messages, each message under an H of its own; the first one after
     reset and the one after a ``last`` begin a message. ``digests`` gives the hash of each message
     (a block), in order.
 
-    A unit has the attributes ``chains``, the k of `HashBlock`; ``interval``, the cycles from one
-    block to the next at best; and ``latency``, the cycles from taking a ``last`` block to its
-    digest.
+    A unit has the attributes ``chains``, the k of `hash_block_layout`; ``powers``, the words that
+    it needs of each slot; ``interval``, the cycles from one block to the next at best; and
+    ``latency``, the cycles from taking a ``last`` block to its digest.
     """
 
-    def __init__(self):
+    def __init__(self, power: ShapeLike = 128):
         super().__init__(
             {
-                "blocks": In(stream.Signature(HashBlock)),
+                "blocks": In(stream.Signature(hash_block_layout(power))),
                 "digests": Out(stream.Signature(128, always_ready=True)),
             }
         )
@@ -56,7 +74,7 @@ def powers(h: bytes, chains: int) -> list[bytes]:
 
 
 class ChainedBlock(NamedTuple):
-    """`HashBlock` as a model has it: the power is given by its exponent."""
+    """`hash_block_layout` as a model has it: the power is given by its exponent."""
 
     block: bytes
     exponent: int

@@ -55,7 +55,8 @@ class Profile:
     #: The rounds of AES in hardware.
     aes: AESCore = AESCore.ITERATIVE
     #: Bits of the multiplier that GHASH takes a cycle: 128 / digit cycles a block, and a few more.
-    #: At most 8 with one request at a time. With 128 it is a pipeline and takes a block a cycle.
+    #: At most 8 with one request at a time, else 4 or more, a table in block RAM for each 4. With
+    #: 128 it is a pipeline and takes a block a cycle.
     ghash_digit: int = 8
     #: Bytes in a beat of the packet ports.
     bus_bytes: int = 1
@@ -73,11 +74,9 @@ class Profile:
         _check("seal_limit", self.seal_limit, 1, 23_726_566)
         _check("forgery_limit", self.forgery_limit, 1, 1 << 36)
         # The serial engine's bytes come one a cycle at most: more multiplier would have no work.
-        digits = [1 << i for i in range(8 if self.pipelined else 4)]
+        digits = (4, 8, 16, 32, 64, 128) if self.pipelined else (1, 2, 4, 8)
         if self.ghash_digit not in digits:
-            raise ValueError(
-                f"ghash_digit is {self.ghash_digit}, not a power of two up to {digits[-1]}"
-            )
+            raise ValueError(f"ghash_digit is {self.ghash_digit}, not one of {digits}")
         if self.bus_bytes not in WIDTHS:
             raise ValueError(f"bus_bytes is {self.bus_bytes}, not one of {WIDTHS}")
         if self.sbox is SBoxForm.BLOCK_RAM and not self.pipelined:

@@ -29,9 +29,6 @@ _SEAL_OVERHEAD = 37
 #: Opening waits for 16 bytes that make the mask, and writes 8 of record number; sealing patches its
 #: header instead.
 _OPEN_OVERHEAD = 53
-#: Ring: with some GHASH digits, a block comes by a place that is taken when its time has come. By
-#: digit and whether the key is of AES-256: the cycles that it waits, for each block, each record.
-_WAITS_FOR_A_PLACE = {(8, False): (0, 1), (8, True): (0, 2), (4, True): (1, 0)}
 
 
 @dataclass(frozen=True)
@@ -83,12 +80,10 @@ def _pipelined_cycles(profile: Profile, record: Record) -> int:
     aes = blocks * (rounds(record.aes256) if profile.aes is AESCore.RING else 1)
     if digit == 128:
         return max(aes, blocks)
-    # A cycle more for each block; and for each record, until its digest has been taken.
-    each_block, each_record = 128 // digit + 1, 1
-    if profile.aes is AESCore.RING:
-        waits = _WAITS_FOR_A_PLACE.get((digit, record.aes256), (0, 0))
-        each_block, each_record = each_block + waits[0], each_record + waits[1]
-    return max(aes, blocks * each_block + each_record)
+    interval = 128 // digit + 2
+    if profile.aes is AESCore.RING and digit == 8:
+        interval += 1  # after 18 cycles, it is the place of the block before that comes by
+    return max(aes, blocks * interval)
 
 
 def _serial_cycles(profile: Profile, record: Record) -> int:

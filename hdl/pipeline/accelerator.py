@@ -13,7 +13,6 @@ from hdl.aes.ring import RingAES
 from hdl.block import BLOCK_BYTES
 from hdl.ghash_digit import DigitGHASH
 from hdl.ghash_parallel import ParallelGHASH
-from hdl.hash_unit import HashSignature
 from hdl.packet_stream import packet_signature
 from hdl.pipeline.cipher import Cipher
 from hdl.pipeline.control import Control
@@ -82,7 +81,7 @@ class PipelinedAccelerator(wiring.Component):
         self.ingress = Ingress(profile, depth)
         self.numbering = Numbering(profile)
         digit = profile.ghash_digit
-        self.ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit)
+        self.ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
         self.scheduler = Scheduler(
             profile, release_depth, self._depths.in_flight, self.ghash.chains, self.ghash.interval
         )
@@ -91,7 +90,7 @@ class PipelinedAccelerator(wiring.Component):
             self.aes = PipelinedAES(keys, profile.sbox)
         else:
             self.aes = RingAES(keys, profile.sbox, self.scheduler.pace)
-        self.cipher = Cipher(profile, self.ghash.chains, self.ghash.interval, release_depth)
+        self.cipher = Cipher(profile, self.ghash, release_depth)
         self.tag = Tag()
         # A message has two slots or more.
         self.verdict = Verdict(profile, 2 * self.scheduler.pace)
@@ -101,7 +100,7 @@ class PipelinedAccelerator(wiring.Component):
         self.received = BlockQueue(depth, self._relaxed, hops)
         self.released = BlockQueue(release_depth, self._relaxed, hops)
         self.egress = Egress(release_depth, profile.completion_bytes)
-        self.control = Control(profile, self.ghash.chains, self.cipher.power_address.shape())
+        self.control = Control(profile, self.ghash)
         self.counters = Counters()
 
     def elaborate(self, platform):
@@ -207,7 +206,7 @@ class PipelinedAccelerator(wiring.Component):
     def _connect_cores(self, m):
         """To the scheduler, or to control while it takes over: long before and after it uses them."""
         scheduler, control, aes, ghash = self.scheduler, self.control, self.aes, self.ghash
-        cipher, hashed = self.cipher, HashSignature().members["blocks"].signature.create()
+        cipher, hashed = self.cipher, ghash.blocks.signature.flip().create()
         takes_aes, takes_ghash = Signal(init=1), Signal(init=1)
         m.d.sync += [takes_aes.eq(control.takes_over), takes_ghash.eq(takes_aes)]
         m.d.comb += [
@@ -305,9 +304,6 @@ class PipelinedAccelerator(wiring.Component):
             self.lookup.write.eq(control.write_slot),
             self.lookup.write_slot.eq(control.slot),
             self.lookup.write_context.eq(control.context),
-            cipher.write_power.eq(control.write_power),
-            cipher.power_address.eq(control.power_address),
-            cipher.power.eq(control.power),
             numbering.load.eq(control.write_slot),
             numbering.load_slot.eq(control.slot),
             numbering.load_next.eq(control.next_number),
@@ -318,6 +314,7 @@ class PipelinedAccelerator(wiring.Component):
             numbering.open_slot.eq(verdict.open_slot),
             numbering.open_next.eq(verdict.open_next),
         ]
+        self._connect_powers(m)
         m.d.sync += [cipher.append.eq(control.append), cipher.appended.eq(control.appended)]
         changed = verdict.judged.payload.request.echo.opcode.matches(Opcode.LOAD, Opcode.ZEROIZE)
         # Far apart, and what is let in takes longer to reach what is wiped.
@@ -328,6 +325,23 @@ class PipelinedAccelerator(wiring.Component):
             self.ingress.wipe.eq(wipe),
             self.control.wipe.eq(wipe),
         ]
+
+    def _connect_powers(self, m):
+        """Of H: to the cipher, or to the tables of a hash unit that keeps them."""
+        control, cipher, ghash = self.control, self.cipher, self.ghash
+        if ghash.chains == 1:
+            m.d.comb += [
+                ghash.write.eq(control.write_power),
+                ghash.address.eq(control.power_address),
+                ghash.h.eq(control.power),
+                ghash.derived.eq(control.derived),
+            ]
+        else:
+            m.d.comb += [
+                cipher.write_power.eq(control.write_power),
+                cipher.power_address.eq(control.power_address),
+                cipher.power.eq(control.power),
+            ]
 
     def _connect_counters(self, m):
         counters, verdict = self.counters, self.verdict

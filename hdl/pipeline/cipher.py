@@ -3,12 +3,11 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from hdl.aes.history import History
 from hdl.block import BLOCK_BYTES
 from hdl.block_ram import BlockRAM
-from hdl.hash_unit import HashBlock
+from hdl.hash_unit import power_address_layout
 from hdl.pipeline.layouts import LENGTH_BITS, PipelineSlot, SlotUse, message_layout
 from hdl.profile import Profile
 
@@ -34,21 +33,23 @@ class Cipher(wiring.Component):
     `hdl.pipeline.scheduler` leaves a slot without text or associated data behind each message, in
     whose cycle its lengths are hashed, or ``interval``, the hash unit's, cycles behind its last
     block. What is to be hashed comes as far apart as that, so nothing here ever waits.
+
+    A ``hash_unit`` of one chain keeps the powers of H itself, and is given the slot. For another
+    one they stand here, in `powers`.
     """
 
-    def __init__(self, profile: Profile, chains: int, interval: int, depth: int):
-        self._profile, self._chains, self._depth = profile, chains, depth
-        self._interval = interval
+    def __init__(self, profile: Profile, hash_unit, depth: int):
+        self._profile, self._chains, self._depth = profile, hash_unit.chains, depth
+        self._interval = hash_unit.interval
         always = {"always_ready": True}
-        self._power_bits = max(ceil_log2(chains), 1)
-        power_address = data.StructLayout({"power": self._power_bits, "slot": range(profile.slots)})
+        power_address = power_address_layout(self._chains, profile.slots)
         super().__init__(
             {
                 "results": In(stream.Signature(128, **always)),
                 "slots": In(stream.Signature(PipelineSlot)),
                 "messages": In(stream.Signature(message_layout(profile))),
                 "blocks": In(stream.Signature(128)),
-                "hashed": Out(stream.Signature(HashBlock, **always)),
+                "hashed": Out(stream.Signature(hash_unit.blocks.payload.shape(), **always)),
                 "write": Out(1),
                 "address": Out(range(depth)),
                 "data": Out(128),
@@ -63,17 +64,18 @@ class Cipher(wiring.Component):
                 "contents": Out(stream.Signature(LENGTH_BITS, **always)),
                 "opening_masks": Out(stream.Signature(16, **always)),
                 "sealing_masks": Out(stream.Signature(16, **always)),
-                #: The write port of the powers of H: H**(power + 1) of a slot.
+                #: The write port of `powers`: H**(power + 1) of a slot.
                 "write_power": In(1),
                 "power_address": In(power_address),
                 "power": In(128),
             }
         )
-        self.powers = BlockRAM(128, profile.slots << self._power_bits)
+        self.powers = None
+        if self._chains > 1:
+            self.powers = BlockRAM(128, profile.slots << len(self.power_address.power))
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.powers = powers = self.powers
         slot, message = self.slots.payload, self.messages.payload
         due, lengths = Signal(), Signal()  # the message's lengths; they are hashed now
         hashes = Signal()
@@ -81,7 +83,7 @@ class Cipher(wiring.Component):
         with_block, takes, uses_block = Signal(), Signal(), Signal()
         left, begun = Signal(13), Signal()  # blocks still to be hashed behind this one
         now_left = Signal(13)
-        power, final = Signal(self._power_bits), Signal()
+        power, final = Signal.like(self.power_address.power), Signal()
         next_power, next_final = Signal.like(power), Signal()
         m.d.comb += [
             with_block.eq(slot.associated | (slot.use == SlotUse.TEXT)),
@@ -133,7 +135,6 @@ class Cipher(wiring.Component):
         )
         block, tail = self.blocks.payload, Signal(BLOCK_BYTES)
         m.d.comb += [
-            powers.read_address.eq(Cat(power, message.slot)),
             tail.eq(
                 Mux(takes & slot.associated, message.tail_lanes.word_select(second, BLOCK_BYTES), 0)
             ),
@@ -158,13 +159,23 @@ class Cipher(wiring.Component):
         ]
         self._give_results(m, takes, slot)
         self._combine(m, in_first)
+        self._give_power(m, power, in_first)
+        return m
+
+    def _give_power(self, m, power, at):
+        """What a block is multiplied by, from when it is in the first stage."""
+        powers = self.powers
+        if not powers:
+            m.d.sync += self.hashed.payload.power.eq(at.message.slot)
+            return
+        m.submodules.powers = powers
         m.d.comb += [
+            powers.read_address.eq(Cat(power, self.messages.payload.slot)),
             powers.write.eq(self.write_power),
             powers.write_address.eq(self.power_address),
             powers.write_data.eq(self.power),
             self.hashed.payload.power.eq(powers.read_data),
         ]
-        return m
 
     def _hash_free(self, m, hashes):
         """Whether the hash unit can take the lengths: a register."""

@@ -1,7 +1,7 @@
 """LOAD, ZEROIZE, INFO and STATS: the requests that need the pipeline empty."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from driver.messages import (
@@ -20,7 +20,7 @@ from hdl.aes.core import round_key_address_layout
 from hdl.aes.key_schedule import KeySchedule
 from hdl.aes.sbox import SBoxForm
 from hdl.block import BLOCK_BYTES
-from hdl.hash_unit import HashBlock
+from hdl.hash_unit import power_address_layout
 from hdl.loader import LoadLayout
 from hdl.pipeline.layouts import LENGTH_BITS, NUMBER_BITS, Echo, context_layout
 from hdl.profile import Profile
@@ -38,15 +38,15 @@ class Control(wiring.Component):
 
     LOAD finds its payload collected from ``staged``; it wipes the slot, expands both keys, has the
     AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1) and the hash unit multiply its
-    powers, if it has more than one chain. ZEROIZE writes zeros over every word of a slot, or of all
-    slots: 32 cycles each. Both end with blocks of zeros through the hash unit, which overwrite the
-    products there. INFO and STATS
-    ``append`` a block a cycle, or every 9. Reset begins with a ZEROIZE of all slots: ``ready``
-    says that it is over.
+    powers, or derive the rows of its tables. ZEROIZE writes zeros over every word of a slot, or of
+    all slots: 32 cycles each. Both end with blocks of zeros through the hash unit, which overwrite
+    the products there. INFO and STATS ``append`` a block a cycle, or every 9. Reset begins with a
+    ZEROIZE of all slots: ``ready`` says that it is over.
     """
 
-    def __init__(self, profile: Profile, chains: int, power_address: data.Layout):
-        self._profile, self._chains = profile, chains
+    def __init__(self, profile: Profile, hash_unit):
+        self._profile = profile
+        self._chains, self._powers = hash_unit.chains, hash_unit.powers
         slot = range(profile.slots)
         always = {"always_ready": True}
         super().__init__(
@@ -71,13 +71,15 @@ class Control(wiring.Component):
                 "encrypted": In(stream.Signature(128, **always)),
                 #: ``encrypt`` is heeded.
                 "encrypts": In(1),
-                "hashed": Out(stream.Signature(HashBlock)),
+                "hashed": Out(stream.Signature(hash_unit.blocks.payload.shape())),
                 "digests": In(stream.Signature(128, **always)),
                 "write_round_key": Out(1),
                 "round_key_address": Out(round_key_address_layout(2 * profile.slots)),
                 "round_key": Out(128),
                 "write_power": Out(1),
-                "power_address": Out(power_address),
+                "power_address": Out(power_address_layout(hash_unit.powers, profile.slots)),
+                #: It is to be `DigitGHASH.derived`.
+                "derived": Out(1),
                 "power": Out(128),
                 "write_slot": Out(1),
                 "context": Out(context_layout()),
@@ -109,12 +111,12 @@ class Control(wiring.Component):
         word, last_word = Signal(range(WORDS_PER_SLOT)), Signal()
         which = word[4]
         last_slot, no_more_slots = Signal.like(self.slot), Signal()
-        h, power, number = Signal(128), Signal(128), Signal(range(self._chains + 1))
+        h, power, number = Signal(128), Signal(128), Signal(range(self._powers + 1))
         blocks = Signal(5)
         steps, half = Signal(4), Signal(64)
         write_round_key, round_key_address = self._out(m, "write_round_key", "round_key_address")
         write_power, power_address = self._out(m, "write_power", "power_address")
-        round_key, write_slot = self._out(m, "round_key", "write_slot")
+        round_key, write_slot, derived = self._out(m, "round_key", "write_slot", "derived")
         append, appended = self._out(m, "append", "appended")
         m.d.sync += [
             self.done.eq(0),
@@ -241,22 +243,36 @@ class Control(wiring.Component):
                 with m.If(self.encrypted.valid):
                     m.d.comb += takes_h.eq(1)
                     m.next = "power"
-            with m.State("power"):
-                last = number == self._chains
-                m.d.comb += [
-                    write_power.eq(1),
-                    power_address.power.eq(number - 1),
-                    self.hashed.valid.eq(~last),
-                ]
-                with m.If(last):
-                    m.next = "forget"
-                with m.Elif(self.hashed.ready):
-                    m.next = "multiplying"
-            with m.State("multiplying"):
-                with m.If(self.digests.valid):
-                    m.d.comb += takes_power.eq(1)
-                    m.d.sync += number.eq(number + 1)
-                    m.next = "power"
+            if self._chains == 1:
+                with m.State("power"):
+                    # Row by row: each is derived from one that was read two cycles before.
+                    m.d.comb += [
+                        derived.eq(1),
+                        power_address.power.eq(number),
+                        write_power.eq(steps[:2] == 2),
+                    ]
+                    m.d.sync += steps.eq(steps + 1)
+                    with m.If(steps[:2] == 3):
+                        m.d.sync += number.eq(number + 1)
+                        with m.If(number == self._powers - 1):
+                            m.next = "forget"
+            else:
+                with m.State("power"):
+                    last = number == self._powers
+                    m.d.comb += [
+                        write_power.eq(1),
+                        power_address.power.eq(number - 1),
+                        self.hashed.valid.eq(~last),
+                    ]
+                    with m.If(last):
+                        m.next = "forget"
+                    with m.Elif(self.hashed.ready):
+                        m.next = "multiplying"
+                with m.State("multiplying"):
+                    with m.If(self.digests.valid):
+                        m.d.comb += takes_power.eq(1)
+                        m.d.sync += number.eq(number + 1)
+                        m.next = "power"
             with m.State("forget"):
                 m.d.sync += [forgets.eq(1), number.eq(0), self.aes256.eq(0)]
                 m.next = "forgotten"

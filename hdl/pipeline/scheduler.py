@@ -66,13 +66,12 @@ class Scheduler(wiring.Component):
 
     Slots begin `pace` cycles apart: 1, if neither the AES core nor the hash unit needs more. Else
     each waits for the block of the one before to be taken, and blocks come at the hash unit as far
-    apart as it needs. The slot behind a message takes its time with or without a mask, and a cycle
-    more if the hash unit gives its digest in that; so the lengths never meet the next message.
+    apart as it needs. The slot behind a message takes its time with or without a mask; so the
+    lengths never meet the next message.
     """
 
     def __init__(self, profile: Profile, depth: int, in_flight: int, chains: int, interval: int):
         self.pace = pace(profile, interval)
-        self._digest_cycle = interval == self.pace > 1
         self._depth, self._in_flight = depth, in_flight
         self._profile, self._chains = profile, chains
         masks = mask_request_layout(profile)
@@ -333,15 +332,13 @@ class Scheduler(wiring.Component):
         # A register; so whether the core takes a block has the rest of its cycle to itself.
         may_advance = Signal(init=1)
         least = max(self.pace, 3) - 3
-        left, extra = Signal(range(least + 3)), Signal(2)
-        if self._digest_cycle:
-            m.d.comb += extra.eq(Mux(starts, 2 - valid, 0))
+        left = Signal(range(least + 2))
         m.d.comb += advance.eq(may_advance)
         with m.If(self.blocks.ready):
             m.d.sync += self.blocks.valid.eq(0)
         with m.If(may_advance):
             m.d.sync += may_advance.eq(~(valid | starts))
-            m.d.sync += left.eq(least + extra)
+            m.d.sync += left.eq(least + ~valid)  # which is not taken, in the cycle behind
         with m.Elif(~self.blocks.valid):
             m.d.sync += [may_advance.eq(left == 0), left.eq(left - 1)]
 

@@ -28,13 +28,13 @@ from hdl.profile import Profile
 from sim import simulate as simulate_design
 from tests.hdl.ports import ask
 from tests.hdl.streams import simulate
-from tests.hdl.traffic import Traffic, pipelined, tiny, with_any_cores
+from tests.hdl.traffic import Traffic, pipelined, ring, tiny, with_any_cores
 
 SECRETS = Profile("secrets", slots=2, largest_record=64, window=8)
 
 with_engine = pytest.mark.parametrize(
     "profile",
-    [SECRETS, tiny(SECRETS), pipelined(SECRETS), pipelined(SECRETS, 4, "narrow")],
+    [SECRETS, tiny(SECRETS), pipelined(SECRETS), pipelined(SECRETS, 4, "narrow"), ring(SECRETS)],
     ids=lambda p: p.name,
 )
 PATIENCE = 20_000

@@ -18,7 +18,7 @@ def test_a_block_a_cycle_whatever_the_messages(lengths):
     messages = random_messages(random.Random(1), lengths)
 
     async def feed(ctx):
-        await put_all(ctx, unit.blocks, payloads(messages, unit.chains))
+        await put_all(ctx, unit.blocks, payloads(unit, messages))
         await pause(ctx, unit.latency + 1)
 
     watches = [transfer_cycles(unit.blocks, taken), transfer_cycles(unit.digests, given)]
