@@ -7,7 +7,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.aes.iterative import IterativeAES
-from hdl.aes.key_schedule import KeyRequest, KeySchedule
+from hdl.aes.key_schedule import KeySchedule, KeyWord
 from hdl.aes.sbox import SBoxForm
 from hdl.gcm import GCM, command_layout
 
@@ -22,11 +22,11 @@ LONGEST_TEXT = 512
 class GCMTop(wiring.Component):
     """The ports of `GCM` as streams, and ``keys`` to load keys with, into place ``key_index``.
 
-    A key can be used 136 cycles after it has been taken. Of each message, ``verdicts`` says whether
-    it is genuine; its text may be taken at any pace.
+    A key can be used 180 cycles after its last word has been taken. Of each message, ``verdicts``
+    says whether it is genuine; its text may be taken at any pace.
     """
 
-    keys: In(stream.Signature(KeyRequest))
+    keys: In(stream.Signature(KeyWord))
     key_index: In(range(KEYS))
     h: In(128)
     commands: In(stream.Signature(command_layout(KEYS)))

@@ -12,7 +12,7 @@ from cocotb_tests.cavp import gcm_vectors
 from cocotb_tests.gcm_top import KEYS, GCMTop
 from cocotb_tests.runner import FULL, SEED, run
 from cocotb_tests.streams import PACES, Bench, Sink, Source
-from hdl.aes.key_schedule import KeyRequest
+from hdl.aes.key_schedule import KeyWord
 from hdl.block import BLOCK_BYTES, from_bytes
 from hdl.gcm import command_layout
 
@@ -41,11 +41,13 @@ class GCMBench(Bench):
         self._index = (self._index + 1) % KEYS
         self._aes256 = len(key) == 32
         self._key_index.value = self._index
-        self._keys.queue.append(_bits(KeyRequest, key=from_bytes(key), aes256=self._aes256))
+        for i in range(0, len(key), 4):
+            word = from_bytes(key[i : i + 4])
+            self._keys.queue.append(_bits(KeyWord, word=word, aes256=self._aes256))
         await self.run_until(lambda: self._keys.is_empty, 1000)
         h = Cipher(AES(key), ECB()).encryptor().update(bytes(BLOCK_BYTES))
         self._h.value = from_bytes(h)
-        await self.run_for(136)
+        await self.run_for(180)
 
     async def seal(self, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
         """Ciphertext and tag."""

@@ -2,12 +2,13 @@
 
 Each round key is four words of the expanded key, and in both key sizes exactly one of them, the
 first, takes a substituted word: so four bytes through the S-box give a whole round key.
+Each word is the sum of the one before, or of that substituted, and of the one 4 or 8 before.
 
     AES-128: round key r + 1 from round key r;       RotWord and Rcon each time
     AES-256: round key r + 2 from r and r + 1;       RotWord and Rcon for even r, else neither
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,29 +16,28 @@ from hdl.aes.core import expand_key, rounds
 from hdl.aes.round import xtime
 from hdl.aes.sbox import PipelinedSBox, SBoxForm
 
-__all__ = ["KeyRequest", "KeySchedule", "RoundKey"]
+__all__ = ["KeySchedule", "KeyWord", "RoundKey"]
 
-#: A key to expand: byte n in bits 8n to 8n + 7, AES-128 keys in the low half.
-KeyRequest = data.StructLayout({"key": 256, "aes256": 1})
+#: A word of a key to expand: its byte n in bits 8n to 8n + 7.
+KeyWord = data.StructLayout({"word": 32, "aes256": 1})
 
 #: A round key (a block) and its number: 0, the whitening key, to 10 or 14.
 RoundKey = data.StructLayout({"round": 4, "round_key": 128})
 
-
-#: One to rotate the word, four for its bytes, two in the S-box.
+#: Four for the bytes of a word, one to choose it, two in the S-box.
 _SUBSTITUTION_CYCLES = 7
 
 
 class KeySchedule(wiring.Component):
-    """Expands keys for encryption, with one S-box.
+    """Expands keys for encryption, with one S-box, word by word.
 
-    ``keys`` takes one key; ``round_keys`` then gives its round keys in order, one in 9 cycles: 11
-    for AES-128, 15 for AES-256. The next key is taken in the cycle after the last of them, at the
-    earliest: every 100 or 136 cycles. No key is left in a register once its last round key has been
-    taken.
+    ``keys`` takes the words of a key, 4 for AES-128 and 8 for AES-256; ``round_keys`` gives its
+    round keys in order, one in 12 cycles: 11 for AES-128, 15 for AES-256. The next key begins 8
+    cycles after the last of them, at the earliest: every 132 or 180 cycles. No key is left in a
+    register once its last round key has been taken.
     """
 
-    keys: In(stream.Signature(KeyRequest))
+    keys: In(stream.Signature(KeyWord))
     round_keys: Out(stream.Signature(RoundKey))
 
     def __init__(self, sbox: SBoxForm = SBoxForm.COMPOSITE):
@@ -51,86 +51,59 @@ class KeySchedule(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-
-        current = Signal(128)  # the round key to give next
-        following = Signal(128)  # AES-256: the one after it
-        computed = Signal(128)  # the first one that is not in a register
-        last_word = Signal(32)
-        rotated = Signal(32)
+        m.submodules.sbox = box = PipelinedSBox(self._sbox)
+        words = Signal(256)  # the last eight, the newest uppermost
+        word, substituted = Signal(32), Signal(32)
         aes256 = Signal()
+        number, count = Signal(4), Signal(3)  # of the round key; in each state
+        round_constant = Signal(8, init=1)
+        taken = Signal()  # the words of this round key are the key's own
         with_constant = Signal()
-        round_constant = Signal(8)
-        constant = Signal(8)
-        busy = Signal()
-        steps = Signal(_SUBSTITUTION_CYCLES)  # a one for each that was done for this round key
-        number = Signal(4)
-        last = Signal()
-        moves = Signal()  # a round key was taken
-        begins, waits = busy & ~steps[0], steps[-1]
-        substituted = self._substitute(m, rotated, begins, waits)
+        substitutes, adds, ends = Signal(), Signal(), Signal()
+        newest, before = words[224:], Mux(aes256, words[:32], words[128:160])
+        constant = Mux(with_constant, round_constant, 0)
         m.d.comb += [
+            taken.eq((number == 0) | (aes256 & (number == 1))),
             # AES-256 leaves RotWord and Rcon out of every other round key.
             with_constant.eq(~aes256 | ~number[0]),
-            last_word.eq(Mux(aes256, following[96:], current[96:])),
-            rotated.eq(Mux(with_constant, last_word.rotate_right(8), last_word)),
-            constant.eq(Mux(with_constant, round_constant, 0)),
-            computed.eq(_add_words(current, substituted ^ constant)),
-            last.eq(number == Mux(aes256, rounds(True), rounds(False))),
-            self.keys.ready.eq(~busy),
-            self.round_keys.valid.eq(waits & ~moves),
+            word.eq(before ^ Mux(count == 0, substituted ^ constant, newest)),
             self.round_keys.payload.round.eq(number),
-            self.round_keys.payload.round_key.eq(current),
+            self.round_keys.payload.round_key.eq(words[128:]),
         ]
-
-        taken = self.keys.valid & self.keys.ready
-        m.d.sync += [
-            moves.eq(self.round_keys.valid & self.round_keys.ready),
-            steps.eq(Mux(moves, 0, Cat(busy, steps))),
-        ]
-        # Of these, no more than one is there at a time: they need only be added.
-        key, key_aes256 = self.keys.payload.key, self.keys.payload.aes256
-        goes_on = moves & ~last
-        with m.If(taken | moves):
-            m.d.sync += [
-                current.eq(
-                    Mux(taken, key[:128], 0)
-                    | Mux(goes_on & aes256, following, 0)
-                    | Mux(goes_on & ~aes256, computed, 0)
-                ),
-                following.eq(
-                    Mux(taken & key_aes256, key[128:], 0) | Mux(goes_on & aes256, computed, 0)
-                ),
-            ]
+        m.d.sync += box.input.eq(newest.word_select((count + with_constant)[:2], 8))
         with m.If(taken):
-            m.d.sync += [
-                aes256.eq(key_aes256),
-                round_constant.eq(1),
-                number.eq(0),
-                busy.eq(1),
-            ]
-        with m.If(moves):
-            m.d.sync += number.eq(number + 1)
-            with m.If(with_constant):
-                m.d.sync += round_constant.eq(xtime(round_constant))
-            with m.If(last):
-                m.d.sync += busy.eq(0)
-        return m
-
-    def _substitute(self, m: Module, word: Value, begins: Value, waits: Value) -> Value:
-        """SubWord (FIPS 197, 5.2) of ``word``, `_SUBSTITUTION_CYCLES` after it ``begins``."""
-        m.submodules.sbox = box = PipelinedSBox(self._sbox)
-        left, substituted = Signal(32), Signal(32)
-        m.d.comb += box.input.eq(left[:8])
-        m.d.sync += left.eq(Mux(begins, word, left >> 8))
-        with m.If(~waits):
+            m.d.comb += word.eq(self.keys.payload.word)
+        with m.If(self.keys.valid & self.keys.ready):
+            m.d.sync += aes256.eq(self.keys.payload.aes256)
+        with m.FSM():
+            with m.State("substitute"):
+                m.d.comb += substitutes.eq(1)
+                m.d.sync += count.eq(count + 1)
+                with m.If(count == _SUBSTITUTION_CYCLES - 1):
+                    m.d.sync += count.eq(0)
+                    m.next = "add"
+            with m.State("add"):
+                m.d.comb += self.keys.ready.eq(taken)
+                m.d.comb += adds.eq(~taken | self.keys.valid)
+                with m.If(adds):
+                    m.d.sync += count.eq(count + 1)
+                    with m.If(count == 3):
+                        m.d.sync += count.eq(0)
+                        m.next = "give"
+            with m.State("give"):
+                m.d.comb += self.round_keys.valid.eq(1)
+                with m.If(self.round_keys.ready):
+                    m.d.sync += number.eq(number + 1)
+                    with m.If(with_constant & ~taken):
+                        m.d.sync += round_constant.eq(xtime(round_constant))
+                    with m.If(number == Mux(aes256, rounds(True), rounds(False))):
+                        m.d.comb += ends.eq(1)
+                        m.d.sync += [number.eq(0), round_constant.eq(1)]
+                    m.next = "substitute"
+        with m.If(substitutes):
             m.d.sync += substituted.eq(Cat(substituted[8:], box.output))
-        return substituted
-
-
-def _add_words(words: Value, addend: Value) -> Value:
-    """Each of four words added to the new word before it, the first one to ``addend``."""
-    new_words = []
-    for i in range(4):
-        addend = addend ^ words.word_select(i, 32)
-        new_words.append(addend)
-    return Cat(new_words)
+        with m.If(adds):
+            m.d.sync += words.eq(Cat(words[32:], word))
+        with m.If(ends):
+            m.d.sync += words.eq(0)
+        return m

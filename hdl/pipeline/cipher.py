@@ -53,7 +53,7 @@ class Cipher(wiring.Component):
                 "write": Out(1),
                 "address": Out(range(depth)),
                 "data": Out(128),
-                #: Writes a block of a report, zero without ``append``; only while nothing else is
+                #: Writes a block of a report, zero outside of one; only while nothing else is
                 #: under way.
                 "append": In(1),
                 "appended": In(128),

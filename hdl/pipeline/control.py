@@ -40,7 +40,7 @@ class Control(wiring.Component):
     AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1) and the hash unit multiply its
     powers, or derive the rows of its tables. ZEROIZE writes zeros over every word of a slot, or of
     all slots: 32 cycles each. Both end with blocks of zeros through the hash unit, which overwrite
-    the products there. INFO and STATS ``append`` a block a cycle, or every 9. Reset begins with a
+    the products there. INFO and STATS ``append`` a block in 16 cycles. Reset begins with a
     ZEROIZE of all slots: ``ready`` says that it is over.
     """
 
@@ -109,15 +109,14 @@ class Control(wiring.Component):
         aes256 = self.aes256
         status = self.status
         word, last_word = Signal(range(WORDS_PER_SLOT)), Signal()
-        which = word[4]
+        which, reported = word[4], Signal()
         last_slot, no_more_slots = Signal.like(self.slot), Signal()
         h, power, number = Signal(128), Signal(128), Signal(range(self._powers + 1))
         blocks = Signal(5)
-        steps, half = Signal(4), Signal(64)
+        steps, halves = Signal(4), Signal(2)
         write_round_key, round_key_address = self._out(m, "write_round_key", "round_key_address")
         write_power, power_address = self._out(m, "write_power", "power_address")
         round_key, write_slot, derived = self._out(m, "round_key", "write_slot", "derived")
-        append, appended = self._out(m, "append", "appended")
         m.d.sync += [
             self.done.eq(0),
             # While a slot is wiped, a word a cycle.
@@ -125,7 +124,7 @@ class Control(wiring.Component):
             no_more_slots.eq(self.slot == last_slot),
         ]
         m.d.comb += [
-            schedule.keys.payload.key.eq(load.keys[0]),
+            schedule.keys.payload.word.eq(load.keys[0].word_select(steps[:2], 32)),
             schedule.keys.payload.aes256.eq(aes256),
             # All of these are zero while there is nothing to say.
             round_key.eq(schedule.round_keys.payload.round_key),
@@ -145,8 +144,8 @@ class Control(wiring.Component):
             raise AssertionError("the payload of LOAD does not end with 12 bytes of a block")
         collected = Signal(8 * 112)
         piece, shifts = Signal(128), Signal()
-        second_key, forgets = Signal(), Signal()
-        m.d.sync += [piece.eq(self.staged_piece), shifts.eq(self.staged | second_key)]
+        next_half, forgets = Signal(), Signal()
+        m.d.sync += [piece.eq(self.staged_piece), shifts.eq(self.staged | next_half)]
         with m.If(shifts):
             m.d.sync += collected.eq(Cat(collected[128:], piece))
         with m.If(forgets):
@@ -184,10 +183,8 @@ class Control(wiring.Component):
                         m.next = "wipe"
                         with m.If(self.echo.slot == ALL_SLOTS):
                             m.d.sync += [self.slot.eq(0), last_slot.eq(all_slots)]
-                    with m.If(informs):
-                        m.next = "info"
-                    with m.If(counts):
-                        m.next = "stats"
+                    with m.If(informs | counts):
+                        m.next = "report"
             with m.State("check"):
                 with m.If(~known):
                     m.d.sync += status.eq(Status.UNSUPPORTED_SUITE)
@@ -218,21 +215,19 @@ class Control(wiring.Component):
                     with m.Else():
                         m.d.sync += self.slot.eq(self.slot + 1)
             with m.State("expand"):
-                m.d.comb += schedule.keys.valid.eq(1)
-                with m.If(schedule.keys.ready):
-                    m.next = "store"
-            with m.State("store"):
                 keys = schedule.round_keys
                 m.d.comb += [
+                    schedule.keys.valid.eq(1),
                     keys.ready.eq(1),
                     write_round_key.eq(keys.valid),
                     round_key_address.eq(Cat(keys.payload.round, which, self.slot)),
-                    # The second key stands 32 bytes behind the first, and moves to its place.
-                    second_key.eq(keys.valid & (keys.payload.round < 2) & ~which),
+                    # The next half of a key, perhaps unused, moves to the place of the one before.
+                    next_half.eq(keys.valid & (keys.payload.round < 2)),
                 ]
+                with m.If(schedule.keys.ready):
+                    m.d.sync += steps.eq(steps + 1)
                 with m.If(keys.valid & (keys.payload.round == Mux(aes256, 14, 10))):
                     m.d.sync += word[4].eq(1)
-                    m.next = "expand"
                     with m.If(which):
                         m.next = "encrypt"
             with m.State("encrypt"):
@@ -288,29 +283,19 @@ class Control(wiring.Component):
                     m.d.sync += [blocks.eq(0), self.takes_over.eq(0)]
                     m.next = "done"
             # Masks of records that wait behind the request may be on their way through the cores.
-            with m.State("info"):
-                m.d.comb += [
-                    append.eq(1),
-                    appended.eq(self._info().word_select(blocks[0], 128)),
-                ]
-                m.d.sync += blocks.eq(blocks + 1)
-                with m.If(blocks == INFO_BYTES // BLOCK_BYTES - 1):
-                    m.next = "done"
-            with m.State("stats"):
-                # Two counters a block, big-endian, the first one in the low half.
+            with m.State("report"):
                 m.d.sync += steps.eq(steps + 1)
-                swapped = Cat(self.counter_value.word_select(i, 8) for i in reversed(range(8)))
-                with m.If(steps == 7):
-                    m.d.sync += half.eq(swapped)
-                with m.If(steps == 15):
-                    m.d.comb += [append.eq(1), appended.eq(Cat(half, swapped))]
+                m.d.comb += halves.eq(Cat(steps == 7, steps == 15))
+                with m.If(halves[1]):
                     m.d.sync += blocks.eq(blocks + 1)
-                    with m.If(blocks == _STATS_BYTES // BLOCK_BYTES - 1):
+                    with m.If(blocks == Mux(informs, INFO_BYTES, _STATS_BYTES) // BLOCK_BYTES - 1):
                         m.next = "done"
             with m.State("done"):
                 # Not behind the wipe after reset.
                 m.d.sync += self.done.eq(loads | zeroizes | informs | counts)
+                m.d.comb += reported.eq(1)
                 m.next = "idle"
+        self._report(m, informs, halves, reported)
         return m
 
     def _out(self, m, *names):
@@ -321,8 +306,21 @@ class Control(wiring.Component):
             m.d.sync += port.eq(given)
             yield given
 
-    def _info(self):
-        return Const(int.from_bytes(info(self._profile).pack(), "little"), 8 * INFO_BYTES)
+    def _report(self, m, informs, halves, reported):
+        """A block of INFO or STATS: two words, the first one in the low half.
+
+        Counters are big-endian. Those of INFO are chosen in the same way as a counter.
+        """
+        words = Const(int.from_bytes(info(self._profile).pack(), "little"), 8 * INFO_BYTES)
+        number = self.counter[: (INFO_BYTES // 8 - 1).bit_length()]
+        swapped = Cat(self.counter_value.word_select(i, 8) for i in reversed(range(8)))
+        word = Mux(informs, words.word_select(number, 64), swapped)
+        m.d.sync += self.append.eq(halves[1])
+        for i in range(2):
+            with m.If(halves[i]):
+                m.d.sync += self.appended.word_select(i, 64).eq(word)
+        with m.If(reported):
+            m.d.sync += self.appended.eq(0)
 
     def _check(self, m):
         """Whether the suite is known, and the rest valid: registers, since it came long before."""
@@ -340,18 +338,21 @@ class Control(wiring.Component):
 
     def _describe(self, m):
         load, context = self.staged_load, self.context
-        keep = Cat((load.connection_id_bytes > i).replicate(8) for i in range(CONNECTION_ID_BYTES))
         m.d.comb += [
             context.aes256.eq(self.aes256),
             context.usage.eq(load.usage),
             context.length.eq((load.form & HeaderForm.LENGTH) != 0),
             context.sixteen.eq((load.form & HeaderForm.SEQUENCE_NUMBER_16) != 0),
             context.connection_id_bytes.eq(load.connection_id_bytes),
-            context.connection_id.eq(load.connection_id & keep),
             context.epoch.eq(_integer(load.epoch)),
             context.iv.eq(load.iv),
             self.next_number.eq(_integer(load.sequence_number)),
         ]
+        for i in range(CONNECTION_ID_BYTES):
+            byte = context.connection_id.word_select(i, 8)
+            m.d.sync += byte.eq(load.connection_id.word_select(i, 8))
+            with m.If(load.connection_id_bytes <= i):
+                m.d.sync += byte.eq(0)
 
 
 def _combinational(form: SBoxForm) -> SBoxForm:
