@@ -21,7 +21,7 @@ class Cipher(wiring.Component):
     blocks of a message come from ``blocks``: associated data, text and, to open, the received tag.
     A record's associated data gets its tail here. From there on:
 
-    - associated data, ciphertext and lengths go to ``hashed``, 2 cycles later;
+    - associated data, ciphertext and lengths go to ``hashed``, 3 cycles later;
     - the header of a record to seal, and the other text, are written to ``address`` and up; behind
       a text that was sealed a place is left for its tag: ``tag_places``;
     - counter block 1 goes to ``tag_keys``, the received tag to ``received_tags``, which get
@@ -107,70 +107,75 @@ class Cipher(wiring.Component):
                 next_final.eq(now_left <= self._chains),
             ]
 
-        # First stage: everything of the block in registers; the power of H is on its way. A header
-        # has its tail there, and associated data has no key.
-        in_first = Signal(
-            data.StructLayout(
-                {
-                    "valid": 1,
-                    "slot": PipelineSlot,
-                    "lengths": 1,
-                    "hashes": 1,
-                    "final": 1,
-                    "data": 128,
-                    "key": 128,
-                    "keep": BLOCK_BYTES,  # bytes of text or associated data, not beyond the end
-                    "message": message_layout(self._profile),
-                }
-            )
+        # First stage: all of it, as it came.
+        always = {
+            "valid": 1,
+            "slot": PipelineSlot,
+            "lengths": 1,
+            "hashes": 1,
+            "final": 1,
+            "message": message_layout(self._profile),
+        }
+        first = Signal(
+            data.StructLayout({**always, "power": power.shape(), "block": 128, "result": 128})
         )
-        second = Signal()
-        with m.If(takes & slot.associated):
-            m.d.sync += second.eq(~slot.last_associated)
-        text_rest, associated_rest = message.text_bytes[:4], message.associated_bytes[:4]
+        m.d.sync += [
+            first.valid.eq(takes),
+            first.slot.eq(slot),
+            first.lengths.eq(lengths),
+            first.hashes.eq(hashes),
+            first.final.eq(final),
+            first.message.eq(message),
+            first.power.eq(power),
+            first.block.eq(self.blocks.payload),
+            first.result.eq(self.results.payload),
+        ]
+
+        # Second stage: a header has its tail, and associated data has no key; the power of H is on
+        # its way. ``keep``: bytes of text or associated data, not beyond the end.
+        second = Signal(data.StructLayout({**always, "data": 128, "key": 128, "keep": BLOCK_BYTES}))
+        slot, message = first.slot, first.message
+        follows = Signal()  # the second block of a header
+        with m.If(first.valid & slot.associated):
+            m.d.sync += follows.eq(~slot.last_associated)
         rest = Mux(
             slot.associated,
-            Mux(slot.last_associated, associated_rest, 0),
-            Mux(slot.last_text, text_rest, 0),
+            Mux(slot.last_associated, message.associated_bytes[:4], 0),
+            Mux(slot.last_text, message.text_bytes[:4], 0),
         )
-        block, tail = self.blocks.payload, Signal(BLOCK_BYTES)
-        m.d.comb += [
-            tail.eq(
-                Mux(takes & slot.associated, message.tail_lanes.word_select(second, BLOCK_BYTES), 0)
-            ),
-        ]
+        lanes = Signal(BLOCK_BYTES)
+        with m.If(first.valid & slot.associated):
+            m.d.comb += lanes.eq(message.tail_lanes.word_select(follows, BLOCK_BYTES))
         m.d.sync += [
-            in_first.valid.eq(takes),
-            in_first.slot.eq(slot),
-            in_first.lengths.eq(lengths),
-            in_first.hashes.eq(hashes),
-            in_first.final.eq(final),
-            in_first.data.eq(
+            *(second[name].eq(first[name]) for name in always),
+            second.data.eq(
                 Cat(
-                    Mux(tail[i], message.tail.word_select(i % 4, 8), block.word_select(i, 8))
+                    Mux(lane, message.tail.word_select(i % 4, 8), first.block.word_select(i, 8))
+                    for i, lane in enumerate(lanes)
+                )
+            ),
+            second.key.eq(Mux(slot.associated, 0, first.result)),
+            second.keep.eq(
+                Cat(
+                    first.hashes & ~first.lengths & ((rest == 0) | (rest > i))
                     for i in range(BLOCK_BYTES)
                 )
             ),
-            in_first.key.eq(Mux(slot.associated, 0, self.results.payload)),
-            in_first.keep.eq(
-                Cat(uses_block & ((rest == 0) | (rest > i)) for i in range(BLOCK_BYTES))
-            ),
-            in_first.message.eq(message),
         ]
-        self._give_results(m, takes, slot)
-        self._combine(m, in_first)
-        self._give_power(m, power, in_first)
+        self._give_results(m, first)
+        self._combine(m, second)
+        self._give_power(m, first, second)
         return m
 
-    def _give_power(self, m, power, at):
-        """What a block is multiplied by, from when it is in the first stage."""
+    def _give_power(self, m, first, second):
+        """What a block is multiplied by."""
         powers = self.powers
         if not powers:
-            m.d.sync += self.hashed.payload.power.eq(at.message.slot)
+            m.d.sync += self.hashed.payload.power.eq(second.message.slot)
             return
         m.submodules.powers = powers
         m.d.comb += [
-            powers.read_address.eq(Cat(power, self.messages.payload.slot)),
+            powers.read_address.eq(Cat(first.power, first.message.slot)),
             powers.write.eq(self.write_power),
             powers.write_address.eq(self.power_address),
             powers.write_data.eq(self.power),
@@ -188,20 +193,20 @@ class Cipher(wiring.Component):
             m.d.sync += [wait.eq(wait - 1), free.eq(wait == 1)]
         return free
 
-    def _give_results(self, m, takes, slot):
-        """Before the first stage: what leaves as it came from the AES core."""
-        result = self.results.payload
+    def _give_results(self, m, at):
+        """What leaves as it came from the AES core."""
+        masks = at.valid & (at.slot.use == SlotUse.MASK)
         m.d.comb += [
-            self.tag_keys.valid.eq(takes & (slot.use == SlotUse.TAG)),
-            self.tag_keys.payload.eq(result),
-            self.opening_masks.valid.eq(takes & (slot.use == SlotUse.MASK) & slot.opening),
-            self.opening_masks.payload.eq(result),
-            self.sealing_masks.valid.eq(takes & (slot.use == SlotUse.MASK) & ~slot.opening),
-            self.sealing_masks.payload.eq(result),
+            self.tag_keys.valid.eq(at.valid & (at.slot.use == SlotUse.TAG)),
+            self.tag_keys.payload.eq(at.result),
+            self.opening_masks.valid.eq(masks & at.slot.opening),
+            self.opening_masks.payload.eq(at.result),
+            self.sealing_masks.valid.eq(masks & ~at.slot.opening),
+            self.sealing_masks.payload.eq(at.result),
         ]
 
     def _combine(self, m, at):
-        """Second stage: what is hashed and what is written."""
+        """Third stage: what is hashed and what is written."""
         slot, message = at.slot, at.message
         is_text = at.valid & (slot.use == SlotUse.TEXT)
         is_associated = at.valid & slot.associated
