@@ -119,6 +119,8 @@ class Control(wiring.Component):
         round_key, write_slot, derived = self._out(m, "round_key", "write_slot", "derived")
         m.d.sync += [
             self.done.eq(0),
+            halves.eq(0),
+            reported.eq(0),
             # While a slot is wiped, a word a cycle.
             last_word.eq(word == WORDS_PER_SLOT - 2),
             no_more_slots.eq(self.slot == last_slot),
@@ -145,22 +147,30 @@ class Control(wiring.Component):
         collected = Signal(8 * 112)
         piece, shifts = Signal(128), Signal()
         next_half, forgets = Signal(), Signal()
-        m.d.sync += [piece.eq(self.staged_piece), shifts.eq(self.staged | next_half)]
+        # Zeros follow what was collected, until nothing else is there.
+        zeros = Signal(range(len(collected) // len(piece) + 1))
+        m.d.sync += [
+            piece.eq(Mux(zeros != 0, 0, self.staged_piece)),
+            shifts.eq(self.staged | next_half | (zeros != 0)),
+            forgets.eq(self.wipe),
+        ]
         with m.If(shifts):
             m.d.sync += collected.eq(Cat(collected[128:], piece))
         with m.If(forgets):
-            m.d.sync += collected.eq(0)
-        m.d.sync += forgets.eq(self.wipe)
+            m.d.sync += zeros.eq(len(collected) // len(piece))
+        with m.Elif(zeros != 0):
+            m.d.sync += zeros.eq(zeros - 1)
         m.d.comb += load.eq(collected[: 8 * LOAD_BYTES])
-        takes_h, takes_power = Signal(), Signal()
-        if self._chains == 1:
-            with m.If(takes_h):
-                m.d.sync += power.eq(self.encrypted.payload)
-        else:
-            with m.If(takes_h):
-                m.d.sync += h.eq(self.encrypted.payload)
-            with m.If(takes_h | takes_power):
-                m.d.sync += power.eq(Mux(takes_h, self.encrypted.payload, self.digests.payload))
+        arrived, multiplies, takes_h, takes_power = Signal(128), Signal(), Signal(), Signal()
+        m.d.sync += [
+            arrived.eq(Mux(multiplies, self.digests.payload, self.encrypted.payload)),
+            takes_h.eq(0),
+            takes_power.eq(0),
+        ]
+        with m.If(takes_h):
+            m.d.sync += h.eq(arrived)
+        with m.If(takes_power):
+            m.d.sync += power.eq(arrived)
         with m.If(forgets):
             m.d.sync += [h.eq(0), power.eq(0)]
 
@@ -173,6 +183,7 @@ class Control(wiring.Component):
             with m.State("idle"):
                 m.d.sync += self.ready.eq(1)
                 m.d.sync += [word.eq(0), blocks.eq(0), steps.eq(0), number.eq(1)]
+                m.d.sync += multiplies.eq(0)
                 m.d.sync += [self.slot.eq(self.echo.slot), last_slot.eq(self.echo.slot)]
                 m.d.sync += status.eq(Status.OK)
                 with m.If(self.start):
@@ -236,8 +247,11 @@ class Control(wiring.Component):
                     m.next = "encrypting"
             with m.State("encrypting"):
                 with m.If(self.encrypted.valid):
-                    m.d.comb += takes_h.eq(1)
-                    m.next = "power"
+                    m.d.sync += [takes_h.eq(1), takes_power.eq(1)]
+                    m.next = "arrived"
+            with m.State("arrived"):
+                m.d.sync += multiplies.eq(1)
+                m.next = "power"
             if self._chains == 1:
                 with m.State("power"):
                     # Row by row: each is derived from one that was read two cycles before.
@@ -265,9 +279,8 @@ class Control(wiring.Component):
                         m.next = "multiplying"
                 with m.State("multiplying"):
                     with m.If(self.digests.valid):
-                        m.d.comb += takes_power.eq(1)
-                        m.d.sync += number.eq(number + 1)
-                        m.next = "power"
+                        m.d.sync += [takes_power.eq(1), number.eq(number + 1)]
+                        m.next = "arrived"
             with m.State("forget"):
                 m.d.sync += [forgets.eq(1), number.eq(0), self.aes256.eq(0)]
                 m.next = "forgotten"
@@ -285,15 +298,14 @@ class Control(wiring.Component):
             # Masks of records that wait behind the request may be on their way through the cores.
             with m.State("report"):
                 m.d.sync += steps.eq(steps + 1)
-                m.d.comb += halves.eq(Cat(steps == 7, steps == 15))
+                m.d.sync += halves.eq(Cat(steps == 6, steps == 14))
                 with m.If(halves[1]):
                     m.d.sync += blocks.eq(blocks + 1)
                     with m.If(blocks == Mux(informs, INFO_BYTES, _STATS_BYTES) // BLOCK_BYTES - 1):
                         m.next = "done"
             with m.State("done"):
                 # Not behind the wipe after reset.
-                m.d.sync += self.done.eq(loads | zeroizes | informs | counts)
-                m.d.comb += reported.eq(1)
+                m.d.sync += [self.done.eq(loads | zeroizes | informs | counts), reported.eq(1)]
                 m.next = "idle"
         self._report(m, informs, halves, reported)
         return m
