@@ -21,6 +21,8 @@ __all__ = ["BlockRAM", "TwinROM"]
 #: the first shape it is a PDPW16KD, in the others a DP16KD.
 _SHAPES = ((512, 36), (1 << 10, 18), (1 << 11, 9), (1 << 12, 4), (1 << 13, 2), (1 << 14, 1))
 _ROM_WIDTH = 18
+#: Words of a distributed RAM.
+_DISTRIBUTED = 16
 
 
 def _on_ecp5(platform) -> bool:
@@ -37,7 +39,8 @@ class BlockRAM(wiring.Component):
 
     ``memory`` is where the portable form keeps the words. On an ECP5 it takes a block for every
     36 bits up to 512 words, 18 up to 1,024, 9 up to 2,048, 4, 2 and 1 up to 16,384: as long as one
-    block is deep enough, no logic stands around it.
+    block is deep enough, no logic stands around it. Up to 16 words, which would leave the blocks
+    empty, are in distributed RAM.
     """
 
     def __init__(self, width: int, depth: int):
@@ -56,14 +59,15 @@ class BlockRAM(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        if _on_ecp5(platform):
+        if _on_ecp5(platform) and self._depth > _DISTRIBUTED:
             self._instantiate(m)
         else:
             self._describe(m)
         return m
 
     def _describe(self, m: Module) -> None:
-        m.submodules.memory = memory = Memory(self.memory)
+        style = {"ram_style": "distributed"} if self._depth <= _DISTRIBUTED else {}
+        m.submodules.memory = memory = Memory(self.memory, attrs=style)
         read, write = memory.read_port(), memory.write_port()
         register = Signal(self._width, reset_less=True)
         m.d.sync += register.eq(read.data)

@@ -88,7 +88,8 @@ def test_a_table_has_256_words_of_up_to_18_bits():
 @pytest.mark.parametrize(
     ("width", "depth", "cell", "blocks"),
     [
-        (128, 32, "PDPW16KD", 4),
+        (128, 16, "DP16KD", 0),
+        (128, 17, "PDPW16KD", 4),
         (36, 512, "PDPW16KD", 1),
         (37, 512, "PDPW16KD", 2),
         (128, 513, "DP16KD", 8),
