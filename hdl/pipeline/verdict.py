@@ -14,6 +14,7 @@ from hdl.pipeline.layouts import (
     pending_layout,
 )
 from hdl.pipeline.tag import CheckedTag
+from hdl.pipeline.window import RingUpdate, ring_bits
 from hdl.profile import Profile
 
 __all__ = ["Verdict", "judged_layout", "opening_layout"]
@@ -27,10 +28,12 @@ def judged_layout() -> data.StructLayout:
 def opening_layout(profile: Profile) -> data.StructLayout:
     """What opening moves in a slot.
 
-    ``next`` is one above the highest number opened; bit i of ``seen`` says that record
-    ``next - 1 - i`` has been opened; ``count`` is the number of records that failed authentication.
+    ``next`` is one above the highest number opened; ``seen`` are the bits of those opened in the
+    window, a ring (`hdl.pipeline.window`); ``count`` is the number of records that failed
+    authentication.
     """
-    return data.StructLayout({"next": NUMBER_BITS + 1, "seen": profile.window, "count": 37})
+    seen = ring_bits(profile.window)
+    return data.StructLayout({"next": NUMBER_BITS + 1, "seen": seen, "count": 37})
 
 
 class Verdict(wiring.Component):
@@ -202,8 +205,8 @@ class Verdict(wiring.Component):
         """Third to fifth cycle: the state of the slot, and where in the window the number is."""
         profile, states = self._profile, self.states
         layout = opening_layout(profile)
-        near_bits = range(profile.window)
-        low_bits = min(4, len(Signal(near_bits)))  # of the shift, in the first of two cycles
+        bits = ring_bits(profile.window)
+        near_bits = (bits - 1).bit_length()
         # Third: what the request before has left, or the memory, in which that is not yet.
         newest, newest_valid, stays = Signal(layout), Signal(), Signal()
         state, first = Signal(layout), Signal(layout)
@@ -224,34 +227,39 @@ class Verdict(wiring.Component):
             first_failed.eq(failed),
         ]
 
-        # Fourth: how far the number is from the window, and the first part of the way.
+        # Fourth: how far the number is from the window, and which bits of the ring change.
         behind, within, accepted, counted = Signal(), Signal(), Signal(), Signal()
-        kept, bit, shifted = Signal(layout), Signal(profile.window), Signal(profile.window)
-        near, ahead = Signal(near_bits), Signal(near_bits)
-        high = distance[len(near) : -1]
-        far = Mux(distance[-1], ~high.all(), high.any())
-        m.d.comb += near.eq(Mux(distance[-1], ~distance, distance))
+        kept = Signal(layout, init={"seen": (1 << bits) - 1})
+        is_behind, far, is_within, accepts = distance[-1], Signal(), Signal(), Signal()
+        high = distance[near_bits:-1]
+        m.d.comb += [
+            far.eq(Mux(is_behind, ~high.all(), high.any())),
+            is_within.eq(~far & (~distance[:near_bits] < profile.window)),
+            accepts.eq(first_genuine & ~limited),
+        ]
         m.d.sync += [
             kept.eq(first),
             kept.count.eq(first.count + (first_failed & ~limited)),
-            behind.eq(distance[-1]),
-            within.eq(~far & (near < profile.window)),
-            bit.eq(Const(1, 1) << near),
-            shifted.eq(first.seen << distance[:low_bits]),
-            ahead.eq(distance),
-            accepted.eq(first_genuine & ~limited),
+            behind.eq(is_behind),
+            within.eq(is_within),
+            accepted.eq(accepts),
             counted.eq(first_failed & ~limited),
         ]
+        ring = RingUpdate(
+            m,
+            bits,
+            first.next,
+            second.number,
+            marks=accepts & (~is_behind | is_within),
+            moves=accepts & ~is_behind,
+            around=far,
+        )
 
         # Fifth: the state is as the request leaves it.
-        moves, marks = accepted & ~behind, accepted & behind & within
-        moved = (shifted << (ahead[low_bits:] << low_bits))[: profile.window - 1]
         new_state, loads, load_slot = Signal(layout), Signal(), Signal.like(self.load_slot)
         m.d.comb += [
-            new_state.next.eq(Mux(moves, after, kept.next)),
-            new_state.seen.eq(
-                Mux(moves, Cat(1, Mux(within, moved, 0)), kept.seen | Mux(marks, bit, 0))
-            ),
+            new_state.next.eq(Mux(accepted & ~behind, after, kept.next)),
+            new_state.seen.eq(ring.apply(kept.seen)),
             new_state.count.eq(kept.count),
             states.write.eq(accepted | counted | loads),
             states.write_address.eq(Mux(loads, load_slot, second.echo.slot)),
@@ -268,22 +276,20 @@ class Verdict(wiring.Component):
         with m.If(self.load):
             m.d.sync += [
                 kept.next.eq(self.load_next),
-                kept.seen.eq(~Const(0, profile.window)),
+                kept.seen.eq(~Const(0, bits)),
                 kept.count.eq(0),
                 newest_valid.eq(0),
             ]
 
         # What is said of it: ``hits`` in the sixth cycle, the others in the fifth.
-        found = Signal(data.StructLayout({"limited": 1, "accepted": 1, "too_old": 1, "hits": 4}))
+        found = Signal(data.StructLayout({"limited": 1, "accepted": 1, "too_old": 1, "hits": 8}))
         m.d.comb += [
             found.accepted.eq(accepted),
             found.too_old.eq(accepted & behind & ~within),
         ]
         m.d.sync += [
             found.limited.eq(limited),
-            found.hits.eq(
-                Cat(marks & (kept.seen & bit)[i::4].any() for i in range(len(found.hits)))
-            ),
+            found.hits.eq(ring.hits(kept.seen) & behind.replicate(len(found.hits))),
         ]
         return found
 
