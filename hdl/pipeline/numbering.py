@@ -49,11 +49,11 @@ class Numbering(wiring.Component):
                 "masks": In(stream.Signature(16)),
                 "numbered": Out(stream.Signature(numbered_layout())),
                 "busy": Out(1),
-                #: Fills a slot.
+                #: Fills a slot to seal, in the next cycle.
                 "load": In(1),
                 "load_slot": In(slot),
                 "load_next": In(NUMBER_BITS),
-                #: A record has been opened.
+                #: A record has been opened, or a slot was filled.
                 "open": In(1),
                 "open_slot": In(slot),
                 "open_next": In(NUMBER_BITS + 1),
@@ -130,9 +130,9 @@ class Numbering(wiring.Component):
         m.d.comb += [
             states.read_address.eq(head.echo.slot),
             opening_next.read_address.eq(head.echo.slot),
-            opening_next.write.eq(self.load | self.open),
-            opening_next.write_address.eq(Mux(self.load, self.load_slot, self.open_slot)),
-            opening_next.write_data.eq(Mux(self.load, self.load_next, self.open_next)),
+            opening_next.write.eq(self.open),
+            opening_next.write_address.eq(self.open_slot),
+            opening_next.write_data.eq(self.open_next),
         ]
         # What is written while it is read goes past the memory.
         opens, differs, passes = Signal(), Signal(2), Signal()
@@ -171,23 +171,26 @@ class Numbering(wiring.Component):
         """Two more, in which a record to seal moves its slot's state, or is refused."""
         states, state = self.states, self._state
         following, counted = Signal.like(state), Signal()
+        loads, load_slot = Signal(), Signal.like(self.load_slot)
         m.d.sync += [
             self._exhausted.eq(
                 Cat(state.count >= self._profile.seal_limit, state.next >= _LAST_NUMBER)
             ),
             following.next.eq(state.next + 1),
             following.count.eq(state.count + 1),
+            loads.eq(self.load),
+            load_slot.eq(self.load_slot),
         ]
+        with m.If(self.load):
+            m.d.sync += [following.next.eq(self.load_next), following.count.eq(0)]
         m.d.comb += [
             counted.eq(self._age[3] & self._sealed & ~self._exhausted.any()),
-            states.write.eq(self.load | counted),
-            states.write_address.eq(Mux(self.load, self.load_slot, self._second.echo.slot)),
+            states.write.eq(loads | counted),
+            states.write_address.eq(Mux(loads, load_slot, self._second.echo.slot)),
             states.write_data.eq(following),
         ]
         with m.If(counted):
             m.d.sync += self._newest.eq(following)
-        with m.If(self.load):
-            m.d.comb += states.write_data.eq(self.load_next)
 
     def _find(self, m):
         """Meanwhile and in 3 more, which number the one on the wire stands for."""
@@ -198,27 +201,26 @@ class Numbering(wiring.Component):
             Cat(ahead, less).eq(self._wire - next_number[:16]),
             less_8.eq((self._wire[:8] - next_number[:8])[-1]),
         ]
-        # The next one above with the same low bits; that on the other side may be nearer.
+        # The next one above with the same low bits; that on the other side may be nearer. To seal,
+        # it is the next one itself.
         low, middle, carry, behind = Signal(8), Signal(8), Signal(), Signal()
-        with m.If(second.sixteen):
+        with m.If(self._sealed):
+            m.d.sync += [middle.eq(next_number[8:16]), carry.eq(0), behind.eq(0)]
+        with m.Elif(second.sixteen):
             m.d.sync += [
                 middle.eq(wire[8:]),
                 carry.eq(less),
-                behind.eq(~self._sealed & ahead[15] & (ahead[:15] != 0)),
+                behind.eq(ahead[15] & (ahead[:15] != 0)),
             ]
         with m.Else():
             m.d.sync += [
                 middle.eq(next_number[8:16] + less_8),
                 carry.eq(less_8 & next_number[8:16].all()),
-                behind.eq(~self._sealed & ahead[7] & (ahead[:7] != 0)),
+                behind.eq(ahead[7] & (ahead[:7] != 0)),
             ]
         candidate, far = Signal(NUMBER_BITS + 1), Signal()
-        m.d.comb += low.eq(wire)
-        with m.If(self._sealed):
-            m.d.sync += candidate.eq(next_number)
-        with m.Else():
-            m.d.sync += candidate.eq(Cat(low, middle, next_number[16:] + carry))
-        m.d.sync += far.eq(behind)
+        m.d.comb += low.eq(Mux(self._sealed, next_number, wire))
+        m.d.sync += [candidate.eq(Cat(low, middle, next_number[16:] + carry)), far.eq(behind)]
 
         lower, nearer, exists = Signal(NUMBER_BITS), Signal(), Signal(2)
         upper = Signal(NUMBER_BITS + 1)

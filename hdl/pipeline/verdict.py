@@ -77,7 +77,7 @@ class Verdict(wiring.Component):
                 "load": In(1),
                 "load_slot": In(slot),
                 "load_next": In(NUMBER_BITS),
-                #: A record has been opened.
+                #: A record has been opened, or a slot was filled: its ``next`` is this.
                 "open": Out(1),
                 "open_slot": Out(slot),
                 "open_next": Out(NUMBER_BITS + 1),
@@ -264,13 +264,16 @@ class Verdict(wiring.Component):
             states.write.eq(accepted | counted | loads),
             states.write_address.eq(Mux(loads, load_slot, second.echo.slot)),
             states.write_data.eq(new_state),
-            self.open_slot.eq(second.echo.slot),
             self.open_next.eq(newest.next),
         ]
-        m.d.sync += [self.open.eq(accepted), loads.eq(self.load), load_slot.eq(self.load_slot)]
+        m.d.sync += [
+            self.open.eq(accepted | loads),
+            self.open_slot.eq(states.write_address),
+        ]
+        m.d.sync += [loads.eq(self.load), load_slot.eq(self.load_slot)]
         with m.If(age[2]):
             m.d.sync += newest_valid.eq(1)  # when it is needed
-        with m.If(age[4]):
+        with m.If(age[4] | loads):
             m.d.sync += newest.eq(new_state)
         # While nothing is judged, a slot is filled from here.
         with m.If(self.load):

@@ -33,8 +33,13 @@ async def load(ctx, dut, slot, next_number):
     ctx.set(dut.load, 1)
     ctx.set(dut.load_slot, slot)
     ctx.set(dut.load_next, next_number % END)
+    ctx.set(dut.open, 1)
+    ctx.set(dut.open_slot, slot)
+    ctx.set(dut.open_next, next_number % END)
     await ctx.tick()
     ctx.set(dut.load, 0)
+    ctx.set(dut.open, 0)
+    await ctx.tick()
 
 
 async def opened(ctx, dut, slot, next_number):
