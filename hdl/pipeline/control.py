@@ -113,7 +113,7 @@ class Control(wiring.Component):
         last_slot, no_more_slots = Signal.like(self.slot), Signal()
         h, power, number = Signal(128), Signal(128), Signal(range(self._powers + 1))
         blocks = Signal(5)
-        steps, halves = Signal(4), Signal(2)
+        steps, halves, last_block = Signal(4), Signal(2), Signal()
         write_round_key, round_key_address = self._out(m, "write_round_key", "round_key_address")
         write_power, power_address = self._out(m, "write_power", "power_address")
         round_key, write_slot, derived = self._out(m, "round_key", "write_slot", "derived")
@@ -123,6 +123,8 @@ class Control(wiring.Component):
             reported.eq(0),
             # While a slot is wiped, a word a cycle.
             last_word.eq(word == WORDS_PER_SLOT - 2),
+            # While a report is given, a block in 16 cycles.
+            last_block.eq(blocks == Mux(informs, INFO_BYTES, _STATS_BYTES) // BLOCK_BYTES - 1),
             no_more_slots.eq(self.slot == last_slot),
         ]
         m.d.comb += [
@@ -301,7 +303,7 @@ class Control(wiring.Component):
                 m.d.sync += halves.eq(Cat(steps == 6, steps == 14))
                 with m.If(halves[1]):
                     m.d.sync += blocks.eq(blocks + 1)
-                    with m.If(blocks == Mux(informs, INFO_BYTES, _STATS_BYTES) // BLOCK_BYTES - 1):
+                    with m.If(last_block):
                         m.next = "done"
             with m.State("done"):
                 # Not behind the wipe after reset.
