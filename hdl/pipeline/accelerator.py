@@ -129,13 +129,17 @@ class PipelinedAccelerator(wiring.Component):
 
     def _queue(self, m, name, source, sink, depth):
         """A queue between an output that is never held and an input."""
-        return self._between(m, name, source, sink, Queue(source.payload.shape(), depth))
+        queue = Queue(source.payload.shape(), depth, always_ready=True)
+        return self._between(m, name, source, sink, queue)
 
     def _wide_queue(self, m, name, source, sink, places):
-        """The same for blocks, where there are places enough if nothing comes in a hurry."""
-        shape = source.payload.shape()
-        queue = Places(shape, places) if self._relaxed else Queue(shape, 16)
+        """The same for blocks."""
+        queue = self._wide(source.payload.shape(), places)
         return self._between(m, name, source, sink, queue)
+
+    def _wide(self, shape, places, depth=16):
+        """A queue that always has room: few places are enough if nothing comes in a hurry."""
+        return Places(shape, places) if self._relaxed else Queue(shape, depth, always_ready=True)
 
     def _between(self, m, name, source, sink, queue):
         m.submodules[name] = queue
@@ -252,11 +256,8 @@ class PipelinedAccelerator(wiring.Component):
         tag = self.tag
         self._queue(m, "pending", self.scheduler.pending, verdict.pending, self._depths.judging)
         # Requests without a tag may be in front of the verdict when a digest comes.
-        shape, judging = CheckedTag, self._depths.judging
-        self._between(
-            m, "checked_tags", tag.tags, verdict.checked_tags,
-            Places(shape, 1) if self._relaxed else Queue(shape, judging),
-        )  # fmt: skip
+        checked_tags = self._wide(CheckedTag, 1, self._depths.judging)
+        self._between(m, "checked_tags", tag.tags, verdict.checked_tags, checked_tags)
         self._queue(m, "contents", cipher.contents, verdict.contents, 16)
         # Of a message and the next one, whose first slots come before the digest.
         for name, sink in (("tag_keys", tag), ("received_tags", tag), ("first_blocks", verdict)):
@@ -264,8 +265,10 @@ class PipelinedAccelerator(wiring.Component):
         self._queue(m, "judged", verdict.judged, egress.judged, self._depths.in_flight)
 
         # A tag goes to its place in a cycle in which no text is written.
-        m.submodules.tags = tags = Places(128, 1) if self._relaxed else Queue(128, 16)
-        m.submodules.tag_places = places = Queue(cipher.tag_places.payload.shape(), 16)
+        m.submodules.tags = tags = self._wide(128, 1)
+        m.submodules.tag_places = places = Queue(
+            cipher.tag_places.payload.shape(), 16, always_ready=True
+        )
         self._send(m, "tags", verdict.tags.valid, verdict.tags.payload, tags.write)
         write, address, text, goes = Signal(), Signal.like(cipher.address), Signal(128), Signal()
         m.d.comb += [

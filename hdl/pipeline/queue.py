@@ -23,6 +23,8 @@ class Queue(wiring.Component):
     Wide ones of more than 16 payloads are several in a row, of 16 each, since to choose among 16s
     takes as much logic as to hold them. They add two cycles each, and a place that becomes free
     gets to the writer a cycle later for each.
+
+    With ``always_ready``, whoever writes has made sure that there is a place.
     """
 
     #: What a distributed RAM holds by itself.
@@ -30,14 +32,15 @@ class Queue(wiring.Component):
     #: Payloads of more bits than this are wide.
     NARROW = 32
 
-    def __init__(self, shape: ShapeLike, depth: int):
+    def __init__(self, shape: ShapeLike, depth: int, always_ready: bool = False):
         if depth < 2 or depth & (depth - 1):
             raise ValueError(f"queue of {depth} payloads is not a power of two over 1")
         self.depth = depth
         self._shape = shape
+        self._always_ready = always_ready
         super().__init__(
             {
-                "write": In(stream.Signature(shape)),
+                "write": In(stream.Signature(shape, always_ready=always_ready)),
                 "read": Out(stream.Signature(shape)),
                 #: Payloads in the queue.
                 "level": Out(range(depth + 1)),
@@ -60,7 +63,10 @@ class Queue(wiring.Component):
         return m
 
     def _connect_rows(self, m):
-        rows = [Queue(self._shape, self.ROW) for _ in range(self.depth // self.ROW)]
+        rows = [
+            Queue(self._shape, self.ROW, self._always_ready and number == 0)
+            for number in range(self.depth // self.ROW)
+        ]
         for number, row in enumerate(rows):
             m.submodules[f"row_{number}"] = row
         wiring.connect(m, wiring.flipped(self.write), rows[0].write)
@@ -81,8 +87,9 @@ class Queue(wiring.Component):
         first, second = Signal(range(self.depth)), Signal(range(self.depth), init=1)
         stored = Signal()  # something is in the memory
         moved = Signal()
+        if not self._always_ready:
+            m.d.comb += self.write.ready.eq(~self.level[-1])
         m.d.comb += [
-            self.write.ready.eq(~self.level[-1]),
             moved.eq(stored & (~self.read.valid | self.read.ready)),
             write_port.en.eq(written),
             write_port.addr.eq(free),
@@ -246,7 +253,7 @@ class BlockQueue(wiring.Component):
             m.d.sync += [busy.eq(0), self.blocks.valid.eq(0)]
 
     def _read_ahead(self, m, some, fetch, arrives):
-        m.submodules.ahead = ahead = Queue(128, self.AHEAD)
+        m.submodules.ahead = ahead = Queue(128, self.AHEAD, always_ready=True)
         on_the_way = Signal(range(self.AHEAD + 1))  # fetched, and not taken a cycle ago
         m.d.comb += [
             fetch.eq(some & ~on_the_way[-1]),
