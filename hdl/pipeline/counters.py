@@ -14,7 +14,7 @@ _CYCLES = 4
 
 
 class Counters(wiring.Component):
-    """One 64-bit counter for each `driver.messages.Counter`, zero 32 cycles after reset; they wrap.
+    """One 64-bit counter for each `driver.messages.Counter`, zero 33 cycles after reset; they wrap.
 
     ``add`` adds ``amount`` to counter ``index``, ``add_one`` adds 1 to counter ``one``; the two may
     come together, every 3 cycles, and are never for the same counter. The first four counters count
@@ -93,14 +93,17 @@ class Counters(wiring.Component):
             sum_valid.eq(word_adds),
             sum_index.eq(word_index),
         ]
-        m.d.comb += read.addr.eq(index)
+        m.d.comb += [
+            read.addr.eq(index),
+            write.en.eq(sum_valid),
+            write.addr.eq(sum_index),
+            write.data.eq(sum_),
+        ]
         with m.If(~cleared[-1]):
-            m.d.sync += cleared.eq(cleared + 1)
-            m.d.comb += [write.en.eq(1), write.addr.eq(cleared)]
-        with m.Else():
-            m.d.comb += [
-                write.en.eq(sum_valid),
-                write.addr.eq(sum_index),
-                write.data.eq(sum_),
+            m.d.sync += [
+                cleared.eq(cleared + 1),
+                sum_.eq(0),
+                sum_valid.eq(1),
+                sum_index.eq(cleared),
             ]
         return m
