@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from driver.messages import (
     CONNECTION_ID_BYTES,
@@ -12,12 +13,13 @@ from driver.messages import (
     Status,
 )
 from hdl.block import BLOCK_BYTES
+from hdl.choose import choose_word
 from hdl.packet_stream import packet_signature
 from hdl.pipeline.layouts import LENGTH_BITS, Echo
 from hdl.pipeline.narrow_packer import NarrowPacker
 from hdl.pipeline.packer import Packer
 from hdl.pipeline.queue import Queue
-from hdl.pipeline.record_header import turn_tail
+from hdl.pipeline.record_header import tail_lanes, turn_tail
 from hdl.pipeline.verdict import judged_layout
 
 __all__ = ["Egress"]
@@ -36,13 +38,14 @@ _Completion = data.StructLayout(
         "long": 1,  # one that has not
         "sealed": 1,  # there is a tag behind the text
         "over": 1,  # a header of more than 16 bytes
-        "header_bytes": 5,
+        "header_rest": 5,  # bytes of a header in its last block
         "tail": _HEADER_LANES,  # where the number stands in the header
-        "extra": 64,  # the record number, or the mask twice, turned (`hdl.pipeline.record_header`)
+        "mask": 32,  # for it, turned (`hdl.pipeline.record_header`)
+        "number": 64,  # of a record that was opened, or zero; the first byte lowest
         "has_content": 1,
         "skips": 1,
         "content_blocks": 12,
-        "content_rest": 4,  # bytes in the last of them; 0: all
+        "content_rest": 5,  # bytes in the last of them
         "skipped_blocks": 12,  # behind the content
     }
 )
@@ -64,9 +67,9 @@ class Egress(wiring.Component):
     A completion waits for its mask and its tag, two cycles at least; its lengths are computed, and
     it goes to a queue; then it is written, in two cycles at least.
 
-    Packets have beats of ``width`` bytes: 16, 8, 4 or 2. With 16, a piece a cycle: a record with a
-    header of up to 8 bytes takes 2 cycles more than its text has blocks when it was sealed, and one
-    when it was opened.
+    Packets have beats of ``width`` bytes: 16, 8, 4 or 2; so many of a piece are written in a cycle.
+    With 16, a piece a cycle: a record with a header of up to 8 bytes takes 2 cycles more than its
+    text has blocks when it was sealed, and one when it was opened.
     """
 
     def __init__(self, depth: int, width: int = BLOCK_BYTES):
@@ -88,7 +91,7 @@ class Egress(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.completions = completions = Queue(_Completion, 8)
+        m.submodules.completions = completions = Queue(_Completion, 8, always_ready=True)
         packer = Packer() if self._width == BLOCK_BYTES else NarrowPacker(self._width)
         m.submodules.packer = packer
         wiring.connect(m, packer.packets, wiring.flipped(self.packets))
@@ -165,10 +168,7 @@ class Egress(wiring.Component):
         mask = turn_tail(Cat(self.masks.payload, Const(0, 16)), request.tail_at)
         short = head.header_bytes <= HEADER_BYTES
         over = head.header_bytes > BLOCK_BYTES
-        tail = Cat(
-            (request.tail_at == i) | (request.sixteen & (request.tail_at == i - 1))
-            for i in range(_HEADER_LANES)
-        )
+        number_lanes = tail_lanes(request.tail_at, 1 + request.sixteen)[:_HEADER_LANES]
         # What stands beside the content: header and tag, or the number; 41 bytes at the most.
         added = Cat(
             Mux(head.seal, head.header_bytes[:4], Mux(head.open, RECORD_NUMBER_BYTES, 0)),
@@ -185,13 +185,14 @@ class Egress(wiring.Component):
             new.short.eq(head.seal & short),
             new.long.eq(head.seal & ~short),
             new.sealed.eq(head.sealed),
-            new.header_bytes.eq(head.header_bytes),
+            new.header_rest.eq(_rest(head.header_bytes)),
             new.over.eq(over),
-            new.tail.eq(Mux(head.seal, tail, 0)),
-            new.extra.eq(Mux(head.open, number, Cat(mask, mask))),
+            new.tail.eq(Mux(head.seal, Cat(number_lanes), 0)),
+            new.mask.eq(mask),
+            new.number.eq(Mux(head.open, number, 0)),
             new.has_content.eq(content_blocks != 0),
             new.content_blocks.eq(content_blocks),
-            new.content_rest.eq(head.content_bytes),
+            new.content_rest.eq(_rest(head.content_bytes)),
             new.skipped_blocks.eq(text_blocks - content_blocks),
             blocks.eq(text_blocks),
             small.eq(head.sealed + head.seal + (head.seal & over)),
@@ -209,16 +210,21 @@ class Egress(wiring.Component):
         turn, next_turn = Signal(_Turn), Signal(_Turn)
         # The same, as they are needed: by itself, with a block, as the last of the completion.
         alone, with_block, ends = Signal(), Signal(), Signal()
-        moves, goes, idle, continues = Signal(), Signal(), Signal(), Signal()
+        moves, gives, goes, idle, continues = (Signal() for _ in range(5))
+        parts = BLOCK_BYTES // self._width
+        part = Signal(range(parts))  # of the piece; the turn goes with the last one
         taken = Signal()  # `head` was filled in the cycle before: `next_` is the same one
         m.d.comb += [
             moves.eq(~pieces.valid | pieces.ready),
-            goes.eq(moves & (alone | (with_block & blocks.valid))),
-            blocks.ready.eq(moves & with_block),
+            gives.eq(moves & (alone | (with_block & blocks.valid))),
+            goes.eq(gives & (part == parts - 1)),
+            blocks.ready.eq(goes & with_block),
             idle.eq(~(alone | with_block)),
             continues.eq(~idle & ~ends),
             completions.ready.eq(taken),
         ]
+        with m.If(gives):
+            m.d.sync += part.eq(part + 1)
         available = completions.valid & ~taken
         m.d.sync += [
             taken.eq(available & ~continues & (idle | goes)),
@@ -289,34 +295,52 @@ class Egress(wiring.Component):
             m.d.sync += left.eq(left - 1)
         gate = self._gate(m, next_, idle | goes, continues)
 
-        piece = Signal.like(pieces.payload)
-        # Big-endian, so that the first byte on the wire is the uppermost here.
+        bytes_, piece = Signal(5, init=BLOCK_BYTES), pieces.payload
+        with m.If(turn.start & ~head.open):
+            m.d.comb += bytes_.eq(HEADER_BYTES + Mux(head.short, head.header_rest[:4], 0))
+        with m.If((turn.header & ~head.over) | turn.header_end):
+            m.d.comb += bytes_.eq(head.header_rest)
+        with m.If(turn.text & last):
+            m.d.comb += bytes_.eq(head.content_rest)
+        # Of the last part of a piece; behind it, there may be others with nothing in them.
+        bits = ceil_log2(self._width)
+        last_part, rest = (bytes_ - 1)[bits:4], bytes_[:bits]
+        ends = part == last_part
+        is_last = (turn.start & only) | (turn.text & last & ~head.sealed) | turn.tag
+        with m.If(moves):
+            m.d.sync += [
+                pieces.valid.eq(gives & ~turn.skip & (part <= last_part)),
+                piece.data.eq(self._data(head, turn, part, gate)),
+                piece.bytes.eq(Mux(ends & rest.any(), rest, self._width)),
+                piece.last.eq(ends & is_last),
+            ]
+
+    def _data(self, head, turn, part, gate):
+        """A part of a piece: of what stands in front of a record, or of a block; and of a mask."""
         echo = head.echo
+        # Big-endian, so that the first byte on the wire is the uppermost here.
         header = Cat(head.length, echo.request_id, echo.slot, head.status, Const(0, 4), echo.opcode)
         header = Cat(header.word_select(i, 8) for i in reversed(range(HEADER_BYTES)))
-        extra = Cat(Mux(gate[i], head.extra.word_select(i % 8, 8), 0) for i in range(BLOCK_BYTES))
-        low, high = blocks.payload[:64], blocks.payload[64:]
-        m.d.comb += [
-            piece.data.eq(
-                Cat(
-                    Mux(turn.start, header, low ^ extra[:64]),
-                    Mux(turn.start, Mux(head.short, low, 0), high) ^ extra[64:],
-                )
-            ),
-            piece.last.eq((turn.start & only) | (turn.text & last & ~head.sealed) | turn.tag),
-            piece.bytes.eq(BLOCK_BYTES),
-        ]
-        with m.If(turn.start & ~head.open):
-            m.d.comb += piece.bytes.eq(HEADER_BYTES + Mux(head.short, head.header_bytes[:4], 0))
-        with m.If((turn.header & ~head.over) | turn.header_end):
-            m.d.comb += piece.bytes.eq(Cat(head.header_bytes[:4], ~head.header_bytes[:4].any()))
-        with m.If(turn.text & last & head.content_rest.any()):
-            m.d.comb += piece.bytes.eq(head.content_rest)
-        with m.If(moves):
-            m.d.sync += [pieces.valid.eq(goes & ~turn.skip), pieces.payload.eq(piece)]
+        front = Cat(header, head.number)
+
+        def cut(place, lanes):
+            """What a word of the piece is, of as many bytes as lanes."""
+            bits, upper = 8 * len(lanes), place[-1]
+            # Behind the packet's header, a short one of a record is the lower half of its block.
+            in_block = Cat(place[:-1], upper ^ turn.start)
+            block = choose_word(self.blocks.payload, in_block, bits)
+            block = Mux(turn.start & ~(upper & head.short), 0, block)
+            mask = choose_word(head.mask.replicate(4), place, bits)
+            mask &= Cat(lane.replicate(8) for lane in lanes)
+            return Mux(turn.start, choose_word(front, place, bits), 0) ^ block ^ mask
+
+        if self._width == BLOCK_BYTES:
+            half = BLOCK_BYTES // 2
+            return Cat(cut(Const(0, 1), gate[:half]), cut(Const(1, 1), gate[half:]))
+        return cut(part, gate.word_select(part, self._width))
 
     def _gate(self, m, next_, moves, continues):
-        """The lanes of a piece in which there is something of ``extra``.
+        """The lanes of a piece in which there is something of the mask.
 
         Those of the turn at hand are the lower ones; those of the turns behind it come after it.
         """
@@ -328,11 +352,14 @@ class Egress(wiring.Component):
             with m.Else():
                 m.d.sync += [
                     lanes.eq(Mux(next_.long, next_.tail << BLOCK_BYTES, 0)),
-                    lanes[packet:BLOCK_BYTES].eq(
-                        Mux(next_.long, 0, next_.tail[:packet] | next_.open.replicate(packet))
-                    ),
+                    lanes[packet:BLOCK_BYTES].eq(Mux(next_.long, 0, next_.tail[:packet])),
                 ]
         return lanes[:BLOCK_BYTES]
+
+
+def _rest(length: Value) -> Value:
+    """Bytes in the last block of so many."""
+    return Cat(length[:4], length[:4] == 0)
 
 
 def _blocks(length: Value) -> Value:

@@ -1,89 +1,66 @@
-"""From pieces of any length to narrow beats, where there is time for it."""
+"""From pieces of a few bytes to narrow beats."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.choose import choose
 from hdl.packet_stream import packet_signature
-from hdl.pipeline.packer import Piece
 from hdl.pipeline.queue import Queue
 
 __all__ = ["NarrowPacker"]
 
 
 class NarrowPacker(wiring.Component):
-    """Puts the pieces of a packet one behind the other, and cuts beats of ``width`` bytes off.
+    """What `hdl.pipeline.packer.Packer` does, with pieces and beats of ``width`` bytes: 2, 4 or 8.
 
-    What `hdl.pipeline.packer.Packer` and a `hdl.port_width.Narrower` do, a chunk of ``width`` bytes
-    a cycle: the piece moves down a register, and only a chunk is turned to its place. A piece takes
-    a cycle more than it has chunks: 5, with 4 bytes a beat. A beat comes out 4 cycles after the
-    piece that begins it, at the earliest. ``width`` is 2, 4 or 8.
+    A piece a cycle. A beat that the last piece of a packet leaves over comes out in the next cycle,
+    and no piece goes in. A beat comes out 3 cycles after the piece that completes it, at the
+    earliest. ``pieces.ready`` is a register.
     """
 
-    #: Beats that may wait for their receiver when a chunk is taken. As many more have room.
+    #: Beats that may wait for their receiver when a piece is taken. As many more have room.
     WAITING = 8
 
     def __init__(self, width: int):
         self._width = width
         super().__init__(
-            {
-                "pieces": In(stream.Signature(Piece)),
-                "packets": Out(packet_signature(width)),
-            }
+            {"pieces": In(packet_signature(width)), "packets": Out(packet_signature(width))}
         )
 
     def elaborate(self, platform):
         m = Module()
-        width = self._width
-        m.submodules.beats = beats = Queue(self.packets.payload.shape(), 2 * self.WAITING)
+        width, piece = self._width, self.pieces.payload
+        m.submodules.beats = beats = Queue(
+            self.packets.payload.shape(), 2 * self.WAITING, always_ready=True
+        )
         wiring.connect(m, beats.read, wiring.flipped(self.packets))
 
-        # First stage: a chunk of the piece at hand.
-        piece, full, room = Signal(Piece), Signal(), Signal()
-        gives, ends = Signal(), Signal()
+        # First stage: the piece is turned to its place, behind what is held of the beat.
+        fill, end = Signal(range(width)), Signal(range(2 * width))
+        taken, whole, over = Signal(), Signal(), Signal()  # over: and a rest behind a whole beat
         m.d.comb += [
-            self.pieces.ready.eq(~full),
-            gives.eq(full & room),
-            ends.eq(piece.bytes <= width),
-        ]
-        m.d.sync += room.eq(beats.level < self.WAITING)
-        with m.If(~full):
-            m.d.sync += [piece.eq(self.pieces.payload), full.eq(self.pieces.valid)]
-        with m.If(gives):
-            m.d.sync += [
-                piece.data.eq(piece.data >> 8 * width),
-                piece.bytes.eq(piece.bytes - width),
-                full.eq(~ends),
-            ]
-
-        # Second stage: it has been turned to its place, behind what is held of the beat.
-        fill = Signal(range(width))
-        end, bytes_ = Signal(range(2 * width)), Signal(range(width + 1))
-        whole, last, over = Signal(), Signal(), Signal()  # over: and a rest behind a whole beat
-        m.d.comb += [
-            bytes_.eq(Mux(ends, piece.bytes, width)),
-            end.eq(fill + bytes_),
+            taken.eq(self.pieces.valid & self.pieces.ready),
+            end.eq(fill + piece.bytes),
             whole.eq(end >= width),
-            last.eq(ends & piece.last),
-            over.eq(last & whole & end[: len(fill)].any()),
+            over.eq(taken & piece.last & whole & end[: len(fill)].any()),
         ]
-        with m.If(gives):
-            m.d.sync += fill.eq(Mux(last, 0, end))
-        chunk = piece.data[: 8 * width]
+        with m.If(taken):
+            m.d.sync += fill.eq(Mux(piece.last, 0, end))
         turned, is_held, keeps = Signal(8 * width), Signal(width), Signal(width)
         rest, rest_follows = Signal.like(fill), Signal()
         beat, beat_valid = beats.write.payload, Signal()
         m.d.sync += [
-            beat_valid.eq(gives & (whole | last)),
+            self.pieces.ready.eq((beats.level < self.WAITING) & ~over),
+            beat_valid.eq(taken & (whole | piece.last)),
             beat.bytes.eq(Mux(whole, width, end)),
-            beat.last.eq(last & ~over),
-            turned.eq(Array(chunk.rotate_left(8 * i) for i in range(width))[fill]),
+            beat.last.eq(piece.last & ~over),
+            turned.eq(choose(fill, [piece.data.rotate_left(8 * i) for i in range(width)])),
             is_held.eq(Cat(fill > i for i in range(width))),
-            keeps.eq(Cat(gives & (whole | (fill <= i)) for i in range(width))),
+            keeps.eq(Cat(taken & (whole | (fill <= i)) for i in range(width))),
             rest.eq(end),
-            rest_follows.eq(gives & over),
+            rest_follows.eq(over),
         ]
-        # Behind a piece there is a cycle without a chunk.
         with m.If(rest_follows):
             m.d.sync += [
                 beat_valid.eq(1),
@@ -92,6 +69,7 @@ class NarrowPacker(wiring.Component):
                 is_held.eq(~0),
             ]
 
+        # Second stage: what is not a whole beat stays.
         m.d.comb += beats.write.valid.eq(beat_valid)
         for i in range(width):
             held, turned_byte = Signal(8, name=f"held_{i}"), turned.word_select(i, 8)

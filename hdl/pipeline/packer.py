@@ -1,21 +1,21 @@
 """From pieces of any length to beats of 16 bytes."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.block import BLOCK_BYTES
+from hdl.choose import choose
 from hdl.packet_stream import packet_signature
 from hdl.pipeline.queue import Queue
 
-__all__ = ["Packer", "Piece"]
-
-#: The first ``bytes`` bytes (1 to 16) of ``data``; ``last`` ends a packet.
-Piece = data.StructLayout({"data": 128, "bytes": 5, "last": 1})
+__all__ = ["Packer"]
 
 
 class Packer(wiring.Component):
     """Puts the pieces of a packet one behind the other, without a gap, and cuts beats from them.
+
+    A piece has the first ``bytes`` bytes (1 to 16) of its ``data``; ``last`` ends a packet.
 
     A piece a cycle. A beat that the last piece of a packet leaves over comes out in the next cycle,
     while the first piece of the next packet goes in; only if that is 16 bytes long, or the last as
@@ -23,7 +23,7 @@ class Packer(wiring.Component):
     the earliest. ``pieces.ready`` is a register.
     """
 
-    pieces: In(stream.Signature(Piece))
+    pieces: In(packet_signature(BLOCK_BYTES))
     packets: Out(packet_signature(BLOCK_BYTES))
 
     #: Beats that may wait for their receiver when a piece is taken. As many more have room: those
@@ -32,14 +32,16 @@ class Packer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.beats = beats = Queue(self.packets.payload.shape(), 2 * self.WAITING)
+        m.submodules.beats = beats = Queue(
+            self.packets.payload.shape(), 2 * self.WAITING, always_ready=True
+        )
         wiring.connect(m, beats.read, wiring.flipped(self.packets))
 
         # First stage: the piece as it came. It waits for a cycle if it is a beat by itself, and the
         # packet before it may leave a rest: if the last piece of that does not begin a beat.
         fill, end = Signal(4), Signal(5)
-        piece, valid = Signal(Piece), Signal()
         given = self.pieces.payload
+        piece, valid = Signal(given.shape()), Signal()
         taken, wait, waits = Signal(), Signal(), Signal()
         m.d.comb += [
             taken.eq(self.pieces.valid & self.pieces.ready),
@@ -53,7 +55,8 @@ class Packer(wiring.Component):
             m.d.sync += [valid.eq(taken), piece.eq(given)]
 
         # Second stage: its place is found, and the piece turned there, by up to 3 bytes.
-        placed, place, placed_valid, whole = Signal(Piece), Signal(4), Signal(), Signal()
+        placed, place, placed_valid = Signal(given.shape()), Signal(4), Signal()
+        whole = Signal()
         rest, leaves_rest = Signal(4), Signal()
         m.d.comb += end.eq(fill + piece.bytes)
         m.d.sync += [
@@ -105,5 +108,4 @@ class Packer(wiring.Component):
 
 def _turn(block: Value, places: Value, unit: int) -> Value:
     """The byte at place i moves to place i + ``unit`` * ``places``, modulo 16; up to 3 of them."""
-    turned = [block.rotate_left(8 * unit * count) for count in range(4)]
-    return Mux(places[1], Mux(places[0], turned[3], turned[2]), Mux(places[0], turned[1], block))
+    return choose(places, [block.rotate_left(8 * unit * count) for count in range(4)])

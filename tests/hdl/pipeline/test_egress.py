@@ -81,8 +81,8 @@ def cut(text: bytes) -> list[bytes]:
 class Bench:
     """All that is around an `Egress` which writes ``completions``."""
 
-    def __init__(self, completions: list[Completion], idle: float, stall: float, seed):
-        self.dut = Egress(DEPTH)
+    def __init__(self, completions: list[Completion], idle: float, stall: float, seed, width):
+        self.dut, self.width = Egress(DEPTH, width), width
         self.completions = completions
         self.idle, self.stall, self.seed = idle, stall, seed
         self.released = 0
@@ -116,18 +116,18 @@ class Bench:
 
     async def receive(self, ctx):
         packet = b""
-        beats = sum(-(-len(completion.packet) // 16) for completion in self.completions)
+        beats = sum(-(-len(completion.packet) // self.width) for completion in self.completions)
         for beat in await get_all(ctx, self.dut.packets, beats, pauses(-self.seed, self.stall)):
-            packet += bytes_of(beat, 16)
+            packet += bytes_of(beat, self.width)
             if beat.last:
                 self.packets.append(packet)
                 packet = b""
         assert not packet
 
 
-def write(completions: list[Completion], idle=0.0, stall=0.0, seed=0):
+def write(completions: list[Completion], idle=0.0, stall=0.0, seed=0, width=16):
     """The packets, and the cycles in which their beats come."""
-    bench, cycles = Bench(completions, idle, stall, seed), []
+    bench, cycles = Bench(completions, idle, stall, seed, width), []
     simulate(
         bench.dut,
         *(bench.judge, bench.give_masks, bench.write_tags, bench.give_blocks, bench.receive),
@@ -137,8 +137,9 @@ def write(completions: list[Completion], idle=0.0, stall=0.0, seed=0):
     return bench.packets, cycles
 
 
+@pytest.mark.parametrize("width", [2, 4, 8, 16])
 @with_idle_and_stall
-def test_completions_of_all_kinds(idle, stall, seed):
+def test_completions_of_all_kinds(idle, stall, seed, width):
     source = random.Random(seed)
     completions = [
         Completion(
@@ -149,7 +150,7 @@ def test_completions_of_all_kinds(idle, stall, seed):
         )
         for _ in range(150)
     ]
-    received, _ = write(completions, idle, stall, seed)
+    received, _ = write(completions, idle, stall, seed, width)
     for completion, packet in zip(completions, received, strict=True):
         assert packet.hex() == completion.packet.hex(), completion.judged
 

@@ -1,4 +1,4 @@
-"""The packer against its model: the pieces of a packet one behind the other, in beats of 16."""
+"""The packers against their model: the pieces of a packet one behind the other, in whole beats."""
 
 import itertools
 import random
@@ -18,10 +18,10 @@ from tests.hdl.streams import (
 )
 
 
-def transfers(packet: list[bytes], source: random.Random):
-    """A packet of pieces; what stands behind a piece in its 16 bytes does not count."""
+def transfers(packet: list[bytes], source: random.Random, width: int):
+    """A packet of pieces; what stands behind a piece in its ``width`` bytes does not count."""
     for number, piece in enumerate(packet):
-        padded = piece + source.randbytes(16 - len(piece))
+        padded = piece + source.randbytes(width - len(piece))
         yield {
             "data": int.from_bytes(padded, "little"),
             "bytes": len(piece),
@@ -36,7 +36,7 @@ def pack(packets: list[list[bytes]], idle=0.0, stall=0.0, seed=0, width=16):
     beats, taken, given = [], [], []
 
     async def send(ctx):
-        pieces = [piece for packet in packets for piece in transfers(packet, source)]
+        pieces = [piece for packet in packets for piece in transfers(packet, source, width)]
         await put_all(ctx, dut.pieces, pieces, pauses(seed, idle))
 
     async def receive(ctx):
@@ -56,12 +56,10 @@ def pack(packets: list[list[bytes]], idle=0.0, stall=0.0, seed=0, width=16):
     return received, taken, given
 
 
-def random_packets(source: random.Random, count: int) -> list[list[bytes]]:
+def random_packets(source: random.Random, count: int, width: int) -> list[list[bytes]]:
+    lengths = (1, width // 2, width - 1, width, width)
     return [
-        [
-            source.randbytes(source.choice((1, 2, 8, 15, 16, 16)))
-            for _ in range(source.randint(1, 6))
-        ]
+        [source.randbytes(source.choice(lengths)) for _ in range(source.randint(1, 6))]
         for _ in range(count)
     ]
 
@@ -72,32 +70,36 @@ with_all_widths = pytest.mark.parametrize("width", [2, 4, 8, 16])
 @with_all_widths
 @with_idle_and_stall
 def test_pieces_are_put_together(width, idle, stall, seed):
-    packets = random_packets(random.Random(seed), 60)
+    packets = random_packets(random.Random(seed), 60, width)
     received, *_ = pack(packets, idle, stall, seed, width)
     assert received == [b"".join(packet) for packet in packets]
 
 
-@with_all_widths
-@pytest.mark.parametrize("first", range(1, 17))
+@pytest.mark.parametrize(
+    ("width", "first"), [(width, first) for width in (2, 4, 8, 16) for first in range(1, width + 1)]
+)
 def test_pieces_of_all_lengths_one_behind_the_other(width, first):
     source = random.Random(first)
     packets = [
-        [source.randbytes(length) for length in (first, second, 16, third)]
-        for second in (1, 8, 15, 16)
-        for third in range(1, 17)
+        [source.randbytes(length) for length in (first, second, width, third)]
+        for second in {1, width // 2, width - 1, width}
+        for third in range(1, width + 1)
     ]
     received, *_ = pack(packets, width=width)
     assert received == [b"".join(packet) for packet in packets]
 
 
 @pytest.mark.parametrize("width", [2, 4, 8])
-def test_a_piece_takes_a_cycle_more_than_it_has_chunks(width):
-    packets = [[b"h" * 13] + [b"t" * 16] * 5 for _ in range(4)]
+def test_narrow_pieces_come_every_cycle_and_a_rest_takes_one_of_its_own(width):
+    """As completions of records have them: 13 bytes, and then whole blocks."""
+    packets = [[b"h" * width] * (12 // width) + [b"h"] + [b"t" * width] * 8 for _ in range(4)]
     received, taken, given = pack(packets, width=width)
     assert received == [b"".join(packet) for packet in packets]
-    cycles = {b - a for a, b in itertools.pairwise(taken)}
-    assert cycles == {1 + 16 // width, 1 + -(-13 // width)}
-    assert given[0] == taken[0] + 4
+    pieces = len(packets[0])
+    starts = taken[::pieces]
+    assert {b - a for a, b in itertools.pairwise(taken[:pieces])} == {1}
+    assert {b - a for a, b in itertools.pairwise(starts)} == {pieces + 1}
+    assert given[0] == taken[0] + 3
 
 
 def test_packets_of_one_piece_each_follow_without_a_pause():
