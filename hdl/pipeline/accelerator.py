@@ -78,7 +78,6 @@ class PipelinedAccelerator(wiring.Component):
         depth = profile.queue_blocks
         release_depth = depth * self._depths.release
         self.lookup = Lookup(profile)
-        self.ingress = Ingress(profile, depth)
         self.numbering = Numbering(profile)
         digit = profile.ghash_digit
         self.ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
@@ -96,6 +95,7 @@ class PipelinedAccelerator(wiring.Component):
         self.verdict = Verdict(profile, 2 * self.scheduler.pace)
         # With 10 cycles a block or more, hardly anything waits for another.
         self._relaxed = 2 * self.scheduler.pace >= Verdict.APART
+        self.ingress = Ingress(profile, depth, 4 if self._relaxed else BLOCK_BYTES)
         hops = self._depths.hops
         self.received = BlockQueue(depth, self._relaxed, hops)
         self.released = BlockQueue(release_depth, self._relaxed, hops)

@@ -116,7 +116,7 @@ def front_signature() -> wiring.Signature:
 
     A plan is valid only if there was ``room`` in the cycle before. ``data`` are the 16 bytes of the
     first of ``beats`` for which there was no ``move`` yet, which comes once for each, after it was
-    taken.
+    taken; or with ``prior`` of the one before.
     """
     return wiring.Signature(
         {
@@ -125,6 +125,7 @@ def front_signature() -> wiring.Signature:
             "beats": Out(stream.Signature(Beat)),
             "data": Out(8 * BLOCK_BYTES),
             "move": In(1),
+            "prior": In(1),
         }
     )
 
@@ -231,7 +232,7 @@ class Lookup(wiring.Component):
             write_port.en.eq(stored | self._wiping),
             write_port.addr.eq(free),
             write_port.data.eq(Cat(high, self._data[:half])),
-            read_port.addr.eq(place),
+            read_port.addr.eq(place - self.front.prior),
             self.front.data.eq(read_port.data),
         ]
         m.d.sync += [
@@ -239,7 +240,8 @@ class Lookup(wiring.Component):
             free.eq(free + (stored | self._wiping)),
             place.eq(place + (self.front.move | self._wiping)),
             level.eq(level + stored - self.front.move),
-            # Three more have been taken, or can be, until the level shows it.
+            # Three more have been taken, or can be, until the level shows it. The one before the
+            # first is still there.
             self._room.eq(level < self.DEPTH - 4),
             self._wiping.eq(
                 self._fenced & self._begins & ~self._arrived & ~rest & (level == 0) & ~self.unfence

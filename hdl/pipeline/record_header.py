@@ -7,9 +7,6 @@ lanes (tail_at + d) mod 4, + 4, + 8, + 12. So a tail that is first turned by tai
 its bytes under the lanes where they belong.
 """
 
-from functools import reduce
-from operator import or_
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -29,11 +26,15 @@ def template(flags: Value, connection_id: Value) -> Value:
 
 def tail_lanes(tail_at: Value, count: Value) -> list[Value]:
     """For each lane of a header's two blocks, whether the tail is there, of ``count`` bytes."""
-    begins = [tail_at == lane for lane in range(2 * BLOCK_BYTES)]
-    return [
-        reduce(or_, (begins[lane - d] & (count > d) for d in range(min(lane + 1, TAIL_BYTES))))
-        for lane in range(2 * BLOCK_BYTES)
-    ]
+    first = [tail_at[2:] == word for word in range(2 * BLOCK_BYTES // TAIL_BYTES)]
+    lanes = []
+    for lane in range(2 * BLOCK_BYTES):
+        word, place = divmod(lane, TAIL_BYTES)
+        # Byte d of the tail would have this place: in the word where the tail begins, or behind it.
+        d = (place - tail_at[:2])[:2]
+        behind = first[word - 1] if word else Const(0, 1)
+        lanes.append((count > d) & Mux(tail_at[:2] <= place, first[word], behind))
+    return lanes
 
 
 def turn_tail(tail: Value, tail_at: Value) -> Value:
@@ -49,78 +50,79 @@ def _rotate(tail: Value, places: Value) -> Value:
 class HeaderReader(wiring.Component):
     """Compares received headers with what the slot says, and finds their numbers.
 
-    ``read`` takes a block of a header, or its ``second``, which comes later; ``second`` is for
-    headers over 16 bytes only. ``wire`` and ``malformed`` are valid from the third cycle after the
-    last block of a header on, until the third one after the first block of the next. The connection
-    ID must be there a cycle before the first block, and all other inputs a cycle behind the last
-    one. Cycles depend on nothing.
+    ``read`` takes one part of a header, of ``width`` bytes, and the same one of its template; parts
+    come in order, from ``part`` 0 on: all of one block, or of two for headers over 16 bytes only.
+    ``wire`` and ``malformed`` are valid from the third cycle after the last part of a header on,
+    until the third one after the first part of the next. ``connection_id_bytes`` and ``sixteen``
+    must be there a cycle before the first part, and the inputs below a cycle behind the last one.
+    Cycles depend on nothing.
     """
 
-    read: In(1)
-    second: In(1)
-    block: In(128)
-    connection_id: In(8 * CONNECTION_ID_BYTES)
-    connection_id_bytes: In(range(CONNECTION_ID_BYTES + 1))
-    sixteen: In(1)
-    has_length: In(1)
-    #: Bytes behind the header, which the length field must say.
-    encrypted_bytes: In(16)
-    #: The number, still encrypted; the 8-bit form in the low byte, zeros above.
-    wire: Out(16)
-    #: Another connection ID or length.
-    malformed: Out(1)
+    def __init__(self, width: int = BLOCK_BYTES):
+        self._width = width
+        super().__init__(
+            {
+                "read": In(1),
+                "part": In(range(2 * BLOCK_BYTES // width)),
+                "received": In(8 * width),
+                "template": In(8 * width),
+                "connection_id_bytes": In(range(CONNECTION_ID_BYTES + 1)),
+                "sixteen": In(1),
+                "has_length": In(1),
+                #: Bytes behind the header, which the length field must say.
+                "encrypted_bytes": In(16),
+                #: The number, still encrypted; the 8-bit form in the low byte, zeros above.
+                "wire": Out(16),
+                #: Another first byte, connection ID or length.
+                "malformed": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        tail_at, size = Signal(5), self.connection_id_bytes
+        width, size = self._width, self.connection_id_bytes
 
-        # Ahead: for each byte of a header, whether the connection ID reaches so far.
-        reaches = Signal(2 * BLOCK_BYTES)
+        # Ahead: for each byte of a header, whether the connection ID reaches so far; and where the
+        # tail begins, or before it, with a number of 8 bits, the byte that this lacks.
+        reaches, turn = Signal(2 * BLOCK_BYTES), Signal(2)
         m.d.sync += [
-            tail_at.eq(1 + size),
             reaches.eq(Cat(_at_least(size, i) for i in range(2 * BLOCK_BYTES))),
+            turn.eq(size + self.sixteen),
         ]
 
-        # First: each byte of the block.
-        received = [self.block.word_select(lane, 8) for lane in range(BLOCK_BYTES)]
-        identifier = [self.connection_id.word_select(i, 8) for i in range(CONNECTION_ID_BYTES)]
-        different = Signal(CONNECTION_ID_BYTES)
-        turned, tail = Signal(8 * TAIL_BYTES), Signal(8 * TAIL_BYTES)
-        for i, byte in enumerate(identifier, 1):
-            m.d.sync += different[i - 1].eq(reaches[i] & (received[i % BLOCK_BYTES] != byte))
-        in_tail = [
-            reaches[max(i - TAIL_BYTES, 0)] & ~reaches[i] & (i != 0) for i in range(2 * BLOCK_BYTES)
-        ]
-        in_tail = Mux(self.second, Cat(in_tail[BLOCK_BYTES:]), Cat(in_tail[:BLOCK_BYTES]))
-        found = [
-            reduce(or_, (Mux(in_tail[lane], received[lane], 0) for lane in range(place, 16, 4)))
-            for place in range(TAIL_BYTES)
-        ]
-        with m.If(self.read):
-            m.d.sync += turned.eq(Cat(found) | Mux(self.second, turned, 0))
+        # First: each byte of the part.
+        in_tail = Cat(
+            reaches[max(i - TAIL_BYTES, 0)] & ~reaches[i] for i in range(2 * BLOCK_BYTES)
+        ).word_select(self.part, width)
+        reached = reaches.word_select(self.part, width)
+        received = [self.received.word_select(lane, 8) for lane in range(width)]
+        different, turned = Signal(width), Signal(8 * TAIL_BYTES)
+        m.d.sync += different.eq(
+            Cat(
+                reached[lane] & (byte != self.template.word_select(lane, 8))
+                for lane, byte in enumerate(received)
+            )
+        )
+        for place in range(TAIL_BYTES):
+            first_lane, *lanes = range(place, width, TAIL_BYTES)
+            found, any_found = received[first_lane], in_tail[first_lane]
+            for lane in lanes:
+                found = Mux(in_tail[lane], received[lane], found)
+                any_found |= in_tail[lane]
+            with m.If(self.read & any_found):
+                m.d.sync += turned.word_select(place, 8).eq(found)
 
         # Second: the fields of the tail.
-        read, second = Signal(2), Signal()
+        read, first = Signal(2), Signal()
         mismatches, has_length, length = Signal(), Signal(), Signal(16)
-        m.d.sync += [read.eq(Cat(self.read, read)), second.eq(self.second)]
-        m.d.comb += tail.eq(_rotate(turned, tail_at))
+        tail = _rotate(turned, turn)
+        m.d.sync += [read.eq(Cat(self.read, read)), first.eq(self.part == 0)]
         with m.If(read[0]):
             m.d.sync += [
-                mismatches.eq(
-                    Mux(
-                        second,
-                        different[BLOCK_BYTES - 1 :].any() | mismatches,
-                        different[: BLOCK_BYTES - 1].any(),
-                    )
-                ),
+                mismatches.eq(different.any() | (mismatches & ~first)),
                 has_length.eq(self.has_length),
-                length.eq(
-                    Cat(
-                        Mux(self.sixteen, tail[24:32], tail[16:24]),
-                        Mux(self.sixteen, tail[16:24], tail[8:16]),
-                    )
-                ),
-                self.wire.eq(Mux(self.sixteen, Cat(tail[8:16], tail[:8]), tail[:8])),
+                length.eq(Cat(tail[24:32], tail[16:24])),
+                self.wire.eq(Cat(tail[8:16], Mux(self.sixteen, tail[:8], 0))),
             ]
 
         # Third: is the length that of the record?

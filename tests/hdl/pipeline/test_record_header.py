@@ -15,6 +15,7 @@ from hdl.pipeline.record_header import HeaderReader, tail_lanes, template, turn_
 from tests.hdl.streams import simulate
 
 FORMS = (0x00, 0x04, 0x08, 0x0C)
+with_width = pytest.mark.parametrize("width", [4, 16])
 with_size = pytest.mark.parametrize("size", range(CONNECTION_ID_BYTES + 1))
 
 
@@ -27,31 +28,35 @@ def header_bytes(size: int, form: int) -> int:
 
 
 async def read_header(ctx, dut, record: bytes, connection_id: bytes, form: int):
-    """The number, or None for a malformed one; in two blocks if the header is longer than one."""
+    """The number, or None for a malformed one; of two blocks if the header is longer than one."""
     size = header_bytes(len(connection_id), form)
-    ctx.set(dut.connection_id, int.from_bytes(connection_id, "little"))
     ctx.set(dut.connection_id_bytes, len(connection_id))
     ctx.set(dut.sixteen, form >> 3)
     ctx.set(dut.has_length, form >> 2 & 1)
     ctx.set(dut.encrypted_bytes, len(record) - size)
     await ctx.tick()
     # The blocks as the ingress cuts them: other bytes of the record behind the header.
-    blocks = [record[:16]] if size <= 16 else [record[:16], record[16:32]]
-    for number, block in enumerate(blocks):
+    blocks = 16 if size <= 16 else 32
+    template = record[:1] + connection_id.ljust(31, b"\0")
+    width = len(dut.received) // 8
+    for part in range(blocks // width):
+        place = slice(part * width, (part + 1) * width)
         ctx.set(dut.read, 1)
-        ctx.set(dut.second, number)
-        ctx.set(dut.block, int.from_bytes(block, "little"))
+        ctx.set(dut.part, part)
+        ctx.set(dut.received, int.from_bytes(record[place], "little"))
+        ctx.set(dut.template, int.from_bytes(template[place], "little"))
         await ctx.tick()
     ctx.set(dut.read, 0)
-    ctx.set(dut.second, 0)
+    ctx.set(dut.part, 0)
     await ctx.tick().repeat(2)
     return None if ctx.get(dut.malformed) else ctx.get(dut.wire)
 
 
+@with_width
 @with_size
-def test_headers_are_read_as_the_model_does(size):
+def test_headers_are_read_as_the_model_does(size, width):
     source = random.Random(size)
-    dut = HeaderReader()
+    dut = HeaderReader(width)
 
     async def work(ctx):
         for form, _ in itertools.product(FORMS, range(4)):
@@ -70,10 +75,11 @@ def test_headers_are_read_as_the_model_does(size):
     simulate(dut, work)
 
 
-def test_one_header_leaves_nothing_to_the_next():
+@with_width
+def test_one_header_leaves_nothing_to_the_next(width):
     """A long one that is malformed in its second block, then a short one."""
     source = random.Random(5)
-    dut = HeaderReader()
+    dut = HeaderReader(width)
 
     async def work(ctx):
         for size in (20, 0, 16, 1, 15, 14, 20):
