@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from driver.messages import CONNECTION_ID_BYTES
 from hdl.block import BLOCK_BYTES
+from hdl.choose import choose_word
 
 __all__ = ["TAIL_BYTES", "HeaderReader", "tail_lanes", "template", "turn_tail"]
 
@@ -82,19 +83,30 @@ class HeaderReader(wiring.Component):
         m = Module()
         width, size = self._width, self.connection_id_bytes
 
-        # Ahead: for each byte of a header, whether the connection ID reaches so far; and where the
-        # tail begins, or before it, with a number of 8 bits, the byte that this lacks.
-        reaches, turn = Signal(2 * BLOCK_BYTES), Signal(2)
+        # Ahead: for each four bytes of a header, whether the connection ID goes on behind them,
+        # ends there or ended in those before; and where the tail begins, or before it, with a
+        # number of 8 bits, the byte that this lacks.
+        words = range(2 * BLOCK_BYTES // TAIL_BYTES)
+        beyond, here, before = (Signal(len(words)) for _ in range(3))
+        turn = Signal(2)
         m.d.sync += [
-            reaches.eq(Cat(_at_least(size, i) for i in range(2 * BLOCK_BYTES))),
+            beyond.eq(Cat(_at_least(size[2:], word + 1) for word in words)),
+            here.eq(Cat(size[2:] == word for word in words)),
+            before.eq(Cat(size[2:] == word - 1 for word in words)),
             turn.eq(size + self.sixteen),
         ]
 
         # First: each byte of the part.
-        in_tail = Cat(
-            reaches[max(i - TAIL_BYTES, 0)] & ~reaches[i] for i in range(2 * BLOCK_BYTES)
-        ).word_select(self.part, width)
-        reached = reaches.word_select(self.part, width)
+        in_part = width // TAIL_BYTES
+        beyond, here, before = (
+            choose_word(flags, self.part, in_part) for flags in (beyond, here, before)
+        )
+        reached, in_tail = [], []
+        for lane in range(width):
+            word, place = divmod(lane, TAIL_BYTES)
+            far = _at_least(size[:2], place)
+            reached.append(beyond[word] | (here[word] & far))
+            in_tail.append(Mux(far, before[word], here[word]))
         received = [self.received.word_select(lane, 8) for lane in range(width)]
         different, turned = Signal(width), Signal(8 * TAIL_BYTES)
         m.d.sync += different.eq(
