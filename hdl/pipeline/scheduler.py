@@ -345,11 +345,12 @@ class Scheduler(wiring.Component):
     def _describe(self, m, head, encrypted_bytes, tail_bytes, is_record, sealing):
         """What ``messages`` gets of the request at hand, from the third cycle on."""
         message, request = self.messages.payload, head.request
-        number = [head.number[8:16], head.number[:8]]
-        length = [encrypted_bytes[8:], encrypted_bytes[:8]]
-        long, short = Cat(*number, *length), Cat(number[1], *length, Const(0, 8))
-        tail = Signal(32)
-        m.d.sync += tail.eq(Mux(request.sixteen, long, short))
+        # With a number of 8 bits, the lane before the tail is that of the missing byte.
+        tail = Cat(
+            *(head.number[8:16], head.number[:8]), *(encrypted_bytes[8:], encrypted_bytes[:8])
+        )
+        turn = Signal(2)
+        m.d.sync += turn.eq(request.tail_at - ~request.sixteen)
         m.d.comb += [
             message.power.eq(Mux(message.final, message.more_blocks, self._chains - 1)),
             message.final.eq(message.more_blocks < self._chains),
@@ -362,7 +363,7 @@ class Scheduler(wiring.Component):
             message.associated_bytes.eq(request.associated_bytes),
             message.text_bytes.eq(request.text_bytes),
             message.tail_lanes.eq(Cat(tail_lanes(request.tail_at, tail_bytes))),
-            message.tail.eq(turn_tail(tail, request.tail_at)),
+            message.tail.eq(turn_tail(tail, turn)),
         ]
 
     def _describe_pending(self, m, head, tagged):
