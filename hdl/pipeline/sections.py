@@ -8,6 +8,7 @@ from driver.messages import Status
 from hdl.block import BLOCK_BYTES
 from hdl.pipeline.layouts import LENGTH_BITS
 from hdl.pipeline.lookup import Beat, Plan, one_piece, pieces
+from hdl.pipeline.queue import SkidBuffer
 
 __all__ = ["Command", "Sections", "Use"]
 
@@ -85,7 +86,7 @@ class Sections(wiring.Component):
         self._ended = Signal()
         self._bad = Signal()
 
-        self._gate = _Gate(_Beat)
+        self._gate = SkidBuffer(_Beat)
         self._begins = Signal()  # the packet
         self._takes = Signal()  # a piece, and that is no header to build
         self._pops = Signal()  # a beat is taken
@@ -111,12 +112,11 @@ class Sections(wiring.Component):
         gate, beats = self._gate, self.beats
         bad, last = beats.payload.bad, beats.payload.last
         m.d.comb += [
-            gate.write.valid.eq(beats.valid),
+            gate.write.valid.eq(beats.valid & self.room),
             gate.write.payload.bad.eq(bad),
             gate.write.payload.last.eq(last),
             gate.write.payload.good.eq(last & ~bad),
-            beats.ready.eq(gate.write.ready),
-            gate.open.eq(self.room),
+            beats.ready.eq(gate.write.ready & self.room),
             gate.read.ready.eq(self._pops),
         ]
 
@@ -317,40 +317,3 @@ class Sections(wiring.Component):
             "drain": checks & ~(goes_on & ~(no_associated & no_text & ~plan.tagged)),
         }
         return exits, no_text
-
-
-class _Gate(wiring.Component):
-    """Two registers: what is written can be read in the next cycle, and no ready goes through.
-
-    Nothing comes in while it is not ``open``.
-    """
-
-    def __init__(self, shape):
-        self._shape = shape
-        super().__init__(
-            {
-                "write": In(stream.Signature(shape)),
-                "read": Out(stream.Signature(shape)),
-                "open": In(1),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-        write, read = self.write, self.read
-        spare, spared, comes = Signal(self._shape), Signal(), Signal()
-        m.d.comb += [
-            write.ready.eq(~spared & self.open),
-            comes.eq(write.valid & self.open),
-        ]
-        with m.If(~spared):
-            m.d.sync += spare.eq(write.payload)
-        with m.If(read.ready | ~read.valid):
-            m.d.sync += [
-                read.payload.eq(Mux(spared, spare, write.payload)),
-                read.valid.eq(spared | comes),
-                spared.eq(0),
-            ]
-        with m.Else():
-            m.d.sync += spared.eq(spared | comes)
-        return m
