@@ -106,8 +106,8 @@ class PipelinedAccelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for name in (
-            "lookup", "ingress", "received", "numbering", "scheduler", "aes", "ghash", "cipher", "tag",
-            "verdict", "released", "egress", "control", "counters",
+            "lookup", "ingress", "received", "numbering", "scheduler", "aes", "ghash", "cipher",
+            "tag", "verdict", "released", "egress", "control", "counters",
         ):  # fmt: skip
             m.submodules[name] = getattr(self, name)
 
@@ -208,7 +208,7 @@ class PipelinedAccelerator(wiring.Component):
         )
 
     def _connect_cores(self, m):
-        """To the scheduler, or to control while it takes over: long before and after it uses them."""
+        """To the scheduler, or to control, which takes over long before it uses them."""
         scheduler, control, aes, ghash = self.scheduler, self.control, self.aes, self.ghash
         cipher, hashed = self.cipher, ghash.blocks.signature.flip().create()
         takes_aes, takes_ghash = Signal(init=1), Signal(init=1)

@@ -257,7 +257,9 @@ class BlockQueue(wiring.Component):
         on_the_way = Signal(range(self.AHEAD + 1))  # fetched, and not taken a cycle ago
         m.d.comb += [
             fetch.eq(some & ~on_the_way[-1]),
-            ahead.write.payload.eq(History(m, "data", self.memory.read_data, self._hops)[self._hops]),
+            ahead.write.payload.eq(
+                History(m, "data", self.memory.read_data, self._hops)[self._hops]
+            ),
             ahead.write.valid.eq(History(m, "valid", arrives, self._hops, False)[self._hops]),
         ]
         with m.If(fetch ^ self.read):

@@ -209,7 +209,11 @@ class Scheduler(wiring.Component):
         begun, enough, crowded, full = Signal(), Signal(), Signal(), Signal()
         layout = mask_request_layout(self._profile)
         m.submodules.masks = masks = SkidBuffer(data.StructLayout({"mask": layout, "opens": 1}))
-        mask, opens, mask_ready = masks.read.payload.mask, masks.read.payload.opens, masks.read.valid
+        mask, opens, mask_ready = (
+            masks.read.payload.mask,
+            masks.read.payload.opens,
+            masks.read.valid,
+        )
         opens_next, takes_mask = Signal(), Signal()
         m.d.sync += [
             begun.eq(takes_mask & opens),
