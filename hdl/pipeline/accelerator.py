@@ -200,9 +200,13 @@ class PipelinedAccelerator(wiring.Component):
         self._queue(
             m, "opening_masks", cipher.opening_masks, self.numbering.masks, 2 * self._depths.waiting
         )
-        self._queue(
+        made = self._queue(
             m, "sealing_queue", self.verdict.masks, scheduler.sealing_masks, self._depths.in_flight
         )
+        m.d.comb += [
+            scheduler.more_opening_masks.eq(wanted.more),
+            scheduler.more_sealing_masks.eq(made.more),
+        ]
         self._queue(
             m, "sealing_masks", cipher.sealing_masks, self.egress.masks, self._depths.in_flight
         )
@@ -213,9 +217,10 @@ class PipelinedAccelerator(wiring.Component):
         cipher, hashed = self.cipher, ghash.blocks.signature.flip().create()
         takes_aes, takes_ghash = Signal(init=1), Signal(init=1)
         m.d.sync += [takes_aes.eq(control.takes_over), takes_ghash.eq(takes_aes)]
+        requests = scheduler.blocks.signature.create()
         m.d.comb += [
-            aes.requests.valid.eq(scheduler.blocks.valid),
-            aes.requests.payload.eq(scheduler.blocks.payload),
+            requests.valid.eq(scheduler.blocks.valid),
+            requests.payload.eq(scheduler.blocks.payload),
             scheduler.blocks.ready.eq(aes.requests.ready),
             control.encrypts.eq(aes.requests.ready),
             control.hashed.ready.eq(ghash.blocks.ready),
@@ -227,10 +232,10 @@ class PipelinedAccelerator(wiring.Component):
         ]
         with m.If(takes_aes):
             m.d.comb += [
-                aes.requests.valid.eq(control.encrypt),
-                aes.requests.payload.block.eq(0),
-                aes.requests.payload.key.eq(Cat(0, control.slot)),
-                aes.requests.payload.aes256.eq(control.aes256),
+                requests.valid.eq(control.encrypt),
+                requests.payload.block.eq(0),
+                requests.payload.key.eq(Cat(0, control.slot)),
+                requests.payload.aes256.eq(control.aes256),
             ]
         with m.If(takes_ghash):
             m.d.comb += hashed.valid.eq(control.hashed.valid)
@@ -240,6 +245,7 @@ class PipelinedAccelerator(wiring.Component):
                 # Control has no products to ask for, but ends with a block of zeros: that is what
                 # the cipher gives while it has none, and its power stands in a slot or is wiped.
                 m.d.comb += hashed.payload.last.eq(1)
+        self._send(m, "requests", requests.valid, requests.payload, aes.requests)
         self._send(m, "hashed", hashed.valid, hashed.payload, ghash.blocks)
         for name, source, taken, control_sink, sink in (
             ("results", aes.results, takes_aes, control.encrypted, cipher.results),

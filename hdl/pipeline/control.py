@@ -166,15 +166,15 @@ class Control(wiring.Component):
         arrived, multiplies, takes_h, takes_power = Signal(128), Signal(), Signal(), Signal()
         m.d.sync += [
             arrived.eq(Mux(multiplies, self.digests.payload, self.encrypted.payload)),
-            takes_h.eq(0),
-            takes_power.eq(0),
+            takes_h.eq(zeros != 0),
+            takes_power.eq(zeros != 0),
         ]
+        with m.If(zeros != 0):
+            m.d.sync += arrived.eq(0)
         with m.If(takes_h):
             m.d.sync += h.eq(arrived)
         with m.If(takes_power):
             m.d.sync += power.eq(arrived)
-        with m.If(forgets):
-            m.d.sync += [h.eq(0), power.eq(0)]
 
         known, valid = self._check(m)
         all_slots = self._profile.slots - 1
@@ -287,7 +287,8 @@ class Control(wiring.Component):
                 m.d.sync += [forgets.eq(1), number.eq(0), self.aes256.eq(0)]
                 m.next = "forgotten"
             with m.State("forgotten"):
-                m.next = "scrub"
+                with m.If(~forgets & (zeros == 0)):
+                    m.next = "scrub"
             with m.State("scrub"):
                 m.d.comb += self.hashed.valid.eq(number < self._chains)
                 with m.If(self.hashed.valid & self.hashed.ready):

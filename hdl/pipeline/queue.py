@@ -42,6 +42,8 @@ class Queue(wiring.Component):
             {
                 "write": In(stream.Signature(shape, always_ready=always_ready)),
                 "read": Out(stream.Signature(shape)),
+                #: When the payload that can be read is taken, the next one follows at once.
+                "more": Out(1),
                 #: Payloads in the queue.
                 "level": Out(range(depth + 1)),
             }
@@ -73,6 +75,7 @@ class Queue(wiring.Component):
         for row, behind in itertools.pairwise(rows):
             wiring.connect(m, row.read, behind.write)
         wiring.connect(m, rows[-1].read, wiring.flipped(self.read))
+        m.d.comb += self.more.eq(rows[-1].more)
 
     def _connect_memory(self, m, written):
         m.submodules.memory = memory = Memory(
@@ -90,6 +93,7 @@ class Queue(wiring.Component):
         if not self._always_ready:
             m.d.comb += self.write.ready.eq(~self.level[-1])
         m.d.comb += [
+            self.more.eq(stored),
             moved.eq(stored & (~self.read.valid | self.read.ready)),
             write_port.en.eq(written),
             write_port.addr.eq(free),

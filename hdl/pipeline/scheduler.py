@@ -35,7 +35,6 @@ from hdl.pipeline.layouts import (
     pending_layout,
 )
 from hdl.pipeline.numbering import numbered_layout
-from hdl.pipeline.queue import SkidBuffer
 from hdl.pipeline.record_header import tail_lanes, turn_tail
 from hdl.profile import AESCore, Profile
 
@@ -80,6 +79,9 @@ class Scheduler(wiring.Component):
                 "requests": In(stream.Signature(numbered_layout())),
                 "opening_masks": In(stream.Signature(masks)),
                 "sealing_masks": In(stream.Signature(masks)),
+                #: `hdl.pipeline.queue.Queue.more` of the two.
+                "more_opening_masks": In(1),
+                "more_sealing_masks": In(1),
                 #: A mask of `opening_masks` has been used.
                 "mask_used": In(1),
                 "blocks": Out(stream.Signature(block_layout(2 * profile.slots))),
@@ -207,31 +209,21 @@ class Scheduler(wiring.Component):
         opening_mask, sealing_mask = self.opening_masks, self.sealing_masks
         ahead = Signal(range(2 * MASKS_AHEAD + 64))  # masks to open that were begun and not used
         begun, enough, crowded, full = Signal(), Signal(), Signal(), Signal()
-        layout = mask_request_layout(self._profile)
-        m.submodules.masks = masks = SkidBuffer(data.StructLayout({"mask": layout, "opens": 1}))
-        mask, opens, mask_ready = (
-            masks.read.payload.mask,
-            masks.read.payload.opens,
-            masks.read.valid,
-        )
-        opens_next, takes_mask = Signal(), Signal()
+        # What is taken in a cycle goes into ``blocks`` in the next one.
+        takes_mask, opens, masks_block, opens_block = Signal(), Signal(), Signal(), Signal()
+        uses = self.blocks.valid & self.blocks.ready & masks_block
+        m.d.comb += [
+            opening_mask.ready.eq(uses & opens_block),
+            sealing_mask.ready.eq(uses & ~opens_block),
+        ]
+        may_open = opening_mask.valid & (~opening_mask.ready | self.more_opening_masks)
+        may_seal = sealing_mask.valid & (~sealing_mask.ready | self.more_sealing_masks)
         m.d.sync += [
             begun.eq(takes_mask & opens),
             ahead.eq(ahead + begun - self.mask_used),
             crowded.eq(free < self._depth // 2),
             full.eq(free < self._depth // 8),
             enough.eq((ahead >= MASKS_AHEAD) | (crowded & (ahead >= 2))),
-        ]
-        m.d.comb += [
-            opens_next.eq(opening_mask.valid & ~(sealing_mask.valid & enough)),
-            opening_mask.ready.eq(masks.write.ready & opens_next),
-            sealing_mask.ready.eq(masks.write.ready & ~opens_next),
-            masks.write.valid.eq(opening_mask.valid | sealing_mask.valid),
-            masks.write.payload.opens.eq(opens_next),
-            masks.write.payload.mask.eq(
-                Mux(opens_next, opening_mask.payload, sealing_mask.payload)
-            ),
-            masks.read.ready.eq(takes_mask),
         ]
         # Between two blocks of text a mask costs a cycle; having none when it is needed costs more.
         # Where it costs more cycles, the request that waits here gives it the time.
@@ -240,35 +232,34 @@ class Scheduler(wiring.Component):
         m.d.sync += [
             inserted.eq(Cat(takes_mask & text, inserted)),
             urgent.eq(
-                mask_ready
-                & (
-                    ((opening_mask.valid | opens) & none_ahead)
-                    | ((sealing_mask.valid | ~opens) & full)
-                )
+                ((opening_mask.valid & none_ahead) | (sealing_mask.valid & full))
                 & ~(takes_mask | inserted.any())
             ),
         ]
         room_for_mask = Signal()
         m.d.comb += [
+            opens.eq(may_open & ~(may_seal & enough)),
             room_for_mask.eq(idle | (~late & (more_associated | (urgent & text & ~tag_left)))),
-            takes_mask.eq(advance & mask_ready & room_for_mask),
+            takes_mask.eq(advance & (may_open | may_seal) & room_for_mask),
             self.slots.valid.eq(valid),
             slot.opening.eq(opens),
         ]
-        # Which of the two it is decides a cycle later; no message begins behind a counter block.
-        masks_block, taken, count = Signal(), Signal(layout), Signal.like(counter)
+        # No message begins behind a counter block.
+        count = Signal.like(counter)
+        mask = Mux(opens_block, opening_mask.payload, sealing_mask.payload)
+        mask = data.View(mask_request_layout(self._profile), mask)
         counter_block = Cat(nonce, Const(0, 16), count[8:], Const(0, 4), count[:8])
         m.d.comb += [
-            block.block.eq(Mux(masks_block, taken.block, counter_block)),
-            block.key.eq(Mux(masks_block, Cat(1, taken.slot), Cat(0, key))),
-            block.aes256.eq(Mux(masks_block, taken.aes256, aes256)),
+            block.block.eq(Mux(masks_block, mask.block, counter_block)),
+            block.key.eq(Mux(masks_block, Cat(1, mask.slot), Cat(0, key))),
+            block.aes256.eq(Mux(masks_block, mask.aes256, aes256)),
         ]
         self._follow(m, advance, valid, starts)
         with m.If(advance):
             m.d.sync += [
                 self.blocks.valid.eq(valid),
                 masks_block.eq(takes_mask),
-                taken.eq(mask),
+                opens_block.eq(opens),
                 count.eq(counter),
                 late.eq(0),
             ]
@@ -307,7 +298,7 @@ class Scheduler(wiring.Component):
                     first.eq(0),
                 ]
             with m.Else():
-                m.d.comb += valid.eq(mask_ready)
+                m.d.comb += valid.eq(takes_mask)
             with m.If(takes_mask):
                 m.d.comb += slot.use.eq(SlotUse.MASK)
         with m.If(starts):

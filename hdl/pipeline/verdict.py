@@ -161,8 +161,9 @@ class Verdict(wiring.Component):
             begins.eq(
                 self.pending.valid & (~head.tagged | (self.checked_tags.valid & ~shifts)) & free
             ),
-            self.pending.ready.eq(begins),
-            self.checked_tags.ready.eq(begins & head.tagged),
+            # A cycle later: nothing else may begin for two.
+            self.pending.ready.eq(age[0]),
+            self.checked_tags.ready.eq(age[0] & request.tagged),
         ]
         m.d.sync += [free.eq(~begins & ~age[0]), age.eq(Cat(begins, age))]
 

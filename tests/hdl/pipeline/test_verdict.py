@@ -128,10 +128,11 @@ class Bench:
         ctx.set(dut.pending.valid, 1)
         ctx.set(dut.contents.payload, content)
         if request["tagged"]:
-            await ctx.tick().repeat(2)
+            await ctx.tick()
             ctx.set(dut.checked_tags.payload, {"tag": tag, "differs": forged})
             ctx.set(dut.first_blocks.payload, block)
             ctx.set(dut.checked_tags.valid, 1)
+            await ctx.tick()
             assert ctx.get(dut.pending.ready)
             assert ctx.get(dut.checked_tags.ready)
         await ctx.tick().until(dut.pending.ready)
