@@ -73,23 +73,28 @@ def _at(cell: dict, site: str) -> dict:
 
 
 def _sites(grid: _Grid, rounds: list[str], others: list[str]) -> dict[str, str]:
-    """A site for each: the others in the middle, and the rounds around them.
+    """A site for each: the others in the middle of every row, and the rounds around them.
 
     The first and the last round are both on the left of the middle, where the engine sends blocks
-    and gets them back: out to the left in the second row, through all of the first row, back from
-    the right in the second, and likewise in the third and the fourth.
+    and gets them back: out to the left in the second row, back in the first and on to its right
+    end, back in the second; out to the right in the third, back in the fourth and on to its left
+    end, back in the third.
     """
     columns = sorted(grid.columns)
     rows = [[grid.name(column, row) for column in columns] for row in grid.rows]
-    width = -(-len(others) // 2)
+    width = -(-len(others) // len(rows))
     begin = (len(columns) - width) // 2
     end = begin + width
     first, second, third, fourth = rows
     circuit = [
-        *reversed(second[:begin]), *first, *reversed(second[end:]),
-        *third[end:], *reversed(fourth), *third[:begin],
+        *reversed(second[:begin]), *first[:begin], *first[end:], *reversed(second[end:]),
+        *third[end:], *reversed(fourth[end:]), *reversed(fourth[:begin]), *third[:begin],
     ]  # fmt: skip
-    middle = [*reversed(second[begin:end]), *third[begin:end]]
+    # From the right to the left in the upper rows, and back in the lower ones.
+    middle = [
+        *reversed(first[begin:end]), *reversed(second[begin:end]),
+        *third[begin:end], *fourth[begin:end],
+    ]  # fmt: skip
     # What the rounds leave is half-way, on the right of the middle.
     half, left = len(rounds) // 2, len(circuit) - len(rounds)
     sites = [*circuit[:half], *circuit[half + left :], *middle, *circuit[half : half + left]]

@@ -150,10 +150,11 @@ class Control(wiring.Component):
         piece, shifts = Signal(128), Signal()
         next_half, forgets = Signal(), Signal()
         # Zeros follow what was collected, until nothing else is there.
-        zeros = Signal(range(len(collected) // len(piece) + 1))
+        zeros, clears = Signal(range(len(collected) // len(piece) + 1)), Signal()
         m.d.sync += [
-            piece.eq(Mux(zeros != 0, 0, self.staged_piece)),
-            shifts.eq(self.staged | next_half | (zeros != 0)),
+            clears.eq(zeros != 0),
+            piece.eq(Mux(clears, 0, self.staged_piece)),
+            shifts.eq(self.staged | next_half | clears),
             forgets.eq(self.wipe),
         ]
         with m.If(shifts):
@@ -166,10 +167,10 @@ class Control(wiring.Component):
         arrived, multiplies, takes_h, takes_power = Signal(128), Signal(), Signal(), Signal()
         m.d.sync += [
             arrived.eq(Mux(multiplies, self.digests.payload, self.encrypted.payload)),
-            takes_h.eq(zeros != 0),
-            takes_power.eq(zeros != 0),
+            takes_h.eq(clears),
+            takes_power.eq(clears),
         ]
-        with m.If(zeros != 0):
+        with m.If(clears):
             m.d.sync += arrived.eq(0)
         with m.If(takes_h):
             m.d.sync += h.eq(arrived)

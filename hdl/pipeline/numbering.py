@@ -95,8 +95,9 @@ class Numbering(wiring.Component):
         may_take, takes, took = Signal(), Signal(), Signal()
         m.d.comb += [
             takes.eq(requests.valid & may_take & (~head.masked | masks.valid)),
-            requests.ready.eq(takes),
-            masks.ready.eq(requests.valid & may_take & head.masked & masks.valid),
+            # A cycle later: nothing else is taken for two.
+            requests.ready.eq(took),
+            masks.ready.eq(took & self._request.masked),
             self.busy.eq(under_way != 0),
         ]
         m.d.sync += [
@@ -107,7 +108,7 @@ class Numbering(wiring.Component):
         ]
         first, second = masks.payload[:8], masks.payload[8:]
         mask = Mux(head.sixteen, Cat(second, first), first)
-        with m.If(takes):
+        with m.If(may_take):
             m.d.sync += [self._request.eq(head), self._wire.eq(head.wire ^ mask)]
         with m.If(self._age[2]):
             m.d.sync += [

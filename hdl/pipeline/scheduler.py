@@ -117,8 +117,11 @@ class Scheduler(wiring.Component):
         is_record, sealing, control = Signal(), Signal(), Signal()
         accepted, has_blocks = Signal(), Signal()
         opcode = request.echo.opcode
-        m.d.comb += self.requests.ready.eq(~ready | takes)
-        with m.If(self.requests.ready):
+        loads, loaded = ~ready | takes, Signal()
+        m.d.sync += loaded.eq(loads & self.requests.valid)
+        # A cycle later: what is loaded is taken two cycles after that, at the earliest.
+        m.d.comb += self.requests.ready.eq(loaded)
+        with m.If(loads):
             m.d.sync += [
                 ready.eq(self.requests.valid),
                 head.eq(self.requests.payload),
