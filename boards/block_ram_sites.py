@@ -80,24 +80,24 @@ def _sites(grid: _Grid, rounds: list[str], others: list[str]) -> dict[str, str]:
     end, back in the second; out to the right in the third, back in the fourth and on to its left
     end, back in the third.
     """
-    columns = sorted(grid.columns)
-    rows = [[grid.name(column, row) for column in columns] for row in grid.rows]
-    width = -(-len(others) // len(rows))
-    begin = (len(columns) - width) // 2
-    end = begin + width
-    first, second, third, fourth = rows
+    columns, count = sorted(grid.columns), len(grid.rows)
+    left, middle, right = [], [], []
+    for number, row in enumerate(grid.rows):
+        names = [grid.name(column, row) for column in columns]
+        width = (len(others) + number) // count
+        begin = (len(columns) - width) // 2
+        left.append(names[:begin])
+        middle.append(names[begin : begin + width])
+        right.append(names[begin + width :])
     circuit = [
-        *reversed(second[:begin]), *first[:begin], *first[end:], *reversed(second[end:]),
-        *third[end:], *reversed(fourth[end:]), *reversed(fourth[:begin]), *third[:begin],
+        *reversed(left[1]), *left[0], *right[0], *reversed(right[1]),
+        *right[2], *reversed(right[3]), *reversed(left[3]), *left[2],
     ]  # fmt: skip
     # From the right to the left in the upper rows, and back in the lower ones.
-    middle = [
-        *reversed(first[begin:end]), *reversed(second[begin:end]),
-        *third[begin:end], *fourth[begin:end],
-    ]  # fmt: skip
+    inside = [*reversed(middle[0]), *reversed(middle[1]), *middle[2], *middle[3]]
     # What the rounds leave is half-way, on the right of the middle.
-    half, left = len(rounds) // 2, len(circuit) - len(rounds)
-    sites = [*circuit[:half], *circuit[half + left :], *middle, *circuit[half : half + left]]
+    half, free = len(rounds) // 2, len(circuit) - len(rounds)
+    sites = [*circuit[:half], *circuit[half + free :], *inside, *circuit[half : half + free]]
     order = [*_in_order(rounds), *sorted(others, key=_passage)]
     return dict(zip(order, sites, strict=False))
 
