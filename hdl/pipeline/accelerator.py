@@ -324,7 +324,8 @@ class PipelinedAccelerator(wiring.Component):
             numbering.open_next.eq(verdict.open_next),
         ]
         self._connect_powers(m)
-        m.d.sync += [cipher.append.eq(control.append), cipher.appended.eq(control.appended)]
+        m.d.sync += cipher.append.eq(control.append)
+        m.d.comb += cipher.appended.eq(History(m, "appended", control.appended, 1)[1])
         changed = verdict.judged.payload.request.echo.opcode.matches(Opcode.LOAD, Opcode.ZEROIZE)
         # Far apart, and what is let in takes longer to reach what is wiped.
         unfence, wipe = Signal(), Signal()

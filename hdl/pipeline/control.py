@@ -24,6 +24,7 @@ from hdl.hash_unit import power_address_layout
 from hdl.loader import LoadLayout
 from hdl.pipeline.layouts import LENGTH_BITS, NUMBER_BITS, Echo, context_layout
 from hdl.profile import Profile
+from hdl.registers import reset_less
 from hdl.reports import info
 from hdl.slots import WORDS_PER_SLOT
 
@@ -40,8 +41,9 @@ class Control(wiring.Component):
     AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1) and the hash unit multiply its
     powers, or derive the rows of its tables. ZEROIZE writes zeros over every word of a slot, or of
     all slots: 32 cycles each. Both end with blocks of zeros through the hash unit, which overwrite
-    the products there. INFO and STATS ``append`` a block in 16 cycles. Reset begins with a
-    ZEROIZE of all slots: ``ready`` says that it is over.
+    the products there. INFO and STATS ``append`` a block in 16 cycles. Reset begins with zeros
+    through what was collected, which it does not clear, and then a ZEROIZE of all slots: ``ready``
+    says that it is over.
     """
 
     def __init__(self, profile: Profile, hash_unit):
@@ -90,6 +92,9 @@ class Control(wiring.Component):
                 "counter_value": In(64),
             }
         )
+        self.round_key = reset_less(self.round_key)
+        self.context = reset_less(self.context)
+        self.appended = reset_less(self.appended)
         #: The payload of a LOAD while it is worked on, else zero.
         self.staged_load = Signal(LoadLayout)
 
@@ -97,21 +102,17 @@ class Control(wiring.Component):
         m = Module()
         m.submodules.schedule = schedule = KeySchedule(_combinational(self._profile.sbox))
         load = self.staged_load
-        # What is asked for stands there for some cycles before ``start``.
-        opcode = self.echo.opcode
+        # None of them in the wipe behind reset.
         loads, zeroizes, informs, counts = (Signal(name=name) for name in _REQUESTS)
-        m.d.sync += [
-            loads.eq(opcode == Opcode.LOAD),
-            zeroizes.eq(opcode == Opcode.ZEROIZE),
-            informs.eq(opcode == Opcode.INFO),
-            counts.eq(opcode == Opcode.STATS),
-        ]
         aes256 = self.aes256
         status = self.status
         word, last_word = Signal(range(WORDS_PER_SLOT)), Signal()
-        which, reported = word[4], Signal()
+        # These two clear registers; so they come at once behind reset, which does not.
+        reported, forgets = Signal(init=1), Signal(init=1)
+        which = word[4]
         last_slot, no_more_slots = Signal.like(self.slot), Signal()
-        h, power, number = Signal(128), Signal(128), Signal(range(self._powers + 1))
+        h, power = Signal(128, reset_less=True), Signal(128, reset_less=True)
+        number = Signal(range(self._powers + 1))
         blocks = Signal(5)
         steps, halves, last_block = Signal(4), Signal(2), Signal()
         write_round_key, round_key_address = self._out(m, "write_round_key", "round_key_address")
@@ -146,9 +147,9 @@ class Control(wiring.Component):
 
         if LOAD_BYTES % BLOCK_BYTES != 12:
             raise AssertionError("the payload of LOAD does not end with 12 bytes of a block")
-        collected = Signal(8 * 112)
-        piece, shifts = Signal(128), Signal()
-        next_half, forgets = Signal(), Signal()
+        collected = Signal(8 * 112, reset_less=True)
+        piece, shifts = Signal(128, reset_less=True), Signal()
+        next_half = Signal()
         # Zeros follow what was collected, until nothing else is there.
         zeros, clears = Signal(range(len(collected) // len(piece) + 1)), Signal()
         m.d.sync += [
@@ -164,7 +165,8 @@ class Control(wiring.Component):
         with m.Elif(zeros != 0):
             m.d.sync += zeros.eq(zeros - 1)
         m.d.comb += load.eq(collected[: 8 * LOAD_BYTES])
-        arrived, multiplies, takes_h, takes_power = Signal(128), Signal(), Signal(), Signal()
+        arrived = Signal(128, reset_less=True)
+        multiplies, takes_h, takes_power = Signal(), Signal(), Signal()
         m.d.sync += [
             arrived.eq(Mux(multiplies, self.digests.payload, self.encrypted.payload)),
             takes_h.eq(clears),
@@ -182,9 +184,19 @@ class Control(wiring.Component):
         with m.FSM():
             with m.State("reset"):
                 m.d.sync += [self.slot.eq(0), last_slot.eq(all_slots), word.eq(0)]
-                m.next = "wipe"
+                # Not before all is zero that will be written to the slots.
+                with m.If(~forgets & (zeros == 0)):
+                    m.next = "wipe"
             with m.State("idle"):
                 m.d.sync += self.ready.eq(1)
+                # What is asked for stands there for some cycles before ``start``.
+                opcode = self.echo.opcode
+                m.d.sync += [
+                    loads.eq(opcode == Opcode.LOAD),
+                    zeroizes.eq(opcode == Opcode.ZEROIZE),
+                    informs.eq(opcode == Opcode.INFO),
+                    counts.eq(opcode == Opcode.STATS),
+                ]
                 m.d.sync += [word.eq(0), blocks.eq(0), steps.eq(0), number.eq(1)]
                 m.d.sync += multiplies.eq(0)
                 m.d.sync += [self.slot.eq(self.echo.slot), last_slot.eq(self.echo.slot)]

@@ -37,6 +37,7 @@ from hdl.pipeline.layouts import (
 from hdl.pipeline.numbering import numbered_layout
 from hdl.pipeline.record_header import tail_lanes, turn_tail
 from hdl.profile import AESCore, Profile
+from hdl.registers import reset_less
 
 __all__ = ["Scheduler", "pace"]
 
@@ -102,6 +103,7 @@ class Scheduler(wiring.Component):
                 "busy": Out(1),
             }
         )
+        self.messages.payload = reset_less(self.messages.payload)
 
     def elaborate(self, platform):
         m = Module()
@@ -111,9 +113,9 @@ class Scheduler(wiring.Component):
         # The request at hand; its lengths in blocks are there with it.
         request = self.requests.payload.request
         ready, takes, starts = Signal(), Signal(), Signal()
-        head = Signal(self.requests.payload.shape())
-        text_blocks, associated_blocks = Signal(12), Signal(12)
-        encrypted_bytes, tail_bytes = Signal(LENGTH_BITS), Signal(3)
+        head = Signal(self.requests.payload.shape(), reset_less=True)
+        text_blocks, associated_blocks = (Signal(12, reset_less=True) for _ in range(2))
+        encrypted_bytes, tail_bytes = Signal(LENGTH_BITS, reset_less=True), Signal(3)
         is_record, sealing, control = Signal(), Signal(), Signal()
         accepted, has_blocks = Signal(), Signal()
         opcode = request.echo.opcode
@@ -173,7 +175,8 @@ class Scheduler(wiring.Component):
         associated, more_associated = Signal(), Signal()  # associated_left > 0, > 1
         text, last_text = Signal(), Signal()  # text_left > 0, == 1
         tag_left, first = Signal(), Signal()
-        aes256, key, nonce = Signal(), Signal(range(self._profile.slots)), Signal(96)
+        aes256, key = Signal(), Signal(range(self._profile.slots))
+        nonce = Signal(96, reset_less=True)
         counter = Signal(12)
         late = Signal()  # a message without text, which would follow its predecessor too closely
         idle, ends = Signal(init=1), Signal()
