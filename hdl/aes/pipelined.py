@@ -58,15 +58,16 @@ class PipelinedAES(wiring.Component):
 
         # A word to write goes from memory to memory, for they lie far apart; a block that needs it
         # is slower.
-        port = data.StructLayout(
-            {"write": 1, "address": self.write_address.shape(), "data": len(self.write_data)}
+        word = data.StructLayout(
+            {"address": self.write_address.shape(), "data": len(self.write_data)}
         )
-        given = Cat(self.write, self.write_address, self.write_data)
-        writes = History(m, "write", given, _ROUNDS + 1, reset_less=False)
+        given = Cat(self.write_address, self.write_data)
+        writes = History(m, "write", self.write, _ROUNDS, reset_less=False)
+        words = History(m, "word", given, _ROUNDS + 1)
         for number, memory in enumerate(self.round_keys):
             m.submodules[f"round_keys_{number}"] = memory
-            coming, write = (data.View(port, writes[number + i]) for i in range(2))
-            m.d.sync += memory.write.eq(coming.write & (coming.address.round == number))
+            coming, write = (data.View(word, words[number + i]) for i in range(2))
+            m.d.sync += memory.write.eq(writes[number] & (coming.address.round == number))
             m.d.comb += [
                 memory.write_address.eq(write.address.key),
                 memory.write_data.eq(write.data),

@@ -10,8 +10,12 @@ from hdl.block_ram import BlockRAM
 from hdl.hash_unit import power_address_layout
 from hdl.pipeline.layouts import LENGTH_BITS, PipelineSlot, SlotUse, message_layout
 from hdl.profile import Profile
+from hdl.registers import reset_less
 
 __all__ = ["Cipher"]
+
+#: What there is in a cycle: a result, lengths to be hashed, or anything to be hashed.
+_Has = data.StructLayout({"result": 1, "lengths": 1, "hashed": 1})
 
 
 class Cipher(wiring.Component):
@@ -70,6 +74,8 @@ class Cipher(wiring.Component):
                 "power": In(128),
             }
         )
+        self.hashed.payload = reset_less(self.hashed.payload)
+        self.data = reset_less(self.data)
         self.powers = None
         if self._chains > 1:
             self.powers = BlockRAM(128, profile.slots << len(self.power_address.power))
@@ -108,22 +114,17 @@ class Cipher(wiring.Component):
             ]
 
         # First stage: all of it, as it came.
-        always = {
-            "valid": 1,
-            "slot": PipelineSlot,
-            "lengths": 1,
-            "hashes": 1,
-            "final": 1,
-            "message": message_layout(self._profile),
-        }
+        always = {"slot": PipelineSlot, "final": 1, "message": message_layout(self._profile)}
+        first_has = Signal(_Has)
         first = Signal(
-            data.StructLayout({**always, "power": power.shape(), "block": 128, "result": 128})
+            data.StructLayout({**always, "power": power.shape(), "block": 128, "result": 128}),
+            reset_less=True,
         )
         m.d.sync += [
-            first.valid.eq(takes),
+            first_has.result.eq(takes),
+            first_has.lengths.eq(lengths),
+            first_has.hashed.eq(hashes),
             first.slot.eq(slot),
-            first.lengths.eq(lengths),
-            first.hashes.eq(hashes),
             first.final.eq(final),
             first.message.eq(message),
             first.power.eq(power),
@@ -133,10 +134,14 @@ class Cipher(wiring.Component):
 
         # Second stage: a header has its tail, and associated data has no key; the power of H is on
         # its way. ``keep``: bytes of text or associated data, not beyond the end.
-        second = Signal(data.StructLayout({**always, "data": 128, "key": 128, "keep": BLOCK_BYTES}))
+        second_has = Signal(_Has)
+        second = Signal(
+            data.StructLayout({**always, "data": 128, "key": 128, "keep": BLOCK_BYTES}),
+            reset_less=True,
+        )
         slot, message = first.slot, first.message
         follows = Signal()  # the second block of a header
-        with m.If(first.valid & slot.associated):
+        with m.If(first_has.result & slot.associated):
             m.d.sync += follows.eq(~slot.last_associated)
         rest = Mux(
             slot.associated,
@@ -144,9 +149,10 @@ class Cipher(wiring.Component):
             Mux(slot.last_text, message.text_bytes[:4], 0),
         )
         lanes = Signal(BLOCK_BYTES)
-        with m.If(first.valid & slot.associated):
+        with m.If(first_has.result & slot.associated):
             m.d.comb += lanes.eq(message.tail_lanes.word_select(follows, BLOCK_BYTES))
         m.d.sync += [
+            second_has.eq(first_has),
             *(second[name].eq(first[name]) for name in always),
             second.data.eq(
                 Cat(
@@ -157,13 +163,13 @@ class Cipher(wiring.Component):
             second.key.eq(Mux(slot.associated, 0, first.result)),
             second.keep.eq(
                 Cat(
-                    first.hashes & ~first.lengths & ((rest == 0) | (rest > i))
+                    first_has.hashed & ~first_has.lengths & ((rest == 0) | (rest > i))
                     for i in range(BLOCK_BYTES)
                 )
             ),
         ]
-        self._give_results(m, first)
-        self._combine(m, second)
+        self._give_results(m, first_has, first)
+        self._combine(m, second_has, second)
         self._give_power(m, first, second)
         return m
 
@@ -193,11 +199,11 @@ class Cipher(wiring.Component):
             m.d.sync += [wait.eq(wait - 1), free.eq(wait == 1)]
         return free
 
-    def _give_results(self, m, at):
+    def _give_results(self, m, has, at):
         """What leaves as it came from the AES core."""
-        masks = at.valid & (at.slot.use == SlotUse.MASK)
+        masks = has.result & (at.slot.use == SlotUse.MASK)
         m.d.comb += [
-            self.tag_keys.valid.eq(at.valid & (at.slot.use == SlotUse.TAG)),
+            self.tag_keys.valid.eq(has.result & (at.slot.use == SlotUse.TAG)),
             self.tag_keys.payload.eq(at.result),
             self.opening_masks.valid.eq(masks & at.slot.opening),
             self.opening_masks.payload.eq(at.result),
@@ -205,43 +211,43 @@ class Cipher(wiring.Component):
             self.sealing_masks.payload.eq(at.result),
         ]
 
-    def _combine(self, m, at):
+    def _combine(self, m, has, at):
         """Third stage: what is hashed and what is written."""
         slot, message = at.slot, at.message
-        is_text = at.valid & (slot.use == SlotUse.TEXT)
-        is_associated = at.valid & slot.associated
+        is_text = has.result & (slot.use == SlotUse.TEXT)
+        is_associated = has.result & slot.associated
         # All of these are zero where there is nothing; so they need only be added.
         keep = Cat(keep.replicate(8) for keep in at.keep)
         lengths = Signal(128)
-        with m.If(at.lengths):
+        with m.If(has.lengths):
             m.d.comb += lengths.eq(_lengths_block(message))
         writes = ((is_text | (is_associated & message.seal)) & ~message.refused) | self.append
         m.d.sync += [
-            self.hashed.valid.eq(at.hashes),
+            self.hashed.valid.eq(has.hashed),
             self.hashed.payload.block.eq(
                 ((at.data ^ Mux(message.opening, 0, at.key)) & keep) | lengths
             ),
             self.hashed.payload.final.eq(at.final),
-            self.hashed.payload.last.eq(at.lengths),
+            self.hashed.payload.last.eq(has.lengths),
             self.write.eq(writes),
             self.data.eq(((at.data ^ at.key) & keep) | self.appended),
         ]
 
         place, sealed = Signal(range(self._depth)), Signal()
         m.d.sync += [
-            sealed.eq(at.lengths & ~message.opening & ~message.refused),
+            sealed.eq(has.lengths & ~message.opening & ~message.refused),
             place.eq(place + (self.write | sealed)),
         ]
         m.d.comb += [
             self.address.eq(place),
             self.tag_places.valid.eq(sealed),
             self.tag_places.payload.eq(place),
-            self.received_tags.valid.eq(at.lengths),
+            self.received_tags.valid.eq(has.lengths),
             self.received_tags.payload.eq(at.data),
         ]
-        self._measure(m, at, is_text)
+        self._measure(m, has, at, is_text)
 
-    def _measure(self, m, at, is_text):
+    def _measure(self, m, has, at, is_text):
         """Four more stages: where an opened text ends, and what a sealed record begins with."""
         slot, message = at.slot, at.message
         text, first, seals = Signal(), Signal(), Signal()
@@ -250,11 +256,12 @@ class Cipher(wiring.Component):
             self.first_blocks.valid.eq(text & first & seals),
             self.first_blocks.payload.eq(self.data),
         ]
-        flags = Cat(is_text, slot.first_text, at.lengths & message.opening)
+        flags = Cat(is_text, slot.first_text, has.lengths & message.opening)
         flags = History(m, "flags", flags, 4, reset_less=False)
 
         # Which bytes are not zero; the last one of each four; the last one of all.
-        nonzero, places, quarters, end = Signal(BLOCK_BYTES), Signal(8), Signal(4), Signal(5)
+        nonzero = Signal(BLOCK_BYTES, reset_less=True)
+        places, quarters, end = Signal(8), Signal(4), Signal(5)
         m.d.sync += nonzero.eq(Cat(self.data.word_select(i, 8).any() for i in range(BLOCK_BYTES)))
         for i in range(4):
             _, b, c, d = quarter = nonzero[4 * i : 4 * i + 4]

@@ -50,8 +50,9 @@ class Counters(wiring.Component):
         add, add_index, add_amount = Signal(), Signal(5), Signal(16)
         later, later_index, later_amount = Signal(), Signal(5), Signal(16)
         adds, index, amount = Signal(), Signal(5), Signal(16)
-        word, word_adds, word_index, word_amount = Signal(64), Signal(), Signal(5), Signal(16)
-        sum_, sum_valid, sum_index = Signal(64), Signal(), Signal(5)
+        word, word_adds = Signal(64, reset_less=True), Signal()
+        word_index, word_amount = Signal(5), Signal(16)
+        sum_, sum_valid, sum_index = Signal(64, reset_less=True), Signal(), Signal(5)
 
         # In one of four other cycles, recent ones are added; 3 cycles behind it, one is read.
         free, turn, which = Signal(), Signal(4, init=1), Signal(_CYCLES, init=1)  # one-hot

@@ -21,6 +21,7 @@ from hdl.pipeline.packer import Packer
 from hdl.pipeline.queue import Queue
 from hdl.pipeline.record_header import tail_lanes, turn_tail
 from hdl.pipeline.verdict import judged_layout
+from hdl.registers import reset_less
 
 __all__ = ["Egress"]
 
@@ -93,6 +94,7 @@ class Egress(wiring.Component):
         m = Module()
         m.submodules.completions = completions = Queue(_Completion, 8, always_ready=True)
         packer = Packer() if self._width == BLOCK_BYTES else NarrowPacker(self._width)
+        packer.pieces.payload = reset_less(packer.pieces.payload)
         m.submodules.packer = packer
         wiring.connect(m, packer.packets, wiring.flipped(self.packets))
         m.d.sync += self.stalled.eq(self.packets.valid & ~self.packets.ready)
@@ -122,7 +124,8 @@ class Egress(wiring.Component):
                     "content_blocks": 12,
                     "text_blocks": 12,
                 }
-            )
+            ),
+            reset_less=True,
         )
         full, goes = Signal(), Signal()
         m.d.comb += self.judged.ready.eq(~full)
@@ -161,7 +164,7 @@ class Egress(wiring.Component):
 
     def _compute(self, m, head, goes, completions):
         """Second stage: its lengths."""
-        request, new = head.request, Signal(_Completion)
+        request, new = head.request, Signal(_Completion, reset_less=True)
         blocks, small, goes_on = Signal(12), Signal(2), Signal()
         number = Cat(request.number, request.epoch)
         number = Cat(number.word_select(i, 8) for i in reversed(range(8)))
@@ -206,7 +209,8 @@ class Egress(wiring.Component):
 
     def _write(self, m, completions, pieces):
         """Third stage: the pieces of a completion, one after the other."""
-        next_, head, blocks = completions.payload, Signal(_Completion), self.blocks
+        next_, blocks = completions.payload, self.blocks
+        head = Signal(_Completion, reset_less=True)
         turn, next_turn = Signal(_Turn), Signal(_Turn)
         # The same, as they are needed: by itself, with a block, as the last of the completion.
         alone, with_block, ends = Signal(), Signal(), Signal()
@@ -345,7 +349,7 @@ class Egress(wiring.Component):
         Those of the turn at hand are the lower ones; those of the turns behind it come after it.
         """
         packet = BLOCK_BYTES // 2  # lanes of the packet's header
-        lanes = Signal(BLOCK_BYTES + _HEADER_LANES)
+        lanes = Signal(BLOCK_BYTES + _HEADER_LANES, reset_less=True)
         with m.If(moves):
             with m.If(continues):
                 m.d.sync += lanes.eq(lanes[BLOCK_BYTES:])

@@ -12,6 +12,7 @@ from hdl.pipeline.lookup import front_signature
 from hdl.pipeline.record_header import HeaderReader, template
 from hdl.pipeline.sections import Sections, Use
 from hdl.profile import Profile
+from hdl.registers import reset_less
 
 __all__ = ["Ingress"]
 
@@ -63,6 +64,7 @@ class Ingress(wiring.Component):
                 "busy": Out(1),
             }
         )
+        self.requests.payload = reset_less(self.requests.payload)
         self._width = width
         self._reader = HeaderReader(width)
         self._sections = Sections()
@@ -77,7 +79,7 @@ class Ingress(wiring.Component):
         self._next_number = Signal.like(self._number)
         self._completes = Signal()  # the last one
         # The same part of a header that is to be built, or that should have come.
-        self._template = Signal(8 * width)
+        self._template = Signal(8 * width, reset_less=True)
         self._done = Signal(Use)  # what `block` is for
 
     def elaborate(self, platform):

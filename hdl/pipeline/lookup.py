@@ -166,7 +166,7 @@ class Lookup(wiring.Component):
         self._wiping = Signal()
         self._taken = Signal()
         self._begins = Signal(init=1)
-        self._header = Signal(_Header)
+        self._header = Signal(_Header, reset_less=True)
         self._header_full = Signal()
         # The beat that was taken last.
         self._arrived = Signal()
@@ -286,7 +286,7 @@ class Lookup(wiring.Component):
 
         What is found out about them in the first cycle is in registers in the second one.
         """
-        found, plan = Signal(_Found), Signal(Plan)
+        found, plan = Signal(_Found, reset_less=True), Signal(Plan, reset_less=True)
         found_full, plan_full = Signal(), Signal()
         header_moves = self._stage(m, self._header_full, ~found_full)
         found_moves = self._stage(m, found_full, ~plan_full)
@@ -396,7 +396,7 @@ class Lookup(wiring.Component):
         ]
 
     def _registered(self, m, value):
-        signal = Signal.like(value, name="registered")
+        signal = Signal.like(value, name="registered", reset_less=True)
         m.d.sync += signal.eq(value)
         return signal
 

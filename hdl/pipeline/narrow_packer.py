@@ -47,7 +47,7 @@ class NarrowPacker(wiring.Component):
         ]
         with m.If(taken):
             m.d.sync += fill.eq(Mux(piece.last, 0, end))
-        turned, is_held, keeps = Signal(8 * width), Signal(width), Signal(width)
+        turned, is_held, keeps = Signal(8 * width, reset_less=True), Signal(width), Signal(width)
         rest, rest_follows = Signal.like(fill), Signal()
         beat, beat_valid = beats.write.payload, Signal()
         m.d.sync += [
@@ -72,7 +72,8 @@ class NarrowPacker(wiring.Component):
         # Second stage: what is not a whole beat stays.
         m.d.comb += beats.write.valid.eq(beat_valid)
         for i in range(width):
-            held, turned_byte = Signal(8, name=f"held_{i}"), turned.word_select(i, 8)
+            held = Signal(8, name=f"held_{i}", reset_less=True)
+            turned_byte = turned.word_select(i, 8)
             with m.If(keeps[i]):
                 m.d.sync += held.eq(turned_byte)
             m.d.comb += beat.data.word_select(i, 8).eq(Mux(is_held[i], held, turned_byte))

@@ -63,16 +63,18 @@ class Numbering(wiring.Component):
         self.opening_next = BlockRAM(NUMBER_BITS + 1, profile.slots)
         self._ready = Queue(numbered_layout(), 8)
         self._age = Signal(8)  # a one wanders up, for each request that is taken
-        self._request, self._wire = Signal(request_layout()), Signal(16)
-        self._second, self._second_wire = Signal(request_layout()), Signal(16)
-        self._third = Signal(request_layout())
+        # A request, second and third.
+        self._request, self._second, self._third = (
+            Signal(request_layout(), reset_less=True) for _ in range(3)
+        )
+        self._wire, self._second_wire = (Signal(16, reset_less=True) for _ in range(2))
         self._seals = Signal()  # `_request` does
         self._sealed = Signal()  # `_second` does
         # For a record to open, only ``next`` counts.
-        self._state = Signal(sealing_layout(profile))
+        self._state = Signal(sealing_layout(profile), reset_less=True)
         self._newest = Signal(sealing_layout(profile))
         self._exhausted = Signal(2)  # its slot is: no more records, no more numbers
-        self._number = Signal(NUMBER_BITS)
+        self._number = Signal(NUMBER_BITS, reset_less=True)
 
     def elaborate(self, platform):
         m = Module()
@@ -137,7 +139,7 @@ class Numbering(wiring.Component):
         ]
         # What is written while it is read goes past the memory.
         opens, differs, passes = Signal(), Signal(2), Signal()
-        opened, passing = Signal(NUMBER_BITS + 1), Signal(NUMBER_BITS + 1)
+        opened, passing = (Signal(NUMBER_BITS + 1, reset_less=True) for _ in range(2))
         half = len(self.open_slot) // 2
         m.d.sync += [
             opens.eq(self.open),
@@ -171,7 +173,7 @@ class Numbering(wiring.Component):
     def _seal(self, m):
         """Two more, in which a record to seal moves its slot's state, or is refused."""
         states, state = self.states, self._state
-        following, counted = Signal.like(state), Signal()
+        following, counted = Signal.like(state, reset_less=True), Signal()
         loads, load_slot = Signal(), Signal.like(self.load_slot)
         m.d.sync += [
             self._exhausted.eq(
@@ -219,12 +221,12 @@ class Numbering(wiring.Component):
                 carry.eq(less_8 & next_number[8:16].all()),
                 behind.eq(ahead[7] & (ahead[:7] != 0)),
             ]
-        candidate, far = Signal(NUMBER_BITS + 1), Signal()
+        candidate, far = Signal(NUMBER_BITS + 1, reset_less=True), Signal()
         m.d.comb += low.eq(Mux(self._sealed, next_number, wire))
         m.d.sync += [candidate.eq(Cat(low, middle, next_number[16:] + carry)), far.eq(behind)]
 
-        lower, nearer, exists = Signal(NUMBER_BITS), Signal(), Signal(2)
-        upper = Signal(NUMBER_BITS + 1)
+        lower, nearer, exists = Signal(NUMBER_BITS, reset_less=True), Signal(), Signal(2)
+        upper = Signal(NUMBER_BITS + 1, reset_less=True)
         m.d.sync += [
             upper.eq(candidate),
             nearer.eq(far | candidate[NUMBER_BITS]),

@@ -41,7 +41,7 @@ class Packer(wiring.Component):
         # packet before it may leave a rest: if the last piece of that does not begin a beat.
         fill, end = Signal(4), Signal(5)
         given = self.pieces.payload
-        piece, valid = Signal(given.shape()), Signal()
+        piece, valid = Signal(given.shape(), reset_less=True), Signal()
         taken, wait, waits = Signal(), Signal(), Signal()
         m.d.comb += [
             taken.eq(self.pieces.valid & self.pieces.ready),
@@ -55,8 +55,8 @@ class Packer(wiring.Component):
             m.d.sync += [valid.eq(taken), piece.eq(given)]
 
         # Second stage: its place is found, and the piece turned there, by up to 3 bytes.
-        placed, place, placed_valid = Signal(given.shape()), Signal(4), Signal()
-        whole = Signal()
+        placed, place = Signal(given.shape(), reset_less=True), Signal(4)
+        placed_valid, whole = Signal(), Signal()
         rest, leaves_rest = Signal(4), Signal()
         m.d.comb += end.eq(fill + piece.bytes)
         m.d.sync += [
@@ -74,8 +74,8 @@ class Packer(wiring.Component):
         # Third stage: by 4, 8 or 12 bytes more. A rest goes out beside the first piece of a packet,
         # whose place is 0.
         flush, last_rest, cut = Signal(), Signal(4), Signal(4)
-        turned, beat_valid = Signal(128), Signal()
-        holds, from_held, from_piece = (Signal(BLOCK_BYTES) for _ in range(3))
+        turned, beat_valid = Signal(128, reset_less=True), Signal()
+        holds, from_held, from_piece = (Signal(BLOCK_BYTES, reset_less=True) for _ in range(3))
         beat = beats.write.payload
         m.d.comb += cut.eq(Mux(flush, last_rest, place))
         m.d.sync += [
@@ -97,7 +97,8 @@ class Packer(wiring.Component):
         # Fourth: what is not a whole beat stays. What stands behind it does not matter.
         m.d.comb += beats.write.valid.eq(beat_valid)
         for i in range(BLOCK_BYTES):
-            held, turned_byte = Signal(8, name=f"held_{i}"), turned.word_select(i, 8)
+            held = Signal(8, name=f"held_{i}", reset_less=True)
+            turned_byte = turned.word_select(i, 8)
             with m.If(holds[i]):
                 m.d.sync += held.eq(turned_byte)
             m.d.comb += beat.data.word_select(i, 8).eq(

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.aes.history import History
 from hdl.block_ram import BlockRAM
+from hdl.registers import reset_less
 
 __all__ = ["BlockQueue", "Places", "Queue", "SkidBuffer"]
 
@@ -48,6 +49,7 @@ class Queue(wiring.Component):
                 "level": Out(range(depth + 1)),
             }
         )
+        self.read.payload = reset_less(self.read.payload)
 
     def elaborate(self, platform):
         m = Module()
@@ -130,6 +132,7 @@ class Places(wiring.Component):
         source = self.write
         for number in range(self._count):
             place = stream.Signature(self._shape).create(path=(f"place_{number}",))
+            place.payload = reset_less(place.payload)
             m.d.comb += source.ready.eq(~place.valid)
             with m.If(~place.valid):
                 m.d.sync += [place.payload.eq(source.payload), place.valid.eq(source.valid)]
@@ -155,10 +158,11 @@ class SkidBuffer(wiring.Component):
         super().__init__(
             {"write": In(stream.Signature(shape)), "read": Out(stream.Signature(shape))}
         )
+        self.read.payload = reset_less(self.read.payload)
 
     def elaborate(self, platform):
         m = Module()
-        second, full = Signal(self._shape), Signal()
+        second, full = Signal(self._shape, reset_less=True), Signal()
         m.d.comb += self.write.ready.eq(~full)
         with m.If(~full):
             m.d.sync += second.eq(self.write.payload)

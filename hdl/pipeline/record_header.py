@@ -108,7 +108,7 @@ class HeaderReader(wiring.Component):
             reached.append(beyond[word] | (here[word] & far))
             in_tail.append(Mux(far, before[word], here[word]))
         received = [self.received.word_select(lane, 8) for lane in range(width)]
-        different, turned = Signal(width), Signal(8 * TAIL_BYTES)
+        different, turned = Signal(width), Signal(8 * TAIL_BYTES, reset_less=True)
         m.d.sync += different.eq(
             Cat(
                 reached[lane] & (byte != self.template.word_select(lane, 8))

@@ -9,6 +9,7 @@ from hdl.block import BLOCK_BYTES
 from hdl.pipeline.layouts import LENGTH_BITS
 from hdl.pipeline.lookup import Beat, Plan, one_piece, pieces
 from hdl.pipeline.queue import SkidBuffer
+from hdl.registers import reset_less
 
 __all__ = ["Command", "Sections", "Use"]
 
@@ -76,6 +77,10 @@ class Sections(wiring.Component):
                 "busy": Out(1),
             }
         )
+        self.plan = reset_less(self.plan)
+        self.text = reset_less(self.text)
+        self.associated = reset_less(self.associated)
+        self.iv = reset_less(self.iv)
         self._text_at = Signal(4)
         self._crosses = Signal()  # the last piece of the text does
         self._leaves = Signal()  # this is it, and it leaves something in the beat

@@ -41,7 +41,7 @@ class Tag(wiring.Component):
             self.received_tags.ready.eq(self.digests.valid),
         ]
         tag, received = Signal(128, reset_less=True), Signal(128, reset_less=True)
-        differences = Signal(BLOCK_BYTES)
+        differences = Signal(BLOCK_BYTES, reset_less=True)
         m.d.sync += [
             tag.eq(self.digests.payload ^ self.tag_keys.payload),
             received.eq(self.received_tags.payload),

@@ -16,6 +16,7 @@ from hdl.pipeline.layouts import (
 from hdl.pipeline.tag import CheckedTag
 from hdl.pipeline.window import RingUpdate, ring_bits
 from hdl.profile import Profile
+from hdl.registers import reset_less
 
 __all__ = ["Verdict", "judged_layout", "opening_layout"]
 
@@ -90,14 +91,16 @@ class Verdict(wiring.Component):
                 "amount": Out(LENGTH_BITS),
             }
         )
+        self.judged.payload = reset_less(self.judged.payload)
+        self.masks.payload = reset_less(self.masks.payload)
         self.states = BlockRAM(opening_layout(profile).size, profile.slots)
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.states = self.states
         age = Signal(6)  # a one wanders up, for each request
-        request, second = Signal(pending_layout()), Signal(pending_layout())
-        content, differs = Signal(LENGTH_BITS), Signal()
+        request, second = (Signal(pending_layout(), reset_less=True) for _ in range(2))
+        content, differs = Signal(LENGTH_BITS, reset_less=True), Signal()
         self._begin(m, age, request, content, differs)
 
         # In the third cycle all is known but the window, which has the request from then on.
@@ -115,7 +118,8 @@ class Verdict(wiring.Component):
             failed.eq(age[1] & opens & compares & differs),
             bad_tag.eq(compares & differs),
         ]
-        content_bytes, after, no_content = Signal(LENGTH_BITS), Signal(NUMBER_BITS + 1), Signal()
+        content_bytes, no_content = Signal(LENGTH_BITS, reset_less=True), Signal()
+        after = Signal(NUMBER_BITS + 1, reset_less=True)
         second_bad_tag = Signal()
         second_may_be_limited = Signal()
         with m.If(age[2]):
@@ -169,7 +173,7 @@ class Verdict(wiring.Component):
 
         # What stands here before a request begins does not matter.
         new_tag = self.checked_tags.payload.tag
-        tag, first_block = Signal(128), self.first_blocks.payload
+        tag, first_block = Signal(128, reset_less=True), self.first_blocks.payload
         with m.If(free):
             m.d.sync += [
                 request.eq(head),
@@ -194,7 +198,7 @@ class Verdict(wiring.Component):
                 m.d.sync += tag.eq(Mux(shifts, moved, new_tag))
             m.d.comb += self.first_blocks.ready.eq(first_used | self.masks.valid)
         else:
-            kept, full = Signal(128), Signal()
+            kept, full = Signal(128, reset_less=True), Signal()
             with m.If(free):
                 m.d.sync += [tag.eq(new_tag), kept.eq(first_block)]
                 m.d.sync += full.eq(head.text_bytes >= BLOCK_BYTES)
@@ -210,8 +214,8 @@ class Verdict(wiring.Component):
         near_bits = (bits - 1).bit_length()
         # Third: what the request before has left, or the memory, in which that is not yet.
         newest, newest_valid, stays = Signal(layout), Signal(), Signal()
-        state, first = Signal(layout), Signal(layout)
-        distance, limited = Signal(NUMBER_BITS + 2), Signal()
+        state, first = Signal(layout), Signal(layout, reset_less=True)
+        distance, limited = Signal(NUMBER_BITS + 2, reset_less=True), Signal()
         first_genuine, first_failed = Signal(), Signal()
         slot = request.echo.slot[: len(self.open_slot)]
         m.d.comb += [
@@ -230,7 +234,7 @@ class Verdict(wiring.Component):
 
         # Fourth: how far the number is from the window, and which bits of the ring change.
         behind, within, accepted, counted = Signal(), Signal(), Signal(), Signal()
-        kept = Signal(layout, init={"seen": (1 << bits) - 1})
+        kept = Signal(layout, init={"seen": (1 << bits) - 1}, reset_less=True)
         is_behind, far, is_within, accepts = distance[-1], Signal(), Signal(), Signal()
         high = distance[near_bits:-1]
         m.d.comb += [
@@ -305,7 +309,7 @@ class Verdict(wiring.Component):
         """
         sample = self.masks.payload
         length = request.text_bytes
-        shifted = Signal(128)
+        shifted = Signal(128, reset_less=True)
         behind = (shifted << (length[2:4] << 5))[:128]
         m.d.sync += [
             shifted.eq(tag << (length[:2] << 3)),
