@@ -14,6 +14,8 @@ __all__ = ["generate_verilog"]
 _ZERO_INIT = re.compile(
     r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE
 )
+#: Signals without bits, which would have two in Verilog; nothing refers to them.
+_NO_BITS = re.compile(r"^  wire \[-1:0\] \S+ ?;\n", re.MULTILINE)
 
 
 def generate_verilog(profile: Profile, module: str = "intaglio") -> str:
@@ -25,4 +27,4 @@ def generate_verilog(profile: Profile, module: str = "intaglio") -> str:
     partners with it: the first byte afterwards begins a packet, whatever was cut off.
     """
     text = verilog.convert(AXI4StreamTop(Accelerator(profile)), name=module, emit_src=False)
-    return _ZERO_INIT.sub("", text)
+    return _NO_BITS.sub("", _ZERO_INIT.sub("", text))
