@@ -16,7 +16,7 @@ from pathlib import Path
 from boards.devices import DEVICES
 from boards.measurements import TABLE, Measurement, load_measurements, save_measurements
 from hdl.aes.sbox import SBoxForm
-from hdl.profile import COMPACT, FAST, AESCore, Profile
+from hdl.profile import COMPACT, FAST, TINY, Profile
 from hdl.rate import Record, record_cycles
 from intaglio.synth import Pair, SynthOptions, run_synth
 
@@ -47,13 +47,10 @@ OTHERS = (
 
 def sweep(large: bool) -> Iterator[Profile]:
     """The profiles to measure, those that take the least time first."""
-    for digit in (8, 2):
-        for sbox in (SBoxForm.COMPOSITE, SBoxForm.TABLE):
-            yield replace(COMPACT, sbox=sbox, ghash_digit=digit)
-    ring = replace(FAST, aes=AESCore.RING)
+    yield replace(TINY, largest_record=COMPACT.largest_record)
     for digit in (8, 16):
         for sbox in (SBoxForm.COMPOSITE, SBoxForm.BLOCK_RAM):
-            yield replace(ring, sbox=sbox, ghash_digit=digit)
+            yield replace(COMPACT, sbox=sbox, ghash_digit=digit)
     if large:
         yield from (replace(FAST, ghash_digit=digit) for digit in (32, 64, 128))
 

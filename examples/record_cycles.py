@@ -8,18 +8,19 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from driver import Counter, Device, Load, Suite, Usage
 from hdl.accelerator import Accelerator
-from hdl.profile import Profile
+from hdl.profile import COMPACT
 from sim import SimulatedLink, simulate
 
 T = TypeVar("T")
 SIZES = (0, 15, 16, 64, 256, 1200)
 KEY_BYTES = {Suite.AES_128_GCM: 16, Suite.AES_256_GCM: 32}
-PROFILE = Profile("example", slots=2, largest_record=2048)
+PROFILE = replace(COMPACT, name="example", slots=2)
 
 
 def busy_cycles(device: Device, work: Callable[[], T]) -> tuple[int, T]:

@@ -7,14 +7,15 @@
 """
 
 import sys
+from dataclasses import replace
 
 from driver import Device, Load, RequestRefused, Suite, Usage
 from hdl.accelerator import Accelerator
-from hdl.profile import Profile
+from hdl.profile import COMPACT
 from sim import SimulatedLink, simulate
 
 APPLICATION_DATA = 23
-PROFILE = Profile("example", slots=4, largest_record=256)
+PROFILE = replace(COMPACT, name="example", slots=4, largest_record=256)
 
 
 def main(backend: str = "cxxrtl") -> None:

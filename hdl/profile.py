@@ -146,8 +146,17 @@ TINY = Profile(
     ghash_digit=1,
 )
 
-#: The smallest that keeps one block in flight and takes full-size records.
-COMPACT = Profile("compact")
+#: The engine of `FAST` around one round of AES, for a small ECP5: 10 (n + 2) cycles for a record of
+#: n blocks under an AES-128 key, 14 (n + 2) under an AES-256 key.
+COMPACT = Profile(
+    "compact",
+    slots=16,
+    largest_record=1 << 11,
+    sbox=SBoxForm.BLOCK_RAM,
+    aes=AESCore.RING,
+    ghash_digit=16,
+    bus_bytes=4,
+)
 
 #: A block a cycle: n + 2 cycles for a record of n blocks, whatever comes before and after it.
 FAST = Profile(

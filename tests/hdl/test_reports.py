@@ -1,7 +1,7 @@
 """INFO and STATS, byte for byte."""
 
 from driver.messages import HEADER_BYTES, INFO_BYTES, Counter, Opcode, Status, unpack_stats
-from hdl.profile import COMPACT
+from hdl.profile import TINY
 from hdl.reports import Reports, info
 from tests.hdl.streams import simulate
 from tests.hdl.units import first_phase, second_phase, writes_into
@@ -12,7 +12,7 @@ VALUES = {counter: 0x0102_0304_0506_0700 + counter for counter in Counter}
 
 def report(opcode):
     """What the unit says, its payload, and the cycles from start to done."""
-    dut, written, outcome = Reports(COMPACT), {}, {}
+    dut, written, outcome = Reports(TINY), {}, {}
     cycles = []
 
     async def counters(ctx):
@@ -38,7 +38,7 @@ def report(opcode):
 
 def test_info():
     outcome, payload, cycles = report(Opcode.INFO)
-    assert payload == info(COMPACT).pack()
+    assert payload == info(TINY).pack()
     assert outcome == {"status": Status.OK, "length": INFO_BYTES, "amount": 0}
     assert cycles == 33
 

@@ -115,7 +115,7 @@ def test_json_has_everything(calls, tmp_path):
     run = synth("compact", "ecp5-85k", "--json", path, "--freq", 62.5, "--keep", tmp_path / "kept")
     assert run.exit_code == 0, run.stderr
     (found,) = json.loads(path.read_text())["results"]
-    assert found["profile"]["sbox"] == "table"
+    assert found["profile"]["sbox"] == "block-ram"
     assert found["device"]["part"] == "LFE5U-85F-6BG381C"
     assert found["target_megahertz"] == 62.5
     assert found["resources"]["LUT4"] == {"used": 12_928, "available": 24_288}
