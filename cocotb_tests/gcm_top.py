@@ -6,9 +6,9 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.aes.iterative import IterativeAES
 from hdl.aes.key_schedule import KeySchedule, KeyWord
 from hdl.aes.sbox import SBoxForm
+from hdl.aes.serial import SerialAES
 from hdl.gcm import GCM, command_layout
 
 __all__ = ["KEYS", "LONGEST_TEXT", "GCMTop"]
@@ -37,7 +37,7 @@ class GCMTop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.schedule = schedule = KeySchedule(SBoxForm.TABLE)
-        m.submodules.aes = aes = IterativeAES(KEYS, SBoxForm.TABLE)
+        m.submodules.aes = aes = SerialAES(KEYS)
         m.submodules.gcm = gcm = GCM(KEYS)
         m.submodules.memory = memory = Memory(shape=128, depth=16 * KEYS, init=[])
         write, read = memory.write_port(), memory.read_port()

@@ -17,8 +17,7 @@ from driver.messages import (
     Usage,
 )
 from hdl.aes.core import request_layout, round_key_address_layout, rounds
-from hdl.aes.round import xtime
-from hdl.aes.sbox import SBox
+from hdl.aes.sbox import SBox, xtime
 from hdl.block import BLOCK_BYTES
 from hdl.profile import Profile
 from hdl.slots import (

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from driver.messages import HEADER_BYTES, RECORD_NUMBER_BYTES, TAG_BYTES
 from hdl.aes.core import rounds
-from hdl.aes.iterative import IterativeAES
 from hdl.aes.serial import SerialAES
 from hdl.block import BLOCK_BYTES
 from hdl.profile import AESCore, Profile
@@ -89,29 +88,18 @@ def _pipelined_cycles(profile: Profile, record: Record) -> int:
 def _serial_cycles(profile: Profile, record: Record) -> int:
     """One after the other: header, text, lengths and tag pass GHASH, a block in 16 intervals.
 
-    AES works a block ahead: each block of text waits for it or for GHASH, whichever is slower. The
-    mask comes before all of this or after it. Header: one block.
+    AES works a block ahead and is the slower one: each block of text waits for it, the header for
+    the first of them. The mask comes before all of this or after it. Header: one block.
     """
     byte = 8 // profile.ghash_digit
     block = BLOCK_BYTES * byte
-    # Where GHASH is never busy with the byte before, changing to the next section shows.
-    change = int(byte == 1)
-    latency, interval = _aes_times(profile, record.aes256)
-    header = max(block + change, latency)
-    text = (record.blocks - 1) * max(block, interval)
-    last_block_and_lengths = max(2 * block + change, interval)
+    latency = SerialAES.latency(record.aes256)
+    interval = latency + 1
+    text = (record.blocks - 1) * interval
+    last_block_and_lengths = max(2 * block, interval)
     tag = block - byte + 1  # nothing waits for the product with its last byte
-    mask = latency + 1
-    message = header + text + last_block_and_lengths + tag
-    window = profile.window - 2  # a cycle for each record of it, meanwhile; sealing waits too
+    mask = interval
+    message = latency + text + last_block_and_lengths + tag
+    window = profile.window - 3  # a cycle for each record of it, meanwhile; sealing waits too
     overhead = _OPEN_OVERHEAD if record.opens else _SEAL_OVERHEAD
     return overhead + max(message, window) + mask
-
-
-def _aes_times(profile: Profile, aes256: bool) -> tuple[int, int]:
-    """Cycles from a request to its result, and to the next request: `hdl.aes`."""
-    if profile.aes is AESCore.SERIAL:
-        latency = SerialAES.latency(aes256)
-        return latency, latency + 1
-    interval = IterativeAES.interval(aes256)
-    return interval, interval

@@ -47,7 +47,7 @@ _LAST_NUMBER = (1 << 48) - 1
 class RecordEngine(wiring.Component):
     """The unit behind SEAL, OPEN, AEAD_SEAL and AEAD_OPEN.
 
-    A message takes a cycle for each byte of its payload, and a number more that depends on opcode,
+    A message takes as many cycles as AES for its blocks, and a number more that depends on opcode,
     header form and key size only. A refusal after authentication takes as long as a success.
     ``context`` and ``state`` are those of the request's slot, from ``start`` until after
     ``finished``; but in the cycle after one with ``hash_row``, ``h`` is there instead of the state.

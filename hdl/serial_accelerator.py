@@ -13,12 +13,11 @@ from driver.messages import (
     Opcode,
     Status,
 )
-from hdl.aes.iterative import IterativeAES
 from hdl.aes.serial import SerialAES
 from hdl.counters import Counters
 from hdl.loader import SlotLoader
 from hdl.packet_stream import packet_signature
-from hdl.profile import AESCore, Profile
+from hdl.profile import Profile
 from hdl.record_engine import RecordEngine
 from hdl.release_buffer import ReleaseBuffer
 from hdl.reports import Reports
@@ -45,8 +44,8 @@ class SerialAccelerator(wiring.Component):
     then those of the unit.
 
     A completion leaves the release buffer only once it is complete and its request was well-formed.
-    The next request is worked on meanwhile, once there is room for the largest completion. A record
-    of n bytes of payload takes about n + 100 cycles (docs/design.md has the figures of a run).
+    The next request is worked on meanwhile, once there is room for the largest completion. How long
+    a record takes is in `hdl.rate`.
 
     Reset does not clear memories, so it begins with a wipe of all slots: the first request is taken
     32 cycles a slot and 128 later.
@@ -62,12 +61,7 @@ class SerialAccelerator(wiring.Component):
         )
         self._reader = RequestReader()
         self._slots = SlotStore(profile)
-        keys = 2 * profile.slots
-        self._aes = (
-            SerialAES(keys)
-            if profile.aes is AESCore.SERIAL
-            else IterativeAES(keys, sbox=profile.sbox)
-        )
+        self._aes = SerialAES(keys=2 * profile.slots)
         self._loader = SlotLoader(profile)
         self._engine = RecordEngine(profile)
         self._reports = Reports(profile)

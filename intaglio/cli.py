@@ -80,7 +80,7 @@ SBoxOption = Annotated[
 ]
 AESOption = Annotated[
     str | None,
-    typer.Option(help="Rounds of AES in hardware: serial, iterative, ring or pipelined."),
+    typer.Option(help="Rounds of AES in hardware: serial, ring or pipelined."),
 ]
 BusBytesOption = Annotated[int | None, typer.Option(help="Bytes in a beat of the ports.")]
 

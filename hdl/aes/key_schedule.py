@@ -13,8 +13,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.aes.core import expand_key, rounds
-from hdl.aes.round import xtime
-from hdl.aes.sbox import PipelinedSBox, SBoxForm
+from hdl.aes.sbox import PipelinedSBox, SBoxForm, xtime
 
 __all__ = ["KeySchedule", "KeyWord", "RoundKey"]
 

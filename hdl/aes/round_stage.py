@@ -6,8 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.aes.history import History
-from hdl.aes.round import xtime
-from hdl.aes.sbox import SBOX, PipelinedSBox, SBoxForm, multiply
+from hdl.aes.sbox import SBOX, PipelinedSBox, SBoxForm, multiply, xtime
 from hdl.block_ram import TwinROM
 
 __all__ = ["RoundStage"]

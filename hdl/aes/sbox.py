@@ -18,16 +18,21 @@ from enum import Enum
 from functools import reduce
 from operator import xor
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["SBOX", "PipelinedSBox", "SBox", "SBoxForm", "multiply"]
+__all__ = ["SBOX", "PipelinedSBox", "SBox", "SBoxForm", "multiply", "xtime"]
 
 
 def multiply(a: int, b: int) -> int:
     """The product of two bytes in GF(2**8), modulo x**8 + x**4 + x**3 + x + 1 (FIPS 197, 4.2)."""
     return _multiply(a, b, 0x11B, 8)
+
+
+def xtime(byte: Value) -> Value:
+    """The product of a byte and x in hardware (FIPS 197, 4.2.1)."""
+    return Cat(0, byte[:7]) ^ Mux(byte[7], 0x1B, 0)
 
 
 def _multiply(a: int, b: int, polynomial: int, degree: int) -> int:

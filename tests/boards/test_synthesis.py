@@ -165,7 +165,7 @@ def test_flip_flops_that_nextpnr_does_not_count_are_counted_by_yosys():
 
 def test_tables_are_joined_only_where_they_are_tables():
     ecp5, ice40 = DEVICES["ecp5-25k"], DEVICES["up5k"]
-    assert _options(Profile("table"), ecp5) == ()
+    assert _options(Profile("table", sbox=SBoxForm.TABLE), ecp5) == ()
     composite = Profile("composite", sbox=SBoxForm.COMPOSITE)
     assert _options(composite, ecp5) == ("-nowidelut",)
     assert _options(composite, ice40) == ()

@@ -22,7 +22,7 @@ from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
 from sim import simulate
 from tests.hdl.test_accelerator import without_cycles
-from tests.hdl.traffic import SMALL, SMALL_PIPELINED
+from tests.hdl.traffic import ENGINES, SMALL
 
 #: Enough for 65535 bytes of payload that a header promises and its packet does not hold.
 PATIENCE = 100_000
@@ -73,7 +73,7 @@ class Pair:
         return self._peer.request(request)[HEADER_BYTES:]
 
 
-@pytest.fixture(scope="module", params=[SMALL, SMALL_PIPELINED], ids=lambda profile: profile.name)
+@pytest.fixture(scope="module", params=ENGINES, ids=lambda profile: profile.name)
 def profile(request):
     return request.param
 

@@ -28,13 +28,14 @@ from hdl.profile import Profile
 from sim import simulate as simulate_design
 from tests.hdl.ports import ask
 from tests.hdl.streams import simulate
-from tests.hdl.traffic import Traffic, pipelined, ring, tiny, with_any_cores
+from tests.hdl.traffic import Traffic, pipelined, ring
+from tests.hdl.traffic import with_engine as with_small
 
 SECRETS = Profile("secrets", slots=2, largest_record=64, window=8)
 
 with_engine = pytest.mark.parametrize(
     "profile",
-    [SECRETS, tiny(SECRETS), pipelined(SECRETS), pipelined(SECRETS, 4, "narrow"), ring(SECRETS)],
+    [SECRETS, pipelined(SECRETS), pipelined(SECRETS, 4, "narrow"), ring(SECRETS)],
     ids=lambda p: p.name,
 )
 PATIENCE = 20_000
@@ -191,7 +192,7 @@ def pieces(data: bytes) -> set[bytes]:
     return {piece for piece in found if piece.count(0) < PIECE_BYTES // 2}
 
 
-@with_any_cores
+@with_small
 def test_no_completion_holds_a_piece_of_a_key(profile):
     """Whatever is asked, of well-formed requests and of others."""
     secrets = set()

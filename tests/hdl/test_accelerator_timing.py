@@ -22,7 +22,7 @@ from driver.messages import (
 from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
 from sim import simulate
-from tests.hdl.traffic import SMALL, SMALL_PIPELINED, SMALL_TINY
+from tests.hdl.traffic import ENGINES, SMALL
 
 PATIENCE = 20_000
 KEY_BYTES = {Suite.AES_128_GCM: 16, Suite.AES_256_GCM: 32}
@@ -36,9 +36,7 @@ with_form = pytest.mark.parametrize("form", [0, 4, 8, 12])
 with_connection_id = pytest.mark.parametrize("connection_id", [b"", b"\x5a" * 5], ids=len)
 
 
-@pytest.fixture(
-    scope="module", params=[SMALL, SMALL_TINY, SMALL_PIPELINED], ids=lambda profile: profile.name
-)
+@pytest.fixture(scope="module", params=ENGINES, ids=lambda profile: profile.name)
 def device(request):
     with simulate(Accelerator(request.param), backend="cxxrtl") as simulation:
         device = Device(simulation, request.param)

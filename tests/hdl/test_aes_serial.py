@@ -3,9 +3,12 @@
 import random
 
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import memory, wiring
 
+from hdl.aes import expand_key
 from hdl.aes.serial import SerialAES
-from hdl.block import to_bytes
+from hdl.block import from_bytes, to_bytes
 from tests.hdl.streams import (
     get_all,
     pauses,
@@ -14,7 +17,37 @@ from tests.hdl.streams import (
     transfer_cycles,
     with_idle_and_stall,
 )
-from tests.hdl.test_aes import AES_128, AES_256, PLAINTEXT, VECTORS, CoreWithKeys, request
+from tests.hdl.test_aes import AES_128, AES_256, PLAINTEXT, VECTORS
+
+
+class CoreWithKeys(wiring.Component):
+    """An AES core, and the memory with the round keys of ``keys``."""
+
+    def __init__(self, core, keys):
+        self._core = core
+        self._keys = keys
+        super().__init__({name: core.signature.members[name] for name in ("requests", "results")})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.core = core = self._core
+        rows = [0] * (16 * len(self._keys))
+        for index, key in enumerate(self._keys):
+            for number, round_key in enumerate(expand_key(key)):
+                rows[16 * index + number] = from_bytes(round_key)
+        m.submodules.memory = store = memory.Memory(shape=128, depth=len(rows), init=rows)
+        port = store.read_port()
+        m.d.comb += [
+            port.addr.eq(core.round_key_address),
+            core.round_key.eq(port.data),
+        ]
+        for name in self.signature.members:
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(core, name))
+        return m
+
+
+def request(keys, index, block):
+    return {"block": from_bytes(block), "key": index, "aes256": len(keys[index]) == 32}
 
 
 def run(keys, blocks, idle=(), stall=()):

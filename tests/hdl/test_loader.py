@@ -17,7 +17,8 @@ from driver.messages import (
     Suite,
     Usage,
 )
-from hdl.aes import IterativeAES, encrypt_block, expand_key
+from hdl.aes import encrypt_block, expand_key
+from hdl.aes.serial import SerialAES
 from hdl.block import to_bytes
 from hdl.loader import SlotLoader
 from hdl.profile import Profile
@@ -47,7 +48,7 @@ class LoaderWithStore(Elaboratable):
         loader, slots = self.loader, self.slots
         m.submodules.loader = loader
         m.submodules.slots = slots
-        m.submodules.aes = aes = IterativeAES(2 * PROFILE.slots, PROFILE.sbox)
+        m.submodules.aes = aes = SerialAES(2 * PROFILE.slots)
         wiring.connect(m, loader.aes_requests, aes.requests)
         wiring.connect(m, aes.results, loader.aes_results)
         m.d.comb += [

@@ -9,16 +9,16 @@ from driver.messages import Load, Opcode, Request, Status, Suite, Usage
 from hdl.accelerator import Accelerator
 from hdl.aes.sbox import SBoxForm
 from hdl.model import AcceleratorModel
-from hdl.profile import FAST, AESCore, Profile
+from hdl.profile import COMPACT, FAST, AESCore, Profile
 from hdl.rate import Record, record_cycles
 from sim import simulate
-from tests.hdl.traffic import SMALL, SMALL_TINY
+from tests.hdl.traffic import SMALL
 
 KEY_BYTES = {Suite.AES_128_GCM: 16, Suite.AES_256_GCM: 32}
 PATIENCE = 1 << 24
 CONTENTS = (0, 16, 100)
 #: A window that takes longer than a short record does.
-WIDE = dataclasses.replace(SMALL, name="small-wide", window=200)
+WIDE = dataclasses.replace(SMALL, name="small-wide", window=1000, ghash_digit=8)
 #: GHASH sets the pace.
 RING = Profile(
     "small-ring",
@@ -27,14 +27,15 @@ RING = Profile(
     window=8,
     sbox=SBoxForm.COMPOSITE,
     aes=AESCore.RING,
+    ghash_digit=8,
     bus_bytes=16,
 )
 #: By profile: the simulator; the records that are under way before any is counted; those counted.
 ENGINES = {
     SMALL: ("cxxrtl", 1, 2),
-    SMALL_TINY: ("cxxrtl", 1, 2),
     WIDE: ("amaranth", 1, 2),
-    RING: ("cxxrtl", 12, 12),
+    RING: ("cxxrtl", 12, 24),
+    COMPACT: ("cxxrtl", 12, 24),
 }
 
 
@@ -72,6 +73,8 @@ class Host:
 @pytest.mark.parametrize("profile", ENGINES, ids=lambda profile: profile.name)
 def test_records_take_the_cycles_of_the_model(profile):
     backend, ahead, counted = ENGINES[profile]
+    # A run begins when a place of the ring comes by. That is less than a cycle for each record.
+    apart = counted // 2 if profile.pipelined else 0
     for suite in Suite:
         with simulate(Accelerator(profile), backend) as simulation:
             host = Host(simulation, suite)
@@ -79,7 +82,8 @@ def test_records_take_the_cycles_of_the_model(profile):
                 for opens in (False, True):
                     record = Record(content, suite is Suite.AES_256_GCM, opens)
                     cycles = host.cycles(record, ahead + counted) - host.cycles(record, ahead)
-                    assert cycles == counted * record_cycles(profile, record), record
+                    expected = counted * record_cycles(profile, record)
+                    assert abs(cycles - expected) <= apart, record
 
 
 def test_a_block_a_cycle_is_what_the_pipeline_takes():
@@ -93,10 +97,9 @@ def test_a_block_a_cycle_is_what_the_pipeline_takes():
 
 def test_the_slower_of_both_cores_sets_the_pace():
     record = Record(1200)
-    ring = dataclasses.replace(FAST, aes=AESCore.RING, sbox=SBoxForm.COMPOSITE)
-    assert record_cycles(ring, record) == 10 * 78
-    assert record_cycles(ring, Record(1200, aes256=True)) == 14 * 78
-    assert record_cycles(dataclasses.replace(ring, ghash_digit=8), record) == 19 * 78
+    assert record_cycles(COMPACT, record) == 10 * 78
+    assert record_cycles(COMPACT, Record(1200, aes256=True)) == 14 * 78
+    assert record_cycles(dataclasses.replace(COMPACT, ghash_digit=8), record) == 19 * 78
     assert record_cycles(dataclasses.replace(FAST, ghash_digit=32), record) == 6 * 78
 
 

@@ -27,7 +27,7 @@ from hdl.aes.sbox import SBoxForm
 from hdl.model import AcceleratorModel
 from hdl.profile import AESCore, Profile
 
-#: Short enough that a record takes a few hundred cycles, with limits that a test can reach.
+#: The serial engine with short records, and limits that a test can reach.
 SMALL = Profile("small", slots=4, largest_record=256, window=8, seal_limit=40, forgery_limit=6)
 
 
@@ -43,17 +43,6 @@ def pipelined(profile: Profile, bus_bytes: int = 16, name: str = "") -> Profile:
     )
 
 
-def tiny(profile: Profile) -> Profile:
-    """The same device with the cores of profile ``tiny``."""
-    return dataclasses.replace(
-        profile,
-        name=f"{profile.name}-tiny",
-        aes=AESCore.SERIAL,
-        sbox=SBoxForm.COMPOSITE,
-        ghash_digit=1,
-    )
-
-
 def ring(profile: Profile) -> Profile:
     """The same device with one round of AES, and a GHASH that takes several cycles a block."""
     return dataclasses.replace(
@@ -64,20 +53,15 @@ def ring(profile: Profile) -> Profile:
     )
 
 
-SMALL_TINY = tiny(SMALL)
 SMALL_PIPELINED = pipelined(SMALL)
 SMALL_RING = ring(SMALL)
 #: Through the adapters of the packet ports.
 SMALL_NARROW = pipelined(SMALL, bus_bytes=4, name="small-narrow")
 
-#: Crosses a test with the engines; argument ``profile``.
-with_engine = pytest.mark.parametrize(
-    "profile", [SMALL, SMALL_PIPELINED], ids=lambda profile: profile.name
-)
-#: And with the serial engine's smallest cores, which take ten times as many cycles.
-with_any_cores = pytest.mark.parametrize(
-    "profile", [SMALL, SMALL_TINY, SMALL_PIPELINED], ids=lambda profile: profile.name
-)
+#: With each AES core, and the engine around it.
+ENGINES = [SMALL, SMALL_PIPELINED, SMALL_RING]
+#: Crosses a test with them; argument ``profile``.
+with_engine = pytest.mark.parametrize("profile", ENGINES, ids=lambda profile: profile.name)
 
 _USAGE_OF_PEER = {Usage.SEAL: Usage.OPEN, Usage.OPEN: Usage.SEAL, Usage.AEAD: Usage.AEAD}
 
