@@ -26,8 +26,8 @@ from hdl.block import from_bytes
 from hdl.hash_unit import powers
 from hdl.profile import Profile
 from sim import simulate as simulate_design
-from tests.hdl.ports import ask
-from tests.hdl.streams import simulate
+from tests.hdl.ports import ask, beats, width_of
+from tests.hdl.streams import put_all, simulate
 from tests.hdl.traffic import Traffic, pipelined, ring
 from tests.hdl.traffic import with_engine as with_small
 
@@ -182,6 +182,30 @@ def test_a_reset_wipes_all_slots(profile):
         for packet in (*use_all(0), *use_all(1)):
             assert (await ask(ctx, accelerator, packet))[1] == Status.SLOT_EMPTY
         assert not state.holds(ctx, secrets_of(Usage.SEAL) + secrets_of(Usage.OPEN))
+
+    simulate(fragment, testbench)
+
+
+@with_engine
+def test_a_reset_in_the_middle_of_a_load_wipes_it(profile):
+    """Whatever of it is in registers that are not reset; and the slot stays empty."""
+    accelerator, reset = Accelerator(profile), Signal()
+    fragment = Fragment.get(ResetInserter(reset)(accelerator), None)
+    state, secrets = State(fragment), secrets_of(Usage.SEAL)
+
+    async def testbench(ctx):
+        await ask(ctx, accelerator, Request(Opcode.STATS).pack())
+        for cycles in (150, 250, 400):
+            transfers = beats(load(0, Usage.SEAL), width_of(accelerator.requests))
+            await put_all(ctx, accelerator.requests, transfers)
+            await ctx.tick().repeat(cycles)
+            assert state.holds(ctx, secrets)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            for packet in use_all(0):
+                assert (await ask(ctx, accelerator, packet))[1] == Status.SLOT_EMPTY
+            assert not state.holds(ctx, secrets)
 
     simulate(fragment, testbench)
 
