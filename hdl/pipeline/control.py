@@ -185,7 +185,7 @@ class Control(wiring.Component):
             with m.State("reset"):
                 m.d.sync += [self.slot.eq(0), last_slot.eq(all_slots), word.eq(0)]
                 # Not before all is zero that will be written to the slots.
-                with m.If(~forgets & (zeros == 0)):
+                with m.If(~forgets & (zeros == 0) & ~clears):
                     m.next = "wipe"
             with m.State("idle"):
                 m.d.sync += self.ready.eq(1)
