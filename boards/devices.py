@@ -79,7 +79,7 @@ def _ecp5(size: str) -> Device:
             "0.03",
             "--router",
             "router2",
-        ),  # fmt: skip
+        ),
         megahertz=100,
     )
 

@@ -113,13 +113,7 @@ class PipelinedAccelerator(wiring.Component):
 
         wiring.connect(m, self.lookup.front, self.ingress.front)
         wiring.connect(m, self.egress.packets, wiring.flipped(self.completions))
-        # Nothing is let in before all slots are wiped.
-        ready = self.control.ready
-        m.d.comb += [
-            self.lookup.packets.payload.eq(self.requests.payload),
-            self.lookup.packets.valid.eq(self.requests.valid & ready),
-            self.requests.ready.eq(self.lookup.packets.ready & ready),
-        ]
+        wiring.connect(m, wiring.flipped(self.requests), self.lookup.packets)
         self._connect_requests(m)
         self._connect_cores(m)
         self._connect_results(m)
@@ -327,9 +321,14 @@ class PipelinedAccelerator(wiring.Component):
         m.d.sync += cipher.append.eq(control.append)
         m.d.comb += cipher.appended.eq(History(m, "appended", control.appended, 1)[1])
         changed = verdict.judged.payload.request.echo.opcode.matches(Opcode.LOAD, Opcode.ZEROIZE)
-        # Far apart, and what is let in takes longer to reach what is wiped.
-        unfence, wipe = Signal(), Signal()
-        m.d.sync += [unfence.eq(verdict.judged.valid & changed), wipe.eq(unfence)]
+        # Far apart, and what is let in takes longer to reach what is wiped. Behind reset, nothing
+        # is let in before all slots are wiped.
+        unfence, wipe, was_ready = Signal(), Signal(), Signal()
+        m.d.sync += [
+            unfence.eq((verdict.judged.valid & changed) | (control.ready & ~was_ready)),
+            wipe.eq(unfence),
+            was_ready.eq(control.ready),
+        ]
         m.d.comb += [
             self.lookup.unfence.eq(unfence),
             self.ingress.wipe.eq(wipe),

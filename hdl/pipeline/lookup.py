@@ -162,7 +162,8 @@ class Lookup(wiring.Component):
         )
         self.contexts = BlockRAM(context_layout().size, profile.slots)
         self._room = Signal()
-        self._fenced = Signal()
+        # Behind reset as behind a LOAD, whose key may be in the memory.
+        self._fenced = Signal(init=1)
         self._wiping = Signal()
         self._taken = Signal()
         self._begins = Signal(init=1)
@@ -184,7 +185,7 @@ class Lookup(wiring.Component):
         return m
 
     def _enter(self, m):
-        """A beat of a packet is taken; a fence behind LOAD and ZEROIZE."""
+        """A beat of a packet is taken; a fence behind LOAD, ZEROIZE and reset."""
         packets, beat = self.packets, self.packets.payload
         m.d.comb += [
             packets.ready.eq(self._room & ~(self._begins & (self._fenced | self._header_full))),

@@ -4,12 +4,15 @@ import itertools
 import random
 
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 
 from driver.messages import LOAD_BYTES, Opcode, Request
 from hdl.pipeline.lookup import Lookup
 from tests.hdl.ports import beats
 from tests.hdl.streams import put_all, simulate
 from tests.hdl.traffic import SMALL_PIPELINED
+
+LOAD = Request(Opcode.LOAD, 1, payload=bytes(range(1, LOAD_BYTES + 1))).pack()
 
 
 def receiver(dut, stall: float, seed: int, found: list):
@@ -44,6 +47,23 @@ def payload_beats(packet: bytes) -> list[tuple[bool, bool]]:
     return [(i == count - 1, bad and i == count - 1) for i in range(count)]
 
 
+async def let_in(ctx, dut):
+    """The first packet behind reset."""
+    assert not ctx.get(dut.packets.ready)
+    ctx.set(dut.unfence, 1)
+    await ctx.tick()
+    ctx.set(dut.unfence, 0)
+
+
+async def words_kept(ctx, dut):
+    """What is in the memory, all places of which come by, and in the register before it."""
+    kept = []
+    for _ in range(Lookup.DEPTH):
+        kept.append(ctx.get(dut.front.data))
+        await ctx.tick()
+    return [*kept, ctx.get(dut._data)]
+
+
 @pytest.mark.parametrize("stall", [0.0, 0.5, 0.8])
 def test_payloads_begin_with_a_beat_and_end_with_the_packet(stall):
     dut, source = Lookup(SMALL_PIPELINED), random.Random(str(stall))
@@ -56,6 +76,7 @@ def test_payloads_begin_with_a_beat_and_end_with_the_packet(stall):
     found = []
 
     async def send(ctx):
+        await let_in(ctx, dut)
         await put_all(
             ctx, dut.packets, itertools.chain.from_iterable(beats(one, 16) for one in packets)
         )
@@ -73,24 +94,37 @@ def test_payloads_begin_with_a_beat_and_end_with_the_packet(stall):
 
 def test_nothing_of_a_load_is_left_when_the_next_packet_comes():
     dut, found, kept = Lookup(SMALL_PIPELINED), [], []
-    packet = Request(Opcode.LOAD, 1, payload=bytes(range(1, LOAD_BYTES + 1))).pack()
 
     async def send(ctx):
-        await put_all(ctx, dut.packets, beats(packet, 16))
+        await let_in(ctx, dut)
+        await put_all(ctx, dut.packets, beats(LOAD, 16))
         ctx.set(dut.packets.payload.data, 0)
         ctx.set(dut.packets.valid, 1)
         await ctx.tick().repeat(Lookup.DEPTH + 12)
         assert not ctx.get(dut.packets.ready)
-        # All places of the memory come by.
-        for _ in range(Lookup.DEPTH):
-            kept.append(ctx.get(dut.front.data))
-            await ctx.tick()
-        kept.append(ctx.get(dut._data))
-        ctx.set(dut.unfence, 1)
-        await ctx.tick()
-        ctx.set(dut.unfence, 0)
+        kept.extend(await words_kept(ctx, dut))
+        await let_in(ctx, dut)
         assert ctx.get(dut.packets.ready)
 
     simulate(dut, send, background=[receiver(dut, 0.0, 1, found)])
     assert any(isinstance(item, bytes) and any(item) for item in found)
+    assert not any(kept)
+
+
+def test_nothing_of_a_load_is_left_behind_a_reset():
+    dut, reset, before, kept = Lookup(SMALL_PIPELINED), Signal(), [], []
+
+    async def send(ctx):
+        await let_in(ctx, dut)
+        await put_all(ctx, dut.packets, beats(LOAD, 16))
+        await ctx.tick().repeat(4)
+        before.append(ctx.get(dut.front.data))
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        await ctx.tick().repeat(Lookup.DEPTH + 4)
+        kept.extend(await words_kept(ctx, dut))
+
+    simulate(ResetInserter(reset)(dut), send)
+    assert any(before)
     assert not any(kept)
