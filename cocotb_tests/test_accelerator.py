@@ -161,10 +161,15 @@ async def the_protocol_opens_what_it_seals(dut, suite, form):
 
 
 @cocotb.test()
-@cocotb.parametrize(suite=list(CipherSuite))
-async def it_opens_and_refuses_what_the_protocol_does(dut, suite):
-    """Records in disorder, replayed, too old, of other epochs, damaged; in every form."""
-    host, rng = await start(dut, f"open {suite}")
+@cocotb.parametrize(suite=list(CipherSuite), together=[False, True])
+async def it_opens_and_refuses_what_the_protocol_does(dut, suite, together):
+    """Records in disorder, replayed, too old, of other epochs, damaged; in every form.
+
+    ``together``, back to back, only with 16-bit numbers: what is under way has not moved the window
+    yet, and of 8 bits the device would find another number than these (`hdl.pipeline.numbering`).
+    """
+    forms = [form for form in FORMS if form & HeaderForm.SEQUENCE_NUMBER_16 or not together]
+    host, rng = await start(dut, f"open {suite} {together}")
     for _ in range(5 * ROUNDS):
         direction, slot = Direction.random(rng, suite), rng.randrange(PROFILE.slots)
         other_epoch = Direction(direction.keys, direction.epoch + 1, direction.connection_id)
@@ -176,10 +181,15 @@ async def it_opens_and_refuses_what_the_protocol_does(dut, suite):
             number = max(number, 0)
             inner = bytes(rng.randint(1, 30)) if rng.random() < 0.05 else inner_plaintext(rng)
             sender = other_epoch if rng.random() < 0.05 else direction
-            record = sender.seal(number, inner, rng.choice(FORMS))
+            record = sender.seal(number, inner, rng.choice(forms))
             records += [damage(rng, record)] if rng.random() < 0.2 else []
             records += [record] * rng.choice((1, 1, 1, 2))
-        answers = await host.ask_all([(Opcode.OPEN, slot, record) for record in records])
+        requests = [(Opcode.OPEN, slot, record) for record in records]
+        answers = (
+            await host.ask_all(requests)
+            if together
+            else [await host.ask(*request) for request in requests]
+        )
         for record, answer in zip(records, answers, strict=True):
             assert answer == expected_answer(opener.open(record)), record.hex()
     await host.finish()
