@@ -21,8 +21,8 @@ from driver.messages import (
 )
 from hdl.accelerator import Accelerator
 from hdl.model import AcceleratorModel
-from sim import simulate
-from tests.hdl.traffic import ENGINES, SMALL
+from sim import CompiledModel, simulate
+from tests.hdl.traffic import SMALL, SMALL_PIPELINED, SMALL_RING
 
 PATIENCE = 20_000
 KEY_BYTES = {Suite.AES_128_GCM: 16, Suite.AES_256_GCM: 32}
@@ -36,7 +36,7 @@ with_form = pytest.mark.parametrize("form", [0, 4, 8, 12])
 with_connection_id = pytest.mark.parametrize("connection_id", [b"", b"\x5a" * 5], ids=len)
 
 
-@pytest.fixture(scope="module", params=ENGINES, ids=lambda profile: profile.name)
+@pytest.fixture(scope="module", params=[SMALL, SMALL_PIPELINED], ids=lambda profile: profile.name)
 def device(request):
     with simulate(Accelerator(request.param), backend="cxxrtl") as simulation:
         device = Device(simulation, request.param)
@@ -200,3 +200,21 @@ def test_opening_any_message_takes_the_same(device, suite, associated_bytes, tex
     assert seen[0] == {Status.BAD_TAG}
     assert len(seen[1]) == 1
     assert device.pipelined or seen[1] == {cycles}
+
+
+@with_suite
+def test_after_the_same_requests_the_ring_takes_the_same(suite):
+    """Which place comes by depends on when those before came, never on keys or data."""
+    model = CompiledModel(Accelerator(SMALL_RING))
+    seal = Request(Opcode.SEAL, payload=bytes(TEXT_BYTES)).pack()
+    seen = set()
+    for seed in range(4):
+        opens, seals = Keys(seed, suite, Usage.OPEN), Keys(seed, suite, Usage.SEAL)
+        record = opens.open_request()
+        for position in (HEADER_BYTES + 1, -TEXT_BYTES, -TAG_BYTES, -1):
+            with model.simulate() as simulation:
+                device = Device(simulation, SMALL_RING)
+                packets = (opens.load, flipped(record, position), record, seals.load, seal)
+                seen.add(tuple(device.ask(packet) for packet in packets))
+    (answers,) = seen
+    assert [status for status, _ in answers] == [Status.OK, Status.BAD_TAG, *[Status.OK] * 3]
