@@ -31,12 +31,16 @@ __all__ = ["DEPTHS", "Depths", "PipelinedAccelerator"]
 
 
 class Depths(NamedTuple):
-    """How many requests may be in each part of the pipeline; powers of two."""
+    """How many requests may be in each part of the pipeline, powers of two; and the ways between.
+
+    Most queues have no ready: their writers rely on these numbers.
+    """
 
     #: Between the ports and the scheduler: enough for the masks of those to open to arrive.
     waiting: int
     #: Between the scheduler and the verdict. Messages begin at least 3 cycles apart there, and a
-    #: verdict comes a fixed time after a message's last slot: fewer are ever under way.
+    #: verdict comes a fixed time after a message's last slot, 80 cycles or so: fewer are ever under
+    #: way.
     judging: int
     #: Between the scheduler and the end of the completion: sealing takes the way through the AES
     #: core twice, and masks may wait for one another.
@@ -50,7 +54,8 @@ class Depths(NamedTuple):
     hops: int
 
 
-#: By core: 45 cycles and a block in each, or three blocks that take tens of cycles.
+#: By core: a block a cycle, for 45 cycles and the ways there and back; or three blocks that take
+#: tens of cycles.
 DEPTHS = {
     AESCore.PIPELINED: Depths(waiting=32, judging=32, in_flight=64, release=2, slots=64, hops=2),
     AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, release=1, slots=16, hops=0),

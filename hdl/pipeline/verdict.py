@@ -42,8 +42,8 @@ class Verdict(wiring.Component):
 
     A request of ``pending`` that is ``tagged`` waits for the next of ``checked_tags``. To open,
     that decides; then comes the replay window, read and moved in one go, so that of two copies
-    in a row one is refused, however close they are. To seal, it goes to ``tags``, and the first 16
-    bytes of the encrypted record to ``masks``.
+    in a row one is refused, however close they are. To seal, the tag goes to ``tags``, and the
+    first 16 bytes of the encrypted record to ``masks``.
 
     The window's part takes 3 cycles, so what one request has moved is in a register when the next
     one needs it. How it moves depends on the distance of the number alone: of a number that was

@@ -4,11 +4,11 @@ import random
 
 import pytest
 from amaranth.hdl import Module
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 
-from hdl.aes import expand_key
 from hdl.aes.serial import SerialAES
 from hdl.block import from_bytes, to_bytes
+from tests.hdl.round_keys import connect_round_keys
 from tests.hdl.streams import (
     get_all,
     pauses,
@@ -31,16 +31,7 @@ class CoreWithKeys(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.core = core = self._core
-        rows = [0] * (16 * len(self._keys))
-        for index, key in enumerate(self._keys):
-            for number, round_key in enumerate(expand_key(key)):
-                rows[16 * index + number] = from_bytes(round_key)
-        m.submodules.memory = store = memory.Memory(shape=128, depth=len(rows), init=rows)
-        port = store.read_port()
-        m.d.comb += [
-            port.addr.eq(core.round_key_address),
-            core.round_key.eq(port.data),
-        ]
+        connect_round_keys(m, core, self._keys)
         for name in self.signature.members:
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(core, name))
         return m

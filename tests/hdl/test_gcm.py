@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import pytest
 from amaranth.hdl import Module
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hdl.aes import encrypt_block, expand_key
+from hdl.aes import encrypt_block
 from hdl.aes.serial import SerialAES
 from hdl.block import from_bytes
 from hdl.gcm import GCM, open_, seal
+from tests.hdl.round_keys import connect_round_keys
 from tests.hdl.streams import (
     pauses,
     simulate,
@@ -163,15 +164,8 @@ class GCMWithCore(wiring.Component):
         m = Module()
         m.submodules.gcm = gcm = self._gcm
         m.submodules.core = core = SerialAES(len(self._keys))
-        rows = [0] * (16 * len(self._keys))
-        for index, key in enumerate(self._keys):
-            for number, round_key in enumerate(expand_key(key)):
-                rows[16 * index + number] = from_bytes(round_key)
-        m.submodules.memory = store = memory.Memory(shape=128, depth=len(rows), init=rows)
-        port = store.read_port()
+        connect_round_keys(m, core, self._keys)
         m.d.comb += [
-            port.addr.eq(core.round_key_address),
-            core.round_key.eq(port.data),
             gcm.start.eq(self.start),
             gcm.command.eq(self.command),
             gcm.h.eq(self.h),

@@ -3,6 +3,7 @@
 
 import random
 from collections import deque
+from functools import partial
 
 import pytest
 
@@ -16,33 +17,23 @@ from tests.hdl.streams import (
     with_idle_and_stall,
 )
 
+QUEUES = {
+    **{
+        f"queue-{width}-{depth}": (width, partial(Queue, width, depth))
+        for width, depth in ((12, 2), (12, 4), (12, 16), (12, 64), (40, 64))
+    },
+    "places-1": (8, partial(Places, 8, 1)),
+    "places-2": (8, partial(Places, 8, 2)),
+    "skid-buffer": (8, partial(SkidBuffer, 8)),
+}
 
-@pytest.mark.parametrize(("width", "depth"), [(12, 2), (12, 4), (12, 16), (12, 64), (40, 64)])
+
+@pytest.mark.parametrize(("width", "make"), QUEUES.values(), ids=QUEUES)
 @with_idle_and_stall
-def test_payloads_come_out_in_order(width, depth, idle, stall, seed):
+def test_payloads_come_out_in_order(width, make, idle, stall, seed):
     source = random.Random(seed)
     payloads = [source.getrandbits(width) for _ in range(200)]
-    dut = Queue(width, depth)
-    received = []
-
-    async def send(ctx):
-        await put_all(ctx, dut.write, payloads, pauses(seed, idle))
-
-    async def receive(ctx):
-        received.extend(await get_all(ctx, dut.read, len(payloads), pauses(-seed, stall)))
-
-    simulate(dut, send, receive)
-    assert received == payloads
-
-
-@pytest.mark.parametrize(
-    "make", [lambda: Places(8, 1), lambda: Places(8, 2), lambda: SkidBuffer(8)]
-)
-@with_idle_and_stall
-def test_places_give_payloads_in_order(make, idle, stall, seed):
-    source = random.Random(seed)
     dut, received = make(), []
-    payloads = [source.getrandbits(8) for _ in range(200)]
 
     async def send(ctx):
         await put_all(ctx, dut.write, payloads, pauses(seed, idle))
