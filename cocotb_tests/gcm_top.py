@@ -22,7 +22,7 @@ LONGEST_TEXT = 512
 class GCMTop(wiring.Component):
     """The ports of `GCM` as streams, and ``keys`` to load keys with, into place ``key_index``.
 
-    A key can be used 180 cycles after its last word has been taken. Of each message, ``verdicts``
+    A key can be used 196 cycles after its last word has been taken. Of each message, ``verdicts``
     says whether it is genuine; its text may be taken at any pace.
     """
 

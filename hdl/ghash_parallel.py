@@ -61,26 +61,30 @@ class ParallelGHASH(wiring.Component):
         m.submodules.products = products = Memory(shape=128, depth=self.chains, init=[])
 
         block = Signal.like(self.blocks.payload, reset_less=True)
-        valid = Signal()
+        valid, adds = Signal(), Signal()  # a block; one whose product is part of the digest
         m.d.comb += self.blocks.ready.eq(1)
-        m.d.sync += [block.eq(self.blocks.payload), valid.eq(self.blocks.valid)]
+        m.d.sync += [
+            block.eq(self.blocks.payload),
+            valid.eq(self.blocks.valid),
+            adds.eq(self.blocks.valid & self.blocks.payload.final),
+        ]
 
         multiplier = _Multiplier(m, self._cuts)
         product = Signal(128)
         sum_ = _reverse_bytes(block.block) ^ self._read(m, products, valid, block.final)
         m.d.comb += product.eq(multiplier.multiply(sum_, _reverse_bytes(block.power)))
-        flags = Cat(valid, block.final, block.last)
+        flags = Cat(valid, adds, block.last)
         for _ in self._cuts:
             following = Signal(3)
             m.d.sync += following.eq(flags)
             flags = following
-        valid, final, last = flags
+        valid, adds, last = flags
         self._write(m, products, valid, product)
 
         # The sum of the final products.
         digest = Signal(128, reset_less=True)
         begins = Signal(init=1)
-        with m.If(valid & final):
+        with m.If(adds):
             m.d.sync += [digest.eq(Mux(begins, 0, digest) ^ product), begins.eq(last)]
         m.d.sync += self.digests.valid.eq(valid & last)
         m.d.comb += self.digests.payload.eq(_reverse_bytes(digest))

@@ -31,9 +31,9 @@ class KeySchedule(wiring.Component):
     """Expands keys for encryption, with one S-box, word by word.
 
     ``keys`` takes the words of a key, 4 for AES-128 and 8 for AES-256; ``round_keys`` gives its
-    round keys in order, one in 12 cycles: 11 for AES-128, 15 for AES-256. The next key begins 8
-    cycles after the last of them, at the earliest: every 132 or 180 cycles. No key is left in a
-    register once its last round key has been taken.
+    round keys in order, one in 13 cycles: 11 for AES-128, 15 for AES-256. The next key begins 9
+    cycles after the last of them, at the earliest: every 144 or 196 cycles. By then zeros stand
+    where the key stood.
     """
 
     keys: In(stream.Signature(KeyWord))
@@ -58,27 +58,37 @@ class KeySchedule(wiring.Component):
         round_constant = Signal(8, init=1)
         taken = Signal()  # the words of this round key are the key's own
         with_constant = Signal()
-        substitutes, adds, ends = Signal(), Signal(), Signal()
+        substitutes, adds, clears = Signal(), Signal(), Signal()
+        # What is added in the cycle behind ``adds``: the first word of a round key, one of the
+        # key's own. Zeros are, as such, while there is no key.
+        moves, first, own, own_word = Signal(), Signal(), Signal(), Signal(32)
         newest, before = words[224:], Mux(aes256, words[:32], words[128:160])
         constant = Mux(with_constant, round_constant, 0)
         m.d.comb += [
             taken.eq((number == 0) | (aes256 & (number == 1))),
             # AES-256 leaves RotWord and Rcon out of every other round key.
             with_constant.eq(~aes256 | ~number[0]),
-            word.eq(before ^ Mux(count == 0, substituted ^ constant, newest)),
+            word.eq(before ^ Mux(first, substituted ^ constant, newest)),
             self.round_keys.payload.round.eq(number),
             self.round_keys.payload.round_key.eq(words[128:]),
         ]
-        m.d.sync += box.input.eq(newest.word_select((count + with_constant)[:2], 8))
-        with m.If(taken):
-            m.d.comb += word.eq(self.keys.payload.word)
+        m.d.sync += [
+            box.input.eq(newest.word_select((count + with_constant)[:2], 8)),
+            moves.eq(adds | clears),
+            first.eq(count == 0),
+            own.eq(taken | clears),
+            own_word.eq(Mux(adds, self.keys.payload.word, 0)),
+        ]
+        with m.If(own):
+            m.d.comb += word.eq(own_word)
         with m.If(self.keys.valid & self.keys.ready):
             m.d.sync += aes256.eq(self.keys.payload.aes256)
         with m.FSM():
             with m.State("substitute"):
-                m.d.comb += substitutes.eq(1)
+                m.d.comb += [substitutes.eq(1), clears.eq(number == 0)]
                 m.d.sync += count.eq(count + 1)
-                with m.If(count == _SUBSTITUTION_CYCLES - 1):
+                # Of a key that was cleared in the first cycle, nothing is left in the S-box either.
+                with m.If(count == Mux(clears, _SUBSTITUTION_CYCLES, _SUBSTITUTION_CYCLES - 1)):
                     m.d.sync += count.eq(0)
                     m.next = "add"
             with m.State("add"):
@@ -88,7 +98,9 @@ class KeySchedule(wiring.Component):
                     m.d.sync += count.eq(count + 1)
                     with m.If(count == 3):
                         m.d.sync += count.eq(0)
-                        m.next = "give"
+                        m.next = "added"
+            with m.State("added"):
+                m.next = "give"
             with m.State("give"):
                 m.d.comb += self.round_keys.valid.eq(1)
                 with m.If(self.round_keys.ready):
@@ -96,13 +108,11 @@ class KeySchedule(wiring.Component):
                     with m.If(with_constant & ~taken):
                         m.d.sync += round_constant.eq(xtime(round_constant))
                     with m.If(number == Mux(aes256, rounds(True), rounds(False))):
-                        m.d.comb += ends.eq(1)
+                        m.d.comb += clears.eq(1)
                         m.d.sync += [number.eq(0), round_constant.eq(1)]
                     m.next = "substitute"
         with m.If(substitutes):
             m.d.sync += substituted.eq(Cat(substituted[8:], box.output))
-        with m.If(adds):
+        with m.If(moves):
             m.d.sync += words.eq(Cat(words[32:], word))
-        with m.If(ends):
-            m.d.sync += words.eq(0)
         return m

@@ -31,9 +31,9 @@ __all__ = ["DEPTHS", "Depths", "PipelinedAccelerator"]
 
 
 class Depths(NamedTuple):
-    """How many requests may be in each part of the pipeline, powers of two; and the ways between.
+    """How many requests may be in each part of the pipeline, and the ways between.
 
-    Most queues have no ready: their writers rely on these numbers.
+    Queues have no ready: their writers rely on these numbers.
     """
 
     #: Between the ports and the scheduler: enough for the masks of those to open to arrive.
@@ -57,7 +57,7 @@ class Depths(NamedTuple):
 #: By core: a block a cycle, for 45 cycles and the ways there and back; or three blocks that take
 #: tens of cycles.
 DEPTHS = {
-    AESCore.PIPELINED: Depths(waiting=32, judging=32, in_flight=64, release=2, slots=64, hops=2),
+    AESCore.PIPELINED: Depths(waiting=45, judging=31, in_flight=87, release=2, slots=64, hops=2),
     AESCore.RING: Depths(waiting=8, judging=8, in_flight=8, release=1, slots=16, hops=0),
 }
 
@@ -128,7 +128,7 @@ class PipelinedAccelerator(wiring.Component):
 
     def _queue(self, m, name, source, sink, depth):
         """A queue between an output that is never held and an input."""
-        queue = Queue(source.payload.shape(), depth, always_ready=True)
+        queue = Queue(source.payload.shape(), depth)
         return self._between(m, name, source, sink, queue)
 
     def _wide_queue(self, m, name, source, sink, places):
@@ -138,7 +138,7 @@ class PipelinedAccelerator(wiring.Component):
 
     def _wide(self, shape, places, depth=16):
         """A queue that always has room: few places are enough if nothing comes in a hurry."""
-        return Places(shape, places) if self._relaxed else Queue(shape, depth, always_ready=True)
+        return Places(shape, places) if self._relaxed else Queue(shape, depth)
 
     def _between(self, m, name, source, sink, queue):
         m.submodules[name] = queue
@@ -271,16 +271,14 @@ class PipelinedAccelerator(wiring.Component):
 
         # A tag goes to its place in a cycle in which no text is written.
         m.submodules.tags = tags = self._wide(128, 1)
-        m.submodules.tag_places = places = Queue(
-            cipher.tag_places.payload.shape(), 16, always_ready=True
-        )
+        m.submodules.tag_places = places = Queue(cipher.tag_places.payload.shape(), 16)
         self._send(m, "tags", verdict.tags.valid, verdict.tags.payload, tags.write)
         write, address, text, goes = Signal(), Signal.like(cipher.address), Signal(128), Signal()
         m.d.comb += [
             places.write.valid.eq(cipher.tag_places.valid),
             places.write.payload.eq(cipher.tag_places.payload),
-            tags.read.ready.eq(~cipher.write),
-            goes.eq(tags.read.valid & ~cipher.write),
+            tags.read.ready.eq(cipher.idle),
+            goes.eq(tags.read.valid & cipher.idle),
             places.read.ready.eq(goes),
             write.eq(cipher.write | tags.read.valid),
             address.eq(Mux(cipher.write, cipher.address, places.read.payload)),
@@ -301,12 +299,6 @@ class PipelinedAccelerator(wiring.Component):
         )  # fmt: skip
         scheduler = self.scheduler
         m.d.comb += [
-            control.start.eq(scheduler.control),
-            control.echo.eq(scheduler.control_echo),
-            scheduler.control_done.eq(control.done),
-            scheduler.control_status.eq(control.status),
-            scheduler.control_blocks.eq(control.blocks),
-            scheduler.control_text_bytes.eq(control.text_bytes),
             control.staged.eq(self.ingress.staged),
             control.staged_piece.eq(self.ingress.staged_piece),
             self.lookup.write.eq(control.write_slot),
@@ -318,9 +310,17 @@ class PipelinedAccelerator(wiring.Component):
             verdict.load.eq(control.write_slot),
             verdict.load_slot.eq(control.slot),
             verdict.load_next.eq(control.next_number),
+        ]
+        m.d.sync += [
             numbering.open.eq(verdict.open),
             numbering.open_slot.eq(verdict.open_slot),
             numbering.open_next.eq(verdict.open_next),
+            control.start.eq(scheduler.control),
+            control.echo.eq(scheduler.control_echo),
+            scheduler.control_done.eq(control.done),
+            scheduler.control_status.eq(control.status),
+            scheduler.control_blocks.eq(control.blocks),
+            scheduler.control_text_bytes.eq(control.text_bytes),
         ]
         self._connect_powers(m)
         m.d.sync += cipher.append.eq(control.append)
@@ -351,7 +351,7 @@ class PipelinedAccelerator(wiring.Component):
                 ghash.derived.eq(control.derived),
             ]
         else:
-            m.d.comb += [
+            m.d.sync += [
                 cipher.write_power.eq(control.write_power),
                 cipher.power_address.eq(control.power_address),
                 cipher.power.eq(control.power),

@@ -55,6 +55,8 @@ class Cipher(wiring.Component):
                 "blocks": In(stream.Signature(128)),
                 "hashed": Out(stream.Signature(hash_unit.blocks.payload.shape(), **always)),
                 "write": Out(1),
+                #: The inverse of ``write``.
+                "idle": Out(1, init=1),
                 "address": Out(range(depth)),
                 "data": Out(128),
                 #: Writes a block of a report, zero outside of one; only while nothing else is
@@ -86,18 +88,17 @@ class Cipher(wiring.Component):
         due, lengths = Signal(), Signal()  # the message's lengths; they are hashed now
         hashes = Signal()
         hash_free = self._hash_free(m, hashes)
-        with_block, takes, uses_block = Signal(), Signal(), Signal()
+        takes, uses_block = Signal(), Signal()
         left, begun = Signal(13), Signal()  # blocks still to be hashed behind this one
         now_left = Signal(13)
         power, final = Signal.like(self.power_address.power), Signal()
         next_power, next_final = Signal.like(power), Signal()
         m.d.comb += [
-            with_block.eq(slot.associated | (slot.use == SlotUse.TEXT)),
             takes.eq(self.results.valid),
             lengths.eq(due & hash_free),
             self.slots.ready.eq(takes),
             self.messages.ready.eq(lengths),
-            uses_block.eq(takes & with_block),
+            uses_block.eq(takes & slot.has_block),
             self.blocks.ready.eq(uses_block | (lengths & message.opening)),
             hashes.eq(uses_block | lengths),
             now_left.eq(Mux(begun, left, message.more_blocks)),
@@ -230,6 +231,7 @@ class Cipher(wiring.Component):
             self.hashed.payload.final.eq(at.final),
             self.hashed.payload.last.eq(has.lengths),
             self.write.eq(writes),
+            self.idle.eq(~writes),
             self.data.eq(((at.data ^ at.key) & keep) | self.appended),
         ]
 

@@ -165,15 +165,18 @@ class Control(wiring.Component):
         with m.Elif(zeros != 0):
             m.d.sync += zeros.eq(zeros - 1)
         m.d.comb += load.eq(collected[: 8 * LOAD_BYTES])
-        arrived = Signal(128, reset_less=True)
+        # Nothing arrives while zeros do.
+        arrived, arrives = Signal(128, reset_less=True), Signal(2)
         multiplies, takes_h, takes_power = Signal(), Signal(), Signal()
         m.d.sync += [
-            arrived.eq(Mux(multiplies, self.digests.payload, self.encrypted.payload)),
+            arrives.eq(Mux(zeros == 0, Cat(~multiplies, multiplies), 0)),
+            arrived.eq(
+                Mux(arrives[0], self.encrypted.payload, 0)
+                | Mux(arrives[1], self.digests.payload, 0)
+            ),
             takes_h.eq(clears),
             takes_power.eq(clears),
         ]
-        with m.If(clears):
-            m.d.sync += arrived.eq(0)
         with m.If(takes_h):
             m.d.sync += h.eq(arrived)
         with m.If(takes_power):

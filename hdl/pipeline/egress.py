@@ -92,7 +92,7 @@ class Egress(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.completions = completions = Queue(_Completion, 8, always_ready=True)
+        m.submodules.completions = completions = Queue(_Completion, 8)
         packer = Packer() if self._width == BLOCK_BYTES else NarrowPacker(self._width)
         packer.pieces.payload = reset_less(packer.pieces.payload)
         m.submodules.packer = packer

@@ -119,6 +119,7 @@ PipelineSlot = data.StructLayout(
         "use": SlotUse,
         "opening": 1,  # the mask is for a record to open
         "associated": 1,  # a block of associated data is hashed
+        "has_block": 1,  # text, or associated data
         "last_associated": 1,
         "first_text": 1,
         "last_text": 1,

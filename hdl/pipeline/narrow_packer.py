@@ -31,9 +31,7 @@ class NarrowPacker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         width, piece = self._width, self.pieces.payload
-        m.submodules.beats = beats = Queue(
-            self.packets.payload.shape(), 2 * self.WAITING, always_ready=True
-        )
+        m.submodules.beats = beats = Queue(self.packets.payload.shape(), 2 * self.WAITING)
         wiring.connect(m, beats.read, wiring.flipped(self.packets))
 
         # First stage: the piece is turned to its place, behind what is held of the beat.

@@ -49,7 +49,7 @@ class Numbering(wiring.Component):
                 "masks": In(stream.Signature(16)),
                 "numbered": Out(stream.Signature(numbered_layout())),
                 "busy": Out(1),
-                #: Fills a slot to seal, in the next cycle.
+                #: Fills a slot to seal, two cycles later.
                 "load": In(1),
                 "load_slot": In(slot),
                 "load_next": In(NUMBER_BITS),
@@ -171,7 +171,10 @@ class Numbering(wiring.Component):
             m.d.sync += newest_valid.eq(0)
 
     def _seal(self, m):
-        """Two more, in which a record to seal moves its slot's state, or is refused."""
+        """Two more, in which a record to seal moves its slot's state, or is refused.
+
+        It is written in the cycle behind them: one before the third request after it reads.
+        """
         states, state = self.states, self._state
         following, counted = Signal.like(state, reset_less=True), Signal()
         loads, load_slot = Signal(), Signal.like(self.load_slot)
@@ -188,11 +191,13 @@ class Numbering(wiring.Component):
             m.d.sync += [following.next.eq(self.load_next), following.count.eq(0)]
         m.d.comb += [
             counted.eq(self._age[3] & self._sealed & ~self._exhausted.any()),
+            states.write_data.eq(self._newest),
+        ]
+        m.d.sync += [
             states.write.eq(loads | counted),
             states.write_address.eq(Mux(loads, load_slot, self._second.echo.slot)),
-            states.write_data.eq(following),
         ]
-        with m.If(counted):
+        with m.If(loads | counted):
             m.d.sync += self._newest.eq(following)
 
     def _find(self, m):

@@ -32,9 +32,7 @@ class Packer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.beats = beats = Queue(
-            self.packets.payload.shape(), 2 * self.WAITING, always_ready=True
-        )
+        m.submodules.beats = beats = Queue(self.packets.payload.shape(), 2 * self.WAITING)
         wiring.connect(m, beats.read, wiring.flipped(self.packets))
 
         # First stage: the piece as it came. It waits for a cycle if it is a beat by itself, and the

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from hdl.aes.history import History
 from hdl.block_ram import BlockRAM
@@ -15,33 +16,36 @@ __all__ = ["BlockQueue", "Places", "Queue", "SkidBuffer"]
 
 
 class Queue(wiring.Component):
-    """First in, first out, for ``depth`` payloads, a power of two.
+    """First in, first out, for ``depth`` payloads or a few more.
 
     A payload can be read two cycles after it was written; the first one stands in a register, so
-    that whoever reads has the whole cycle. Reading and writing at once is possible at any level,
-    writing when full is not. One transfer a cycle on each side.
+    that whoever reads has the whole cycle. Reading and writing at once is possible at any level.
+    One transfer a cycle on each side.
+
+    Whoever writes has made sure that there is a place, by ``level`` or by counting what is under
+    way.
 
     Wide ones of more than 16 payloads are several in a row, of 16 each, since to choose among 16s
-    takes as much logic as to hold them. They add two cycles each, and a place that becomes free
-    gets to the writer a cycle later for each.
-
-    With ``always_ready``, whoever writes has made sure that there is a place.
+    takes as much logic as to hold them. They add two cycles each.
     """
 
     #: What a distributed RAM holds by itself.
     ROW = 16
+    #: What is in one of several in a row, at the least, while those before it are full: it is told
+    #: of a place two cycles later, and is read in these.
+    ROW_HOLDS = 14
     #: Payloads of more bits than this are wide.
     NARROW = 32
 
-    def __init__(self, shape: ShapeLike, depth: int, always_ready: bool = False):
-        if depth < 2 or depth & (depth - 1):
-            raise ValueError(f"queue of {depth} payloads is not a power of two over 1")
+    def __init__(self, shape: ShapeLike, depth: int):
+        if depth < 2:
+            raise ValueError(f"queue of {depth} payloads has less than two")
         self.depth = depth
         self._shape = shape
-        self._always_ready = always_ready
+        self._in_rows = depth > self.ROW and Shape.cast(shape).width > self.NARROW
         super().__init__(
             {
-                "write": In(stream.Signature(shape, always_ready=always_ready)),
+                "write": In(stream.Signature(shape, always_ready=True)),
                 "read": Out(stream.Signature(shape)),
                 #: When the payload that can be read is taken, the next one follows at once.
                 "more": Out(1),
@@ -53,47 +57,46 @@ class Queue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        written, taken = Signal(), Signal()
-        m.d.comb += [
-            written.eq(self.write.valid & self.write.ready),
-            taken.eq(self.read.valid & self.read.ready),
-        ]
-        with m.If(written ^ taken):
-            m.d.sync += self.level.eq(Mux(written, self.level + 1, self.level - 1))
-        if self.depth > self.ROW and Shape.cast(self._shape).width > self.NARROW:
+        taken = Signal()
+        m.d.comb += taken.eq(self.read.valid & self.read.ready)
+        with m.If(self.write.valid ^ taken):
+            m.d.sync += self.level.eq(Mux(taken, self.level - 1, self.level + 1))
+        if self._in_rows:
             self._connect_rows(m)
         else:
-            self._connect_memory(m, written)
+            self._connect_memory(m)
         return m
 
     def _connect_rows(self, m):
-        rows = [
-            Queue(self._shape, self.ROW, self._always_ready and number == 0)
-            for number in range(self.depth // self.ROW)
-        ]
+        # With the register behind it, the first one holds one more than its memory.
+        count = 1 - (self.ROW + 1 - self.depth) // self.ROW_HOLDS
+        rows = [Queue(self._shape, self.ROW) for _ in range(count)]
         for number, row in enumerate(rows):
             m.submodules[f"row_{number}"] = row
         wiring.connect(m, wiring.flipped(self.write), rows[0].write)
-        for row, behind in itertools.pairwise(rows):
-            wiring.connect(m, row.read, behind.write)
+        for number, (row, behind) in enumerate(itertools.pairwise(rows)):
+            room = Signal(name=f"room_{number}")
+            m.d.sync += room.eq(behind.level < self.ROW)
+            m.d.comb += [
+                row.read.ready.eq(room),
+                behind.write.valid.eq(row.read.valid & room),
+                behind.write.payload.eq(row.read.payload),
+            ]
         wiring.connect(m, rows[-1].read, wiring.flipped(self.read))
         m.d.comb += self.more.eq(rows[-1].more)
 
-    def _connect_memory(self, m, written):
+    def _connect_memory(self, m):
         m.submodules.memory = memory = Memory(
             # Block RAM is scarce, and the S-boxes need it.
             shape=self._shape,
-            depth=self.depth,
+            depth=1 << ceil_log2(self.depth),
             init=[],
             attrs={"ram_style": "distributed"},
         )
         write_port, read_port = memory.write_port(), memory.read_port(domain="comb")
-        free = Signal(range(self.depth))
-        first, second = Signal(range(self.depth)), Signal(range(self.depth), init=1)
+        free, first, second = (Signal.like(write_port.addr, init=start) for start in (0, 0, 1))
         stored = Signal()  # something is in the memory
-        moved = Signal()
-        if not self._always_ready:
-            m.d.comb += self.write.ready.eq(~self.level[-1])
+        written, moved = self.write.valid, Signal()
         m.d.comb += [
             self.more.eq(stored),
             moved.eq(stored & (~self.read.valid | self.read.ready)),
@@ -102,10 +105,12 @@ class Queue(wiring.Component):
             write_port.data.eq(self.write.payload),
             read_port.addr.eq(first),
         ]
-        # What `read.ready` decides is when registers move, never what goes into them.
+        # What `read.ready` decides is when registers move, never what goes into them. They may be
+        # far away, so nothing else follows from ``moved``.
+        stays = self.read.valid & ~self.read.ready
         m.d.sync += [
-            self.read.valid.eq(stored | (self.read.valid & ~self.read.ready)),
-            stored.eq(written | (stored & (~moved | (second != free)))),
+            self.read.valid.eq(stored | stays),
+            stored.eq(written | (stored & (stays | (second != free)))),
         ]
         with m.If(written):
             m.d.sync += free.eq(free + 1)
@@ -261,7 +266,7 @@ class BlockQueue(wiring.Component):
             m.d.sync += [busy.eq(0), self.blocks.valid.eq(0)]
 
     def _read_ahead(self, m, some, fetch, arrives):
-        m.submodules.ahead = ahead = Queue(128, self.AHEAD, always_ready=True)
+        m.submodules.ahead = ahead = Queue(128, self.AHEAD)
         on_the_way = Signal(range(self.AHEAD + 1))  # fetched, and not taken a cycle ago
         m.d.comb += [
             fetch.eq(some & ~on_the_way[-1]),

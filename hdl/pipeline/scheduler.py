@@ -217,11 +217,13 @@ class Scheduler(wiring.Component):
         begun, enough, crowded, full = Signal(), Signal(), Signal(), Signal()
         # What is taken in a cycle goes into ``blocks`` in the next one.
         takes_mask, opens, masks_block, opens_block = Signal(), Signal(), Signal(), Signal()
-        uses = self.blocks.valid & self.blocks.ready & masks_block
+        uses = Signal(2)  # each of the two, with the block at hand
         m.d.comb += [
-            opening_mask.ready.eq(uses & opens_block),
-            sealing_mask.ready.eq(uses & ~opens_block),
+            opening_mask.ready.eq(uses[0] & self.blocks.ready),
+            sealing_mask.ready.eq(uses[1] & self.blocks.ready),
         ]
+        with m.If(advance | self.blocks.ready):
+            m.d.sync += uses.eq(Mux(advance & takes_mask, Cat(opens, ~opens), 0))
         may_open = opening_mask.valid & (~opening_mask.ready | self.more_opening_masks)
         may_seal = sealing_mask.valid & (~sealing_mask.ready | self.more_sealing_masks)
         m.d.sync += [
@@ -249,6 +251,7 @@ class Scheduler(wiring.Component):
             takes_mask.eq(advance & (may_open | may_seal) & room_for_mask),
             self.slots.valid.eq(valid),
             slot.opening.eq(opens),
+            slot.has_block.eq(slot.associated | (slot.use == SlotUse.TEXT)),
         ]
         # No message begins behind a counter block.
         count = Signal.like(counter)

@@ -165,21 +165,25 @@ class Verdict(wiring.Component):
             begins.eq(
                 self.pending.valid & (~head.tagged | (self.checked_tags.valid & ~shifts)) & free
             ),
-            # A cycle later: nothing else may begin for two.
-            self.pending.ready.eq(age[0]),
+            # Two cycles later: nothing else may begin for two.
+            self.pending.ready.eq(age[1]),
+        ]
+        m.d.sync += [
+            free.eq(~begins & ~age[0]),
+            age.eq(Cat(begins, age)),
             self.checked_tags.ready.eq(age[0] & request.tagged),
         ]
-        m.d.sync += [free.eq(~begins & ~age[0]), age.eq(Cat(begins, age))]
 
-        # What stands here before a request begins does not matter.
+        # What stands here before a request begins does not matter, nor what stands in the others
+        # behind the cycle in which their queues move on.
         new_tag = self.checked_tags.payload.tag
         tag, first_block = Signal(128, reset_less=True), self.first_blocks.payload
         with m.If(free):
-            m.d.sync += [
-                request.eq(head),
-                differs.eq(self.checked_tags.payload.differs),
-                content.eq(self.contents.payload),
-            ]
+            m.d.sync += request.eq(head)
+        m.d.sync += [
+            differs.eq(self.checked_tags.payload.differs),
+            content.eq(self.contents.payload),
+        ]
         opcode = request.echo.opcode
         tagged = age[0] & request.tagged
         sealing = opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)
@@ -199,9 +203,11 @@ class Verdict(wiring.Component):
             m.d.comb += self.first_blocks.ready.eq(first_used | self.masks.valid)
         else:
             kept, full = Signal(128, reset_less=True), Signal()
-            with m.If(free):
-                m.d.sync += [tag.eq(new_tag), kept.eq(first_block)]
-                m.d.sync += full.eq(head.text_bytes >= BLOCK_BYTES)
+            m.d.sync += [
+                tag.eq(new_tag),
+                kept.eq(first_block),
+                full.eq(head.text_bytes >= BLOCK_BYTES),
+            ]
             self._sample(m, request, tag, kept, full, sealed)
             m.d.sync += first_used.eq(tagged & (opcode == Opcode.SEAL))
             m.d.comb += self.first_blocks.ready.eq(first_used)

@@ -39,7 +39,7 @@ async def load(ctx, dut, slot, next_number):
     await ctx.tick()
     ctx.set(dut.load, 0)
     ctx.set(dut.open, 0)
-    await ctx.tick()
+    await ctx.tick().repeat(2)
 
 
 async def opened(ctx, dut, slot, next_number):
