@@ -133,7 +133,7 @@ def front_signature() -> wiring.Signature:
 class Lookup(wiring.Component):
     """Gives the `Plan` of each request, and its payload in beats of 16 bytes.
 
-    A beat a cycle, and a packet in 3 cycles. A plan comes 6 cycles after its header was taken.
+    A beat a cycle, and a packet in 3 cycles. A plan comes 7 cycles after its header was taken.
     Beats begin with the payload, so that the first byte behind the packet's header is byte 0 of the
     first one; there is one in any case, even if the payload is empty.
 
@@ -156,7 +156,7 @@ class Lookup(wiring.Component):
                 "write": In(1),
                 "write_slot": In(range(profile.slots)),
                 "write_context": In(context_layout()),
-                #: In the middle of a packet, the next beat is not there.
+                #: In the middle of a packet, the next beat was not there in the cycle before.
                 "starved": Out(1),
             }
         )
@@ -165,16 +165,18 @@ class Lookup(wiring.Component):
         # Behind reset as behind a LOAD, whose key may be in the memory.
         self._fenced = Signal(init=1)
         self._wiping = Signal()
-        self._taken = Signal()
+        # The next beat begins a packet; and it is taken in this cycle, if it is there.
         self._begins = Signal(init=1)
+        self._opens = Signal()
         self._header = Signal(_Header, reset_less=True)
-        self._header_full = Signal()
-        # The beat that was taken last.
+        self._header_waits = Signal()
+        self._header_goes = Signal()  # it moves on in the next cycle
+        # What stood at the port in the cycle before, and whether it was taken.
         self._arrived = Signal()
-        self._data = Signal(8 * BLOCK_BYTES)
-        self._bytes = Signal(range(BLOCK_BYTES + 1))
-        self._first = Signal()
-        self._last = Signal()
+        self._data = Signal(8 * BLOCK_BYTES, reset_less=True)
+        self._bytes = Signal(range(BLOCK_BYTES + 1), reset_less=True)
+        self._first = Signal(reset_less=True)
+        self._last = Signal(reset_less=True)
 
     def elaborate(self, platform):
         m = Module()
@@ -185,33 +187,41 @@ class Lookup(wiring.Component):
         return m
 
     def _enter(self, m):
-        """A beat of a packet is taken; a fence behind LOAD, ZEROIZE and reset."""
-        packets, beat = self.packets, self.packets.payload
+        """Whether a beat is taken is decided a cycle ahead; a fence behind LOAD, ZEROIZE and reset.
+
+        Registers load what stands at the port, taken or not: what leads to so many of them is then
+        a register too.
+        """
+        packets, beat, header = self.packets, self.packets.payload, self._header
+        begins, may_open = Signal(), Signal()  # in the next cycle
         m.d.comb += [
-            packets.ready.eq(self._room & ~(self._begins & (self._fenced | self._header_full))),
-            self._taken.eq(packets.valid & packets.ready),
+            begins.eq(Mux(packets.valid & packets.ready, beat.last, self._begins)),
+            may_open.eq(
+                ~(self._opens & packets.valid)
+                & ~(self._header_waits & ~self._header_goes)
+                & ~self._fenced
+            ),
+        ]
+        m.d.sync += [
+            packets.ready.eq(self._room & (~begins | may_open)),
+            self._opens.eq(self._room & begins & may_open),
+            self._begins.eq(begins),
+            self._arrived.eq(packets.valid & packets.ready),
+            self._data.eq(beat.data),
+            self._bytes.eq(beat.bytes),
+            self._first.eq(self._begins),
+            self._last.eq(beat.last),
             self.starved.eq(packets.ready & ~packets.valid & ~self._begins),
         ]
-        m.d.sync += self._arrived.eq(self._taken)
-        opcode = beat.data[:8]
-        with m.If(self._taken):
-            m.d.sync += [
-                self._data.eq(beat.data),
-                self._bytes.eq(beat.bytes),
-                self._first.eq(self._begins),
-                self._last.eq(beat.last),
-                self._begins.eq(beat.last),
-            ]
-            changes = opcode.matches(Opcode.LOAD, Opcode.ZEROIZE) & (beat.bytes != 0)
-            with m.If(self._begins & changes):
-                m.d.sync += self._fenced.eq(1)
-        with m.If(self.unfence):
-            m.d.sync += self._fenced.eq(0)
+        # Before the header has moved on, no other packet comes.
+        changes = header.opcode.matches(Opcode.LOAD, Opcode.ZEROIZE) & (header.bytes != 0)
+        m.d.sync += self._fenced.eq((self._fenced | (self._header_waits & changes)) & ~self.unfence)
         with m.If(self._wiping):
             m.d.sync += self._data.eq(0)
 
     def _store(self, m):
         """The payload goes to memory, from half of one beat to half of the next."""
+        packets = self.packets
         m.submodules.memory = memory = Memory(
             shape=8 * BLOCK_BYTES,
             depth=self.DEPTH,
@@ -222,14 +232,15 @@ class Lookup(wiring.Component):
         wiring.connect(m, beats.read, wiring.flipped(self.front.beats))
         write_port, read_port = memory.write_port(), memory.read_port(domain="comb")
         half = 8 * BLOCK_BYTES // 2
-        high = Signal(half)  # of the last beat
+        high = Signal(half, reset_less=True)  # of the last beat
         free, place = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
         level = Signal(range(self.DEPTH + 1))
-        ends_here, rest, stored = Signal(), Signal(), Signal()
+        ends_here, leaves_rest = Signal(), Signal()
+        rest, stored = Signal(), Signal()
         m.d.comb += [
             # In the second half of the packet's last beat there is something too.
             ends_here.eq(self._last & (self._bytes <= BLOCK_BYTES // 2)),
-            stored.eq((self._arrived & ~self._first) | rest),
+            leaves_rest.eq(self._arrived & self._last & (self._first | ~ends_here)),
             write_port.en.eq(stored | self._wiping),
             write_port.addr.eq(free),
             write_port.data.eq(Cat(high, self._data[:half])),
@@ -237,21 +248,23 @@ class Lookup(wiring.Component):
             self.front.data.eq(read_port.data),
         ]
         m.d.sync += [
-            rest.eq(self._arrived & self._last & (self._first | ~ends_here)),
-            free.eq(free + (stored | self._wiping)),
-            place.eq(place + (self.front.move | self._wiping)),
-            level.eq(level + stored - self.front.move),
-            # Three more have been taken, or can be, until the level shows it. The one before the
-            # first is still there.
-            self._room.eq(level < self.DEPTH - 4),
+            rest.eq(leaves_rest),
+            stored.eq((packets.valid & packets.ready & ~self._begins) | leaves_rest),
+            # Four more have been taken, or can be, until the level shows it, and the rest of one
+            # before. The one before the first is still there.
+            self._room.eq(level < self.DEPTH - 5),
             self._wiping.eq(
                 self._fenced & self._begins & ~self._arrived & ~rest & (level == 0) & ~self.unfence
             ),
         ]
-        with m.If(self._arrived):
+        with m.If(stored ^ self.front.move):
+            m.d.sync += level.eq(Mux(stored, level + 1, level - 1))
+        with m.If(stored | self._wiping):
+            m.d.sync += free.eq(free + 1)
+        with m.If(self.front.move | self._wiping):
+            m.d.sync += place.eq(place + 1)
+        with m.If(self._arrived | self._wiping):
             m.d.sync += high.eq(self._data[half:])
-        with m.If(self._wiping):
-            m.d.sync += high.eq(0)
         self._measure_packet(m, beats.write, stored, rest, ends_here)
 
     def _measure_packet(self, m, write, stored, rest, ends_here):
@@ -283,53 +296,65 @@ class Lookup(wiring.Component):
         ]
 
     def _look_up(self, m):
-        """Header, context and plan: each in registers for 2 cycles, or until there is room.
+        """Header, context and plan: each in registers for 3 cycles, or until there is room.
 
-        What is found out about them in the first cycle is in registers in the second one.
+        What is found out about them in the first cycles is in registers in the last one, in which
+        they move on. That is decided a cycle before.
         """
         found, plan = Signal(_Found, reset_less=True), Signal(Plan, reset_less=True)
-        found_full, plan_full = Signal(), Signal()
-        header_moves = self._stage(m, self._header_full, ~found_full)
-        found_moves = self._stage(m, found_full, ~plan_full)
-        leaves = Signal()
-        m.d.comb += leaves.eq(self.front.plans.valid & self.front.plans.ready)
-        m.d.sync += self.front.plans.valid.eq(plan_full & self.front.room & ~leaves)
-        with m.If(self._taken & self._begins):
-            m.d.sync += self._header_full.eq(1)
-        with m.If(header_moves):
-            m.d.sync += [self._header_full.eq(0), found_full.eq(1)]
-        with m.If(found_moves):
-            m.d.sync += [found_full.eq(0), plan_full.eq(1)]
-        with m.If(leaves):
-            m.d.sync += plan_full.eq(0)
+        read, header_moves = Signal(), Signal()
+        found_waits, found_goes, found_moves = Signal(), Signal(), Signal()
+        plan_full, leaves = Signal(), Signal()
+        plans = self.front.plans
+        m.d.comb += [
+            self._header_goes.eq(read & ~found_waits),
+            found_goes.eq(found_waits & (~plan_full | leaves)),
+            leaves.eq(plans.valid & plans.ready),
+        ]
+        m.d.sync += [
+            self._header_waits.eq(
+                (self._opens & self.packets.valid) | (self._header_waits & ~self._header_goes)
+            ),
+            read.eq(self._header_waits & ~self._header_goes),
+            header_moves.eq(self._header_goes),
+            found_waits.eq(header_moves | (found_waits & ~found_goes)),
+            found_moves.eq(found_goes),
+            plan_full.eq(found_moves | (plan_full & ~leaves)),
+            plans.valid.eq(plan_full & self.front.room & ~leaves),
+        ]
         self._read_header(m, found, header_moves)
         refused, unfit = Signal(), Signal(2)
         self._read_context(m, found, plan, refused, unfit, found_moves)
         self._finish(m, plan, refused, unfit)
 
-    def _stage(self, m, full, room):
-        """When what is in a stage moves on."""
-        seen, moves = Signal(), Signal()
-        m.d.comb += moves.eq(seen & room)
-        m.d.sync += seen.eq(full & ~moves)
-        return moves
+    def _move_wide(self, m, source, sink, moves):
+        """IV and connection ID move a cycle later: nobody looks at them before.
+
+        Each is moved by a register of its own, which leads to no more than them. One is inverted,
+        or synthesis would make one of both.
+        """
+        moved, stays = Signal(), Signal(init=1)
+        m.d.sync += [moved.eq(moves), stays.eq(~moves)]
+        with m.If(moved):
+            m.d.sync += sink.iv.eq(source.iv)
+        with m.If(~stays):
+            m.d.sync += sink.connection_id.eq(source.connection_id)
 
     def _read_header(self, m, found, moves):
         header, first = self._header, self.packets.payload
         contexts = self.contexts
-        slot = Cat(first.data[24:32], first.data[16:24])
-        with m.If(self._taken & self._begins):
+        with m.If(self._opens):
             m.d.sync += [
                 header.opcode.eq(first.data[:8]),
                 header.reserved.eq(first.data[8:16]),
-                header.slot.eq(slot),
+                header.slot.eq(Cat(first.data[24:32], first.data[16:24])),
                 header.request_id.eq(Cat(first.data[40:48], first.data[32:40])),
                 header.length.eq(Cat(first.data[56:64], first.data[48:56])),
                 header.flags.eq(first.data[64:72]),
                 header.bytes.eq(first.bytes),
             ]
         m.d.comb += [
-            contexts.read_address.eq(Mux(self._header_full, header.slot, slot)),
+            contexts.read_address.eq(header.slot),
             contexts.write.eq(self.write),
             contexts.write_address.eq(self.write_slot),
             contexts.write_data.eq(self.write_context),
@@ -337,25 +362,30 @@ class Lookup(wiring.Component):
         # What a packet lacks of its header reads as zeros.
         present = Signal(6)
         m.d.sync += present.eq(Cat(header.bytes > i for i in range(6)))
+
+        def byte(value, number):
+            return value & present[number].replicate(8)
+
         kind = Signal(_Kind)
         self._classify(m, header, kind)
+        context = data.View(context_layout(), contexts.read_data)
         with m.If(moves):
             m.d.sync += [
-                found.echo.opcode.eq(Mux(present[0], header.opcode, 0)),
-                found.echo.slot.eq(
-                    Cat(Mux(present[3], header.slot[:8], 0), Mux(present[2], header.slot[8:], 0))
-                ),
+                found.echo.opcode.eq(byte(header.opcode, 0)),
+                found.echo.slot.eq(Cat(byte(header.slot[:8], 3), byte(header.slot[8:], 2))),
                 found.echo.request_id.eq(
-                    Cat(
-                        Mux(present[5], header.request_id[:8], 0),
-                        Mux(present[4], header.request_id[8:], 0),
-                    )
+                    Cat(byte(header.request_id[:8], 5), byte(header.request_id[8:], 4))
                 ),
                 found.kind.eq(kind),
                 found.length.eq(header.length),
                 found.flags.eq(header.flags),
-                found.context.eq(contexts.read_data),
             ]
+            m.d.sync += [
+                found.context[name].eq(context[name])
+                for name, _ in context_layout()
+                if name not in ("iv", "connection_id")
+            ]
+        self._move_wide(m, context, found.context, moves)
 
     def _classify(self, m, header, kind):
         """What the request is, and whether its header alone refuses it."""
@@ -485,10 +515,9 @@ class Lookup(wiring.Component):
                 plan.header_bytes.eq(header_bytes),
                 plan.aes256.eq(context.aes256),
                 plan.epoch.eq(context.epoch),
-                plan.iv.eq(context.iv),
                 plan.connection_id_bytes.eq(context.connection_id_bytes),
-                plan.connection_id.eq(context.connection_id),
             ]
+        self._move_wide(m, context, plan, moves)
 
     def _finish(self, m, plan, refused, unfit):
         """The way of the packet, and what follows from the length of the text."""

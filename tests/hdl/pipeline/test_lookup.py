@@ -9,7 +9,7 @@ from amaranth.hdl import ResetInserter, Signal
 from driver.messages import LOAD_BYTES, Opcode, Request
 from hdl.pipeline.lookup import Lookup
 from tests.hdl.ports import beats
-from tests.hdl.streams import put_all, simulate
+from tests.hdl.streams import put_all, simulate, transfer_cycles
 from tests.hdl.traffic import SMALL_PIPELINED
 
 LOAD = Request(Opcode.LOAD, 1, payload=bytes(range(1, LOAD_BYTES + 1))).pack()
@@ -64,6 +64,45 @@ async def words_kept(ctx, dut):
     return [*kept, ctx.get(dut._data)]
 
 
+def cycles_of(signal, found: list):
+    """Appends the cycles in which a signal is high."""
+
+    async def watch(ctx):
+        cycle = 0
+        async for *_, high in ctx.tick().sample(signal):
+            if high:
+                found.append(cycle)
+            cycle += 1
+
+    return watch
+
+
+@pytest.mark.parametrize("length", [1, 24, 200])
+def test_a_packet_in_3_cycles_and_a_beat_a_cycle_and_7_to_its_plan(length):
+    """And no cycle is starved, until the next beat is late."""
+    dut, plans, starved = Lookup(SMALL_PIPELINED), [], []
+    taken: list[int] = []
+    packet = list(beats(Request(Opcode.SEAL, 0, 1, bytes(length)).pack(), 16))
+
+    async def send(ctx):
+        await let_in(ctx, dut)
+        await put_all(ctx, dut.packets, packet * 12)
+        await put_all(ctx, dut.packets, [packet[0] | {"last": 0}])
+        await ctx.tick().repeat(20)
+
+    watch = [
+        transfer_cycles(dut.packets, taken),
+        cycles_of(dut.front.plans.valid, plans),
+        cycles_of(dut.starved, starved),
+        receiver(dut, 0.0, 1, []),
+    ]
+    simulate(dut, send, background=watch)
+    firsts = taken[:: len(packet)]
+    assert firsts == [firsts[0] + max(3, len(packet)) * i for i in range(13)]
+    assert plans == [first + 7 for first in firsts]
+    assert starved[0] == taken[-1] + 2
+
+
 @pytest.mark.parametrize("stall", [0.0, 0.5, 0.8])
 def test_payloads_begin_with_a_beat_and_end_with_the_packet(stall):
     dut, source = Lookup(SMALL_PIPELINED), random.Random(str(stall))
@@ -98,12 +137,12 @@ def test_nothing_of_a_load_is_left_when_the_next_packet_comes():
     async def send(ctx):
         await let_in(ctx, dut)
         await put_all(ctx, dut.packets, beats(LOAD, 16))
-        ctx.set(dut.packets.payload.data, 0)
-        ctx.set(dut.packets.valid, 1)
+        ctx.set(dut.packets.valid, 1)  # the end of the key still stands there
         await ctx.tick().repeat(Lookup.DEPTH + 12)
         assert not ctx.get(dut.packets.ready)
         kept.extend(await words_kept(ctx, dut))
         await let_in(ctx, dut)
+        await ctx.tick()
         assert ctx.get(dut.packets.ready)
 
     simulate(dut, send, background=[receiver(dut, 0.0, 1, found)])
