@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 from driver.messages import Status
 from hdl.block import BLOCK_BYTES
 from hdl.pipeline.layouts import LENGTH_BITS
-from hdl.pipeline.lookup import Beat, Plan, one_piece, pieces
+from hdl.pipeline.lookup import Beat
+from hdl.pipeline.plan import Plan, one_piece, pieces
 from hdl.pipeline.queue import SkidBuffer
 from hdl.registers import reset_less
 
