@@ -359,17 +359,22 @@ class PipelinedAccelerator(wiring.Component):
 
     def _connect_counters(self, m):
         counters, verdict = self.counters, self.verdict
+        busy = Cat(
+            self.scheduler.busy,
+            self.ingress.busy,
+            self.ingress.requests.valid,
+            self.numbering.requests.valid,
+            self.numbering.busy,
+            self.control.takes_over,
+        )
+        # From far apart, so they count two cycles later.
+        cycles = Cat(self.lookup.starved, self.egress.stalled, busy)
+        cycles = History(m, "counted", cycles, 1, reset_less=False)[1]
+        m.d.sync += [
+            Cat(counters.starved, counters.stalled).eq(cycles),
+            counters.busy.eq(cycles[2:].any()),
+        ]
         m.d.comb += [
-            counters.busy.eq(
-                self.scheduler.busy
-                | self.ingress.busy
-                | self.ingress.requests.valid
-                | self.numbering.requests.valid
-                | self.numbering.busy
-                | self.control.takes_over
-            ),
-            counters.starved.eq(self.lookup.starved),
-            counters.stalled.eq(self.egress.stalled),
             counters.add_one.eq(verdict.count),
             counters.one.eq(verdict.counter),
             counters.add.eq(verdict.count_bytes),

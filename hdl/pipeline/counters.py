@@ -47,11 +47,12 @@ class Counters(wiring.Component):
         # The counter of messages first, that of bytes in the cycle behind it. Each is read, added
         # to, and written in cycles of their own: when the next one is read, it is there.
         add_one, one = Signal(), Signal(5)
-        add, add_index, add_amount = Signal(), Signal(5), Signal(16)
-        later, later_index, later_amount = Signal(), Signal(5), Signal(16)
-        adds, index, amount = Signal(), Signal(5), Signal(16)
+        add, add_index, add_amount = Signal(), Signal(5), Signal(16, reset_less=True)
+        later, later_index, later_amount = Signal(), Signal(5), Signal(16, reset_less=True)
+        adds, index, amount = Signal(), Signal(5), Signal(16, reset_less=True)
+        adds_recent, recent_amount = Signal(), Signal(8, reset_less=True)
         word, word_adds = Signal(64, reset_less=True), Signal()
-        word_index, word_amount = Signal(5), Signal(16)
+        word_index, word_amount = Signal(5), Signal(16, reset_less=True)
         sum_, sum_valid, sum_index = Signal(64, reset_less=True), Signal(), Signal(5)
 
         # In one of four other cycles, recent ones are added; 3 cycles behind it, one is read.
@@ -69,7 +70,6 @@ class Counters(wiring.Component):
         for number, event in enumerate(events_of_cycle):
             rest = Mux(moves & which[number], 0, recent[number])
             m.d.sync += recent[number].eq(rest + event)
-        chosen_amount = Mux(chosen < _CYCLES, recent[chosen[:2]], 0)
         m.d.sync += reads.eq(Cat(free & turn[3], reads))
         with m.If(reads[2]):
             m.d.sync += self.value.eq(sum_)
@@ -85,11 +85,13 @@ class Counters(wiring.Component):
             later_amount.eq(add_amount),
             adds.eq(add_one | later | moves),
             index.eq(Mux(add_one, one, Mux(later, later_index, chosen))),
-            amount.eq(Mux(add_one, 1, Mux(later, later_amount, chosen_amount))),
+            amount.eq(Mux(add_one, 1, later_amount)),
+            adds_recent.eq(~add_one & ~later),
+            recent_amount.eq(Mux(chosen < _CYCLES, recent[chosen[:2]], 0)),
             word.eq(read.data),
             word_adds.eq(adds),
             word_index.eq(index),
-            word_amount.eq(amount),
+            word_amount.eq(Mux(adds_recent, recent_amount, amount)),
             sum_.eq(word + word_amount),
             sum_valid.eq(word_adds),
             sum_index.eq(word_index),

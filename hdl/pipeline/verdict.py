@@ -82,8 +82,8 @@ class Verdict(wiring.Component):
                 "open": Out(1),
                 "open_slot": Out(slot),
                 "open_next": Out(NUMBER_BITS + 1),
-                #: What STATS counts, in the cycle behind `judged`: one of ``counter``, ``amount``
-                #: of ``bytes_counter``.
+                #: What STATS counts, two cycles behind `judged`: one of ``counter``, ``amount`` of
+                #: ``bytes_counter``.
                 "count": Out(1),
                 "counter": Out(range(len(Counter))),
                 "count_bytes": Out(1),
@@ -354,27 +354,28 @@ class Verdict(wiring.Component):
         byte = self.first_blocks.payload.word_select(place, 8)
         return Cat(byte, tag)[: len(tag)]
 
-    def _count(self, m, request, counts):
-        status = request.status
-        counter = {
+    def _count(self, m, request, judged):
+        """In two cycles; the request stays for three."""
+        messages = {
             Opcode.SEAL: Counter.RECORDS_SEALED,
             Opcode.OPEN: Counter.RECORDS_OPENED,
             Opcode.AEAD_SEAL: Counter.AEAD_SEALED,
             Opcode.AEAD_OPEN: Counter.AEAD_OPENED,
         }
-        m.d.sync += [self.count.eq(0), self.count_bytes.eq(0)]
-        with m.Switch(request.echo.opcode):
-            for opcode, messages in counter.items():
-                with m.Case(opcode):
-                    m.d.sync += [
-                        self.count.eq(counts),
-                        self.counter.eq(messages),
-                        self.count_bytes.eq(counts & (status == Status.OK)),
-                        self.bytes_counter.eq(messages + 1),
-                    ]
-        m.d.sync += self.amount.eq(request.text_bytes)
-        with m.If(status != Status.OK):
-            m.d.sync += [
-                self.count.eq(counts),
-                self.counter.eq(Counter.MALFORMED_REQUEST - 1 + status),
-            ]
+        counts, ok, is_opcode = Signal(), Signal(), Signal(len(messages))
+        refusals = Signal.like(self.counter)
+        m.d.sync += [
+            counts.eq(judged),
+            ok.eq(request.status == Status.OK),
+            is_opcode.eq(Cat(request.echo.opcode == opcode for opcode in messages)),
+            refusals.eq(Counter.MALFORMED_REQUEST - 1 + request.status),
+            self.count.eq(counts & (~ok | is_opcode.any())),
+            self.count_bytes.eq(counts & ok & is_opcode.any()),
+            self.amount.eq(request.text_bytes),
+            self.counter.eq(refusals),
+        ]
+        for is_this, counter in zip(is_opcode, messages.values(), strict=True):
+            with m.If(is_this):
+                m.d.sync += self.bytes_counter.eq(counter + 1)
+                with m.If(ok):
+                    m.d.sync += self.counter.eq(counter)
