@@ -44,6 +44,7 @@ _Completion = data.StructLayout(
         "mask": 32,  # for it, turned (`hdl.pipeline.record_header`)
         "number": 64,  # of a record that was opened, or zero; the first byte lowest
         "has_content": 1,
+        "whole": 1,  # its first piece is a beat by itself, or has nothing behind it
         "skips": 1,
         "content_blocks": 12,
         "content_rest": 5,  # bytes in the last of them
@@ -70,7 +71,8 @@ class Egress(wiring.Component):
 
     Packets have beats of ``width`` bytes: 16, 8, 4 or 2; so many of a piece are written in a cycle.
     With 16, a piece a cycle: a record with a header of up to 8 bytes takes 2 cycles more than its
-    text has blocks when it was sealed, and one when it was opened.
+    text has blocks when it was sealed, and one when it was opened; and another one if the packer
+    needs it before the record, for a rest. With less, it has that in any case.
     """
 
     def __init__(self, depth: int, width: int = BLOCK_BYTES):
@@ -99,7 +101,7 @@ class Egress(wiring.Component):
         wiring.connect(m, packer.packets, wiring.flipped(self.packets))
         m.d.sync += self.stalled.eq(self.packets.valid & ~self.packets.ready)
         self._release(m, completions)
-        self._write(m, completions.read, packer.pieces)
+        self._write(m, completions.read, packer)
         return m
 
     def _release(self, m, completions):
@@ -127,8 +129,10 @@ class Egress(wiring.Component):
             ),
             reset_less=True,
         )
-        full, goes = Signal(), Signal()
-        m.d.comb += self.judged.ready.eq(~full)
+        full, goes, loaded = Signal(), Signal(), Signal()
+        m.d.sync += loaded.eq(~full & self.judged.valid)
+        # A cycle later: nothing else is loaded in that.
+        m.d.comb += self.judged.ready.eq(loaded)
         with m.If(~full):
             m.d.sync += [
                 full.eq(self.judged.valid),
@@ -146,7 +150,7 @@ class Egress(wiring.Component):
             ]
         with m.If(goes):
             m.d.sync += full.eq(0)
-        tags, tag_there = Signal(8), Signal()
+        tags, tag_there, tag_taken = Signal(8), Signal(), Signal()
         room, mask_taken = Signal(), Signal()
         m.d.comb += [
             goes.eq(full & room & (~head.sealed | tag_there) & (~head.seal | self.masks.valid)),
@@ -156,9 +160,10 @@ class Egress(wiring.Component):
         m.d.sync += [
             room.eq(completions.level < completions.depth // 2),
             mask_taken.eq(goes & head.seal),
-            tag_there.eq(tags != 0),
+            tag_taken.eq(goes & head.sealed),
+            tag_there.eq(tags[1:].any() | (tags[0] & ~tag_taken)),
         ]
-        with m.If(self.tag_written ^ (goes & head.sealed)):
+        with m.If(self.tag_written ^ tag_taken):
             m.d.sync += tags.eq(Mux(self.tag_written, tags + 1, tags - 1))
         self._compute(m, head, goes, completions.write)
 
@@ -166,6 +171,7 @@ class Egress(wiring.Component):
         """Second stage: its lengths."""
         request, new = head.request, Signal(_Completion, reset_less=True)
         blocks, small, goes_on = Signal(12), Signal(2), Signal()
+        fills = Signal()  # its first piece does
         number = Cat(request.number, request.epoch)
         number = Cat(number.word_select(i, 8) for i in reversed(range(8)))
         mask = turn_tail(Cat(self.masks.payload, Const(0, 16)), request.tail_at)
@@ -197,6 +203,7 @@ class Egress(wiring.Component):
             new.content_blocks.eq(content_blocks),
             new.content_rest.eq(_rest(head.content_bytes)),
             new.skipped_blocks.eq(text_blocks - content_blocks),
+            fills.eq(head.open | (head.seal & (head.header_bytes == BLOCK_BYTES - HEADER_BYTES))),
             blocks.eq(text_blocks),
             small.eq(head.sealed + head.seal + (head.seal & over)),
             self.release.eq(Mux(goes_on, blocks + small, 0)),
@@ -205,45 +212,67 @@ class Egress(wiring.Component):
             completions.valid.eq(goes_on),
             completions.payload.eq(new),
             completions.payload.skips.eq(new.skipped_blocks != 0),
+            completions.payload.whole.eq(fills | ~(new.sealed | new.has_content)),
         ]
 
-    def _write(self, m, completions, pieces):
+    def _write(self, m, completions, packer):
         """Third stage: the pieces of a completion, one after the other."""
         next_, blocks = completions.payload, self.blocks
         head = Signal(_Completion, reset_less=True)
         turn, next_turn = Signal(_Turn), Signal(_Turn)
-        # The same, as they are needed: by itself, with a block, as the last of the completion.
-        alone, with_block, ends = Signal(), Signal(), Signal()
-        moves, gives, goes, idle, continues = (Signal() for _ in range(5))
+        # What the turn at hand needs: a block, or nothing else. Neither, and nothing is written.
+        alone, with_block = Signal(), Signal()
+        ends = Signal(init=1)  # it is the last of its completion, or none
+        # Whether it may go now, or with a block, as there is room. Registers, since what they move
+        # is wide, and far away.
+        may_go, may_take = Signal(init=1), Signal()
+        idle, goes, moves, loads = (Signal() for _ in range(4))
         parts = BLOCK_BYTES // self._width
         part = Signal(range(parts))  # of the piece; the turn goes with the last one
+        last_part = part == parts - 1
         taken = Signal()  # `head` was filled in the cycle before: `next_` is the same one
+        leaves_rest = Signal()  # the completion at hand may, in the packer
         m.d.comb += [
-            moves.eq(~pieces.valid | pieces.ready),
-            gives.eq(moves & (alone | (with_block & blocks.valid))),
-            goes.eq(gives & (part == parts - 1)),
-            blocks.ready.eq(goes & with_block),
             idle.eq(~(alone | with_block)),
-            continues.eq(~idle & ~ends),
+            goes.eq(may_go | (may_take & blocks.valid)),
+            moves.eq(goes & (idle | last_part)),
+            loads.eq(moves & ends),
+            blocks.ready.eq(may_take & last_part),
             completions.ready.eq(taken),
         ]
-        with m.If(gives):
+        with m.If(goes & ~idle):
             m.d.sync += part.eq(part + 1)
-        available = completions.valid & ~taken
+        # Narrow packers have a cycle for a rest in any case.
+        wide = self._width == BLOCK_BYTES
+        rests = ~next_.open & (next_.length[:4] != HEADER_BYTES) if wide else 1
+        available = completions.valid & ~taken & ~(leaves_rest & (next_.whole if wide else 1))
+        next_alone, next_with_block = Signal(), Signal()
+        m.d.comb += [
+            next_alone.eq(ends & available & ~next_.short),
+            next_with_block.eq(~ends | (available & next_.short)),
+        ]
         m.d.sync += [
-            taken.eq(available & ~continues & (idle | goes)),
-            self.left.eq(goes & ends),
+            may_go.eq(
+                Mux(
+                    moves,
+                    ~next_with_block & (~next_alone | packer.room),
+                    ~with_block & (~alone | packer.room),
+                )
+            ),
+            may_take.eq(Mux(moves, next_with_block, with_block) & packer.room),
+            taken.eq(loads & available),
+            self.left.eq(loads & ~idle),
         ]
 
         # The blocks of the content, and then those that are skipped: whether the one at hand is the
         # last of them, and how many there are but 3, so that a sign says that the next one is.
         last, left = Signal(), Signal(signed(13))
         one_block, skips_one = Signal(), Signal()
-        only = Signal()  # a header and nothing else
+        only, no_text = Signal(), Signal()  # a header and nothing else, or and a tag
         text_ends, counts = Signal(), Signal()
         m.d.comb += [
             counts.eq((turn.text | turn.skip) & ~last),
-            text_ends.eq((turn.text & last) | (turn.start & ~head.long & ~head.has_content)),
+            text_ends.eq((turn.text & last) | (turn.start & no_text)),
             next_turn.header.eq(turn.start & head.long),
             next_turn.header_end.eq(turn.header & head.over),
             next_turn.text.eq(
@@ -269,37 +298,36 @@ class Egress(wiring.Component):
         )
         next_only = ~next_.long & ~next_.sealed & ~next_.has_content
         next_one, next_skips_one = next_.content_blocks == 1, next_.skipped_blocks == 1
-        with m.If(idle | goes):
-            with m.If(continues):
-                m.d.sync += [
-                    turn.eq(next_turn),
-                    alone.eq(0),
-                    with_block.eq(1),
-                    last.eq(next_last),
-                    ends.eq(next_ends),
-                ]
-            with m.Else():
-                m.d.sync += [
-                    head.eq(next_),
-                    turn.eq(Const(1)),
-                    alone.eq(available & ~next_.short),
-                    with_block.eq(available & next_.short),
-                    ends.eq(next_only & ~next_.skips),
-                    only.eq(next_only),
-                    one_block.eq(next_one),
-                    skips_one.eq(next_skips_one),
-                    more.eq(next_.sealed | next_.skips),
-                    ends_behind_text.eq(next_.sealed | next_skips_one),
-                    ends_with_block.eq(next_one & ~next_.sealed & ~next_.skips),
-                ]
+        with m.If(moves):
+            m.d.sync += [
+                alone.eq(next_alone),
+                with_block.eq(next_with_block),
+                turn.eq(next_turn),
+                last.eq(next_last),
+                ends.eq(next_ends),
+            ]
+        with m.If(loads):
+            m.d.sync += [
+                head.eq(next_),
+                leaves_rest.eq(available & rests),
+                turn.eq(Const(1)),
+                ends.eq(~available | (next_only & ~next_.skips)),
+                only.eq(next_only),
+                no_text.eq(~next_.long & ~next_.has_content),
+                one_block.eq(next_one),
+                skips_one.eq(next_skips_one),
+                more.eq(next_.sealed | next_.skips),
+                ends_behind_text.eq(next_.sealed | next_skips_one),
+                ends_with_block.eq(next_one & ~next_.sealed & ~next_.skips),
+            ]
         with m.If(~counts):
             first = Mux(turn.text | ~head.has_content, head.skipped_blocks, head.content_blocks)
             m.d.sync += left.eq(first - 3)
-        with m.Elif(goes):
+        with m.Elif(moves):
             m.d.sync += left.eq(left - 1)
-        gate = self._gate(m, next_, idle | goes, continues)
+        gate = self._gate(m, next_, moves, loads)
 
-        bytes_, piece = Signal(5, init=BLOCK_BYTES), pieces.payload
+        bytes_, pieces = Signal(5, init=BLOCK_BYTES), packer.pieces
         with m.If(turn.start & ~head.open):
             m.d.comb += bytes_.eq(HEADER_BYTES + Mux(head.short, head.header_rest[:4], 0))
         with m.If((turn.header & ~head.over) | turn.header_end):
@@ -308,16 +336,15 @@ class Egress(wiring.Component):
             m.d.comb += bytes_.eq(head.content_rest)
         # Of the last part of a piece; behind it, there may be others with nothing in them.
         bits = ceil_log2(self._width)
-        last_part, rest = (bytes_ - 1)[bits:4], bytes_[:bits]
-        ends = part == last_part
+        full_parts, rest = (bytes_ - 1)[bits:4], bytes_[:bits]
+        is_end = part == full_parts
         is_last = (turn.start & only) | (turn.text & last & ~head.sealed) | turn.tag
-        with m.If(moves):
-            m.d.sync += [
-                pieces.valid.eq(gives & ~turn.skip & (part <= last_part)),
-                piece.data.eq(self._data(head, turn, part, gate)),
-                piece.bytes.eq(Mux(ends & rest.any(), rest, self._width)),
-                piece.last.eq(ends & is_last),
-            ]
+        m.d.sync += [
+            pieces.valid.eq(goes & ~idle & ~turn.skip & (part <= full_parts)),
+            pieces.payload.data.eq(self._data(head, turn, part, gate)),
+            pieces.payload.bytes.eq(Mux(is_end & rest.any(), rest, self._width)),
+            pieces.payload.last.eq(is_end & is_last),
+        ]
 
     def _data(self, head, turn, part, gate):
         """A part of a piece: of what stands in front of a record, or of a block; and of a mask."""
@@ -343,7 +370,7 @@ class Egress(wiring.Component):
             return Cat(cut(Const(0, 1), gate[:half]), cut(Const(1, 1), gate[half:]))
         return cut(part, gate.word_select(part, self._width))
 
-    def _gate(self, m, next_, moves, continues):
+    def _gate(self, m, next_, moves, loads):
         """The lanes of a piece in which there is something of the mask.
 
         Those of the turn at hand are the lower ones; those of the turns behind it come after it.
@@ -351,13 +378,12 @@ class Egress(wiring.Component):
         packet = BLOCK_BYTES // 2  # lanes of the packet's header
         lanes = Signal(BLOCK_BYTES + _HEADER_LANES, reset_less=True)
         with m.If(moves):
-            with m.If(continues):
-                m.d.sync += lanes.eq(lanes[BLOCK_BYTES:])
-            with m.Else():
-                m.d.sync += [
-                    lanes.eq(Mux(next_.long, next_.tail << BLOCK_BYTES, 0)),
-                    lanes[packet:BLOCK_BYTES].eq(Mux(next_.long, 0, next_.tail[:packet])),
-                ]
+            m.d.sync += lanes.eq(lanes[BLOCK_BYTES:])
+        with m.If(loads):
+            m.d.sync += [
+                lanes.eq(Mux(next_.long, next_.tail << BLOCK_BYTES, 0)),
+                lanes[packet:BLOCK_BYTES].eq(Mux(next_.long, 0, next_.tail[:packet])),
+            ]
         return lanes[:BLOCK_BYTES]
 
 

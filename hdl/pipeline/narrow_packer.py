@@ -1,11 +1,12 @@
 """From pieces of a few bytes to narrow beats."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.choose import choose
-from hdl.packet_stream import packet_signature
+from hdl.packet_stream import packet_layout, packet_signature
+from hdl.pipeline.packer import put_together
 from hdl.pipeline.queue import Queue
 
 __all__ = ["NarrowPacker"]
@@ -15,17 +16,21 @@ class NarrowPacker(wiring.Component):
     """What `hdl.pipeline.packer.Packer` does, with pieces and beats of ``width`` bytes: 2, 4 or 8.
 
     A piece a cycle. A beat that the last piece of a packet leaves over comes out in the next cycle,
-    and no piece goes in. A beat comes out 3 cycles after the piece that completes it, at the
-    earliest. ``pieces.ready`` is a register.
+    in which no piece goes in. A beat comes out 3 cycles after the piece that completes it, at the
+    earliest.
     """
 
-    #: Beats that may wait for their receiver when a piece is taken. As many more have room.
+    #: Beats that may wait for their receiver while there is room. As many more have a place.
     WAITING = 8
 
     def __init__(self, width: int):
         self._width = width
         super().__init__(
-            {"pieces": In(packet_signature(width)), "packets": Out(packet_signature(width))}
+            {
+                "pieces": In(stream.Signature(packet_layout(width), always_ready=True)),
+                "room": Out(1),
+                "packets": Out(packet_signature(width)),
+            }
         )
 
     def elaborate(self, platform):
@@ -36,9 +41,9 @@ class NarrowPacker(wiring.Component):
 
         # First stage: the piece is turned to its place, behind what is held of the beat.
         fill, end = Signal(range(width)), Signal(range(2 * width))
-        taken, whole, over = Signal(), Signal(), Signal()  # over: and a rest behind a whole beat
+        whole, over = Signal(), Signal()  # over: and a rest behind a whole beat
+        taken = self.pieces.valid
         m.d.comb += [
-            taken.eq(self.pieces.valid & self.pieces.ready),
             end.eq(fill + piece.bytes),
             whole.eq(end >= width),
             over.eq(taken & piece.last & whole & end[: len(fill)].any()),
@@ -49,7 +54,7 @@ class NarrowPacker(wiring.Component):
         rest, rest_follows = Signal.like(fill), Signal()
         beat, beat_valid = beats.write.payload, Signal()
         m.d.sync += [
-            self.pieces.ready.eq((beats.level < self.WAITING) & ~over),
+            self.room.eq(beats.level < self.WAITING),
             beat_valid.eq(taken & (whole | piece.last)),
             beat.bytes.eq(Mux(whole, width, end)),
             beat.last.eq(piece.last & ~over),
@@ -68,11 +73,8 @@ class NarrowPacker(wiring.Component):
             ]
 
         # Second stage: what is not a whole beat stays.
-        m.d.comb += beats.write.valid.eq(beat_valid)
-        for i in range(width):
-            held = Signal(8, name=f"held_{i}", reset_less=True)
-            turned_byte = turned.word_select(i, 8)
-            with m.If(keeps[i]):
-                m.d.sync += held.eq(turned_byte)
-            m.d.comb += beat.data.word_select(i, 8).eq(Mux(is_held[i], held, turned_byte))
+        m.d.comb += [
+            beats.write.valid.eq(beat_valid),
+            beat.data.eq(put_together(m, turned, keeps, is_held, ~is_held)),
+        ]
         return m

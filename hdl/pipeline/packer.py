@@ -1,15 +1,15 @@
 """From pieces of any length to beats of 16 bytes."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.block import BLOCK_BYTES
 from hdl.choose import choose
-from hdl.packet_stream import packet_signature
+from hdl.packet_stream import packet_layout, packet_signature
 from hdl.pipeline.queue import Queue
 
-__all__ = ["Packer"]
+__all__ = ["Packer", "put_together"]
 
 
 class Packer(wiring.Component):
@@ -18,15 +18,18 @@ class Packer(wiring.Component):
     A piece has the first ``bytes`` bytes (1 to 16) of its ``data``; ``last`` ends a packet.
 
     A piece a cycle. A beat that the last piece of a packet leaves over comes out in the next cycle,
-    while the first piece of the next packet goes in; only if that is 16 bytes long, or the last as
-    well, does it wait for a cycle. A beat comes out 5 cycles after the piece that completes it, at
-    the earliest. ``pieces.ready`` is a register.
+    while the first piece of the next packet goes in. If that is 16 bytes long, or the last as well,
+    its giver lets a cycle pass before it. A beat comes out 4 cycles after the piece that completes
+    it, at the earliest.
+
+    Pieces are not held: one may come if there was ``room``, a register, two cycles before.
     """
 
-    pieces: In(packet_signature(BLOCK_BYTES))
+    pieces: In(stream.Signature(packet_layout(BLOCK_BYTES), always_ready=True))
+    room: Out(1)
     packets: Out(packet_signature(BLOCK_BYTES))
 
-    #: Beats that may wait for their receiver when a piece is taken. As many more have room: those
+    #: Beats that may wait for their receiver while there is room. As many more have a place: those
     #: of pieces on their way, which do not stop.
     WAITING = 8
 
@@ -35,42 +38,29 @@ class Packer(wiring.Component):
         m.submodules.beats = beats = Queue(self.packets.payload.shape(), 2 * self.WAITING)
         wiring.connect(m, beats.read, wiring.flipped(self.packets))
 
-        # First stage: the piece as it came. It waits for a cycle if it is a beat by itself, and the
-        # packet before it may leave a rest: if the last piece of that does not begin a beat.
-        fill, end = Signal(4), Signal(5)
-        given = self.pieces.payload
-        piece, valid = Signal(given.shape(), reset_less=True), Signal()
-        taken, wait, waits = Signal(), Signal(), Signal()
-        m.d.comb += [
-            taken.eq(self.pieces.valid & self.pieces.ready),
-            wait.eq(valid & piece.last & fill.any() & taken & (given.bytes[4] | given.last)),
-        ]
-        m.d.sync += [
-            waits.eq(wait),
-            self.pieces.ready.eq((beats.level < self.WAITING) & ~wait),
-        ]
-        with m.If(~waits):
-            m.d.sync += [valid.eq(taken), piece.eq(given)]
+        m.d.sync += self.room.eq(beats.level < self.WAITING)
 
-        # Second stage: its place is found, and the piece turned there, by up to 3 bytes.
-        placed, place = Signal(given.shape(), reset_less=True), Signal(4)
+        # First stage: its place is found, and the piece turned there, by up to 3 bytes.
+        piece, valid = self.pieces.payload, self.pieces.valid
+        placed, place = Signal(piece.shape(), reset_less=True), Signal(4)
         placed_valid, whole = Signal(), Signal()
+        fill, end = Signal(4), Signal(5)
         rest, leaves_rest = Signal(4), Signal()
         m.d.comb += end.eq(fill + piece.bytes)
         m.d.sync += [
             placed.data.eq(_turn(piece.data, fill[:2], 1)),
             placed.last.eq(piece.last),
-            placed_valid.eq(valid & ~waits),
+            placed_valid.eq(valid),
             place.eq(fill),
             whole.eq(end[4]),
             rest.eq(end),
-            leaves_rest.eq(valid & ~waits & piece.last & end[4] & end[:4].any()),
+            leaves_rest.eq(valid & piece.last & end[4] & end[:4].any()),
         ]
-        with m.If(valid & ~waits):
+        with m.If(valid):
             m.d.sync += fill.eq(Mux(piece.last, 0, end))
 
-        # Third stage: by 4, 8 or 12 bytes more. A rest goes out beside the first piece of a packet,
-        # whose place is 0.
+        # Second: by 4, 8 or 12 more. A rest goes out beside the first piece of a packet, which has
+        # its place at 0.
         flush, last_rest, cut = Signal(), Signal(4), Signal(4)
         turned, beat_valid = Signal(128, reset_less=True), Signal()
         holds, from_held, from_piece = (Signal(BLOCK_BYTES, reset_less=True) for _ in range(3))
@@ -92,17 +82,27 @@ class Packer(wiring.Component):
                 from_piece[i].eq(behind & ~flush & (whole | (rest > i))),
             ]
 
-        # Fourth: what is not a whole beat stays. What stands behind it does not matter.
-        m.d.comb += beats.write.valid.eq(beat_valid)
-        for i in range(BLOCK_BYTES):
-            held = Signal(8, name=f"held_{i}", reset_less=True)
-            turned_byte = turned.word_select(i, 8)
-            with m.If(holds[i]):
-                m.d.sync += held.eq(turned_byte)
-            m.d.comb += beat.data.word_select(i, 8).eq(
-                Mux(from_held[i], held, 0) | Mux(from_piece[i], turned_byte, 0)
-            )
+        # Third: what is not a whole beat stays.
+        m.d.comb += [
+            beats.write.valid.eq(beat_valid),
+            beat.data.eq(put_together(m, turned, holds, from_held, from_piece)),
+        ]
         return m
+
+
+def put_together(m, turned: Value, holds: Value, from_held: Value, from_piece: Value) -> Value:
+    """The bytes of a beat: of those that are held, of ``turned``, or zero; and what is held next.
+
+    What stands behind it does not matter.
+    """
+    beat = []
+    for i in range(len(holds)):
+        held = Signal(8, name=f"held_{i}", reset_less=True)
+        turned_byte = turned.word_select(i, 8)
+        with m.If(holds[i]):
+            m.d.sync += held.eq(turned_byte)
+        beat.append(Mux(from_held[i], held, 0) | Mux(from_piece[i], turned_byte, 0))
+    return Cat(beat)
 
 
 def _turn(block: Value, places: Value, unit: int) -> Value:
