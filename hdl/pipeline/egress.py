@@ -28,12 +28,21 @@ __all__ = ["Egress"]
 #: Lanes of the headers of records in which a number may begin or end.
 _HEADER_LANES = CONNECTION_ID_BYTES + 3
 
-#: A completion that may leave, with all that it needs but its blocks.
-_Completion = data.StructLayout(
+#: What stands in front of the blocks of a completion, or is added to a header in them.
+_Front = data.StructLayout(
     {
         "echo": Echo,
         "status": 4,
         "length": LENGTH_BITS,  # of the payload
+        "mask": 32,  # for the number, turned (`hdl.pipeline.record_header`)
+        "number": 64,  # of a record that was opened, or zero; the first byte lowest
+    }
+)
+
+#: A completion that may leave, with all that it needs but its blocks.
+_Completion = data.StructLayout(
+    {
+        "front": _Front,
         "open": 1,
         "short": 1,  # a record's header, which has room beside that of the packet
         "long": 1,  # one that has not
@@ -41,8 +50,6 @@ _Completion = data.StructLayout(
         "over": 1,  # a header of more than 16 bytes
         "header_rest": 5,  # bytes of a header in its last block
         "tail": _HEADER_LANES,  # where the number stands in the header
-        "mask": 32,  # for it, turned (`hdl.pipeline.record_header`)
-        "number": 64,  # of a record that was opened, or zero; the first byte lowest
         "has_content": 1,
         "whole": 1,  # its first piece is a beat by itself, or has nothing behind it
         "skips": 1,
@@ -187,9 +194,9 @@ class Egress(wiring.Component):
         text_blocks = Mux(head.has_blocks, head.text_blocks, 0)
         m.d.sync += [
             goes_on.eq(goes),
-            new.echo.eq(request.echo),
-            new.status.eq(request.status),
-            new.length.eq(head.content_bytes + added),
+            new.front.echo.eq(request.echo),
+            new.front.status.eq(request.status),
+            new.front.length.eq(head.content_bytes + added),
             new.open.eq(head.open),
             new.short.eq(head.seal & short),
             new.long.eq(head.seal & ~short),
@@ -197,8 +204,8 @@ class Egress(wiring.Component):
             new.header_rest.eq(_rest(head.header_bytes)),
             new.over.eq(over),
             new.tail.eq(Mux(head.seal, Cat(number_lanes), 0)),
-            new.mask.eq(mask),
-            new.number.eq(Mux(head.open, number, 0)),
+            new.front.mask.eq(mask),
+            new.front.number.eq(Mux(head.open, number, 0)),
             new.has_content.eq(content_blocks != 0),
             new.content_blocks.eq(content_blocks),
             new.content_rest.eq(_rest(head.content_bytes)),
@@ -218,15 +225,15 @@ class Egress(wiring.Component):
     def _write(self, m, completions, packer):
         """Third stage: the pieces of a completion, one after the other."""
         next_, blocks = completions.payload, self.blocks
-        head = Signal(_Completion, reset_less=True)
+        head, front = Signal(_Completion, reset_less=True), Signal(_Front, reset_less=True)
         turn, next_turn = Signal(_Turn), Signal(_Turn)
         # What the turn at hand needs: a block, or nothing else. Neither, and nothing is written.
         alone, with_block = Signal(), Signal()
         ends = Signal(init=1)  # it is the last of its completion, or none
-        # Whether it may go now, or with a block, as there is room. Registers, since what they move
-        # is wide, and far away.
-        may_go, may_take = Signal(init=1), Signal()
-        idle, goes, moves, loads = (Signal() for _ in range(4))
+        # Whether it may go now, or with a block, as there is room; and that it needs `front` no
+        # longer. Registers, since what they move is wide, and far away.
+        may_go, may_take, front_free = Signal(init=1), Signal(), Signal(init=1)
+        idle, part_ends, goes, moves, loads = (Signal() for _ in range(5))
         parts = BLOCK_BYTES // self._width
         part = Signal(range(parts))  # of the piece; the turn goes with the last one
         last_part = part == parts - 1
@@ -235,34 +242,21 @@ class Egress(wiring.Component):
         m.d.comb += [
             idle.eq(~(alone | with_block)),
             goes.eq(may_go | (may_take & blocks.valid)),
-            moves.eq(goes & (idle | last_part)),
+            part_ends.eq(idle | last_part),
+            moves.eq(goes & part_ends),
             loads.eq(moves & ends),
             blocks.ready.eq(may_take & last_part),
             completions.ready.eq(taken),
         ]
         with m.If(goes & ~idle):
             m.d.sync += part.eq(part + 1)
+        with m.If(front_free & part_ends):
+            m.d.sync += front.eq(next_.front)
         # Narrow packers have a cycle for a rest in any case.
         wide = self._width == BLOCK_BYTES
-        rests = ~next_.open & (next_.length[:4] != HEADER_BYTES) if wide else 1
+        rests = ~next_.open & (next_.front.length[:4] != HEADER_BYTES) if wide else 1
         available = completions.valid & ~taken & ~(leaves_rest & (next_.whole if wide else 1))
-        next_alone, next_with_block = Signal(), Signal()
-        m.d.comb += [
-            next_alone.eq(ends & available & ~next_.short),
-            next_with_block.eq(~ends | (available & next_.short)),
-        ]
-        m.d.sync += [
-            may_go.eq(
-                Mux(
-                    moves,
-                    ~next_with_block & (~next_alone | packer.room),
-                    ~with_block & (~alone | packer.room),
-                )
-            ),
-            may_take.eq(Mux(moves, next_with_block, with_block) & packer.room),
-            taken.eq(loads & available),
-            self.left.eq(loads & ~idle),
-        ]
+        m.d.sync += [taken.eq(loads & available), self.left.eq(loads & ~idle)]
 
         # The blocks of the content, and then those that are skipped: whether the one at hand is the
         # last of them, and how many there are but 3, so that a sign says that the next one is.
@@ -284,34 +278,39 @@ class Egress(wiring.Component):
             next_turn.tag.eq(text_ends & head.sealed),
             next_turn.skip.eq((text_ends & head.skips) | (turn.skip & ~last)),
         ]
-        # Whether the next turn is the last: in a run of blocks, behind the text, with its first.
+        # Whether the next turn is the last: in a run of blocks, behind the text, with its first;
+        # not if that stands behind a long header, since there is a tag then.
         more, ends_behind_text, ends_with_block = Signal(), Signal(), Signal()
         next_last = Mux(counts, left[-1], Mux(text_ends, skips_one, one_block))
         next_ends = Mux(
             counts,
             left[-1] & (turn.skip | ~more),
-            Mux(
-                text_ends,
-                ends_behind_text,
-                ends_with_block & ~next_turn.header & ~next_turn.header_end,
-            ),
+            Mux(text_ends, ends_behind_text, ends_with_block),
         )
         next_only = ~next_.long & ~next_.sealed & ~next_.has_content
         next_one, next_skips_one = next_.content_blocks == 1, next_.skipped_blocks == 1
+        needs, next_needs = Cat(alone, with_block, ends), Signal(3)
+        m.d.comb += next_needs.eq(
+            Mux(
+                ends,
+                Cat(
+                    available & ~next_.short,
+                    available & next_.short,
+                    ~available | (next_only & ~next_.skips),
+                ),
+                Cat(0, 1, next_ends),
+            )
+        )
+        m.d.sync += Cat(may_go, may_take, front_free).eq(
+            Mux(moves, _permits(*next_needs, packer.room), _permits(*needs, packer.room))
+        )
         with m.If(moves):
-            m.d.sync += [
-                alone.eq(next_alone),
-                with_block.eq(next_with_block),
-                turn.eq(next_turn),
-                last.eq(next_last),
-                ends.eq(next_ends),
-            ]
+            m.d.sync += [needs.eq(next_needs), turn.eq(next_turn), last.eq(next_last)]
         with m.If(loads):
             m.d.sync += [
                 head.eq(next_),
                 leaves_rest.eq(available & rests),
                 turn.eq(Const(1)),
-                ends.eq(~available | (next_only & ~next_.skips)),
                 only.eq(next_only),
                 no_text.eq(~next_.long & ~next_.has_content),
                 one_block.eq(next_one),
@@ -338,21 +337,22 @@ class Egress(wiring.Component):
         bits = ceil_log2(self._width)
         full_parts, rest = (bytes_ - 1)[bits:4], bytes_[:bits]
         is_end = part == full_parts
+        part_bytes = Mux(is_end & rest.any(), rest, self._width)
         is_last = (turn.start & only) | (turn.text & last & ~head.sealed) | turn.tag
         m.d.sync += [
             pieces.valid.eq(goes & ~idle & ~turn.skip & (part <= full_parts)),
-            pieces.payload.data.eq(self._data(head, turn, part, gate)),
-            pieces.payload.bytes.eq(Mux(is_end & rest.any(), rest, self._width)),
+            pieces.payload.data.eq(self._data(front, head.short, turn, part, gate)),
+            pieces.payload.bytes.eq(bytes_ if wide else part_bytes),
             pieces.payload.last.eq(is_end & is_last),
         ]
 
-    def _data(self, head, turn, part, gate):
+    def _data(self, front, short, turn, part, gate):
         """A part of a piece: of what stands in front of a record, or of a block; and of a mask."""
-        echo = head.echo
+        echo, status = front.echo, front.status
         # Big-endian, so that the first byte on the wire is the uppermost here.
-        header = Cat(head.length, echo.request_id, echo.slot, head.status, Const(0, 4), echo.opcode)
+        header = Cat(front.length, echo.request_id, echo.slot, status, Const(0, 4), echo.opcode)
         header = Cat(header.word_select(i, 8) for i in reversed(range(HEADER_BYTES)))
-        front = Cat(header, head.number)
+        start = Cat(header, front.number)
 
         def cut(place, lanes):
             """What a word of the piece is, of as many bytes as lanes."""
@@ -360,10 +360,10 @@ class Egress(wiring.Component):
             # Behind the packet's header, a short one of a record is the lower half of its block.
             in_block = Cat(place[:-1], upper ^ turn.start)
             block = choose_word(self.blocks.payload, in_block, bits)
-            block = Mux(turn.start & ~(upper & head.short), 0, block)
-            mask = choose_word(head.mask.replicate(4), place, bits)
+            block = Mux(turn.start & ~(upper & short), 0, block)
+            mask = choose_word(front.mask.replicate(4), place, bits)
             mask &= Cat(lane.replicate(8) for lane in lanes)
-            return Mux(turn.start, choose_word(front, place, bits), 0) ^ block ^ mask
+            return Mux(turn.start, choose_word(start, place, bits), 0) ^ block ^ mask
 
         if self._width == BLOCK_BYTES:
             half = BLOCK_BYTES // 2
@@ -385,6 +385,12 @@ class Egress(wiring.Component):
                 lanes[packet:BLOCK_BYTES].eq(Mux(next_.long, 0, next_.tail[:packet])),
             ]
         return lanes[:BLOCK_BYTES]
+
+
+def _permits(alone: Value, with_block: Value, ends: Value, room: Value) -> Value:
+    """Whether a turn may go now, or with a block; and if it is the last, does not need `front`."""
+    may_alone = ~alone | room
+    return Cat(~with_block & may_alone, with_block & room, ends & (with_block | may_alone))
 
 
 def _rest(length: Value) -> Value:

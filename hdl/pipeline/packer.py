@@ -43,10 +43,13 @@ class Packer(wiring.Component):
         # First stage: its place is found, and the piece turned there, by up to 3 bytes.
         piece, valid = self.pieces.payload, self.pieces.valid
         placed, place = Signal(piece.shape(), reset_less=True), Signal(4)
-        placed_valid, whole = Signal(), Signal()
+        placed_valid, whole, cut = Signal(), Signal(), Signal(4)
         fill, end = Signal(4), Signal(5)
         rest, leaves_rest = Signal(4), Signal()
-        m.d.comb += end.eq(fill + piece.bytes)
+        m.d.comb += [
+            end.eq(fill + piece.bytes),
+            leaves_rest.eq(placed_valid & placed.last & whole & rest.any()),
+        ]
         m.d.sync += [
             placed.data.eq(_turn(piece.data, fill[:2], 1)),
             placed.last.eq(piece.last),
@@ -54,24 +57,22 @@ class Packer(wiring.Component):
             place.eq(fill),
             whole.eq(end[4]),
             rest.eq(end),
-            leaves_rest.eq(valid & piece.last & end[4] & end[:4].any()),
+            cut.eq(Mux(leaves_rest, rest, fill)),
         ]
         with m.If(valid):
             m.d.sync += fill.eq(Mux(piece.last, 0, end))
 
         # Second: by 4, 8 or 12 more. A rest goes out beside the first piece of a packet, which has
         # its place at 0.
-        flush, last_rest, cut = Signal(), Signal(4), Signal(4)
+        flush = Signal()
         turned, beat_valid = Signal(128, reset_less=True), Signal()
         holds, from_held, from_piece = (Signal(BLOCK_BYTES, reset_less=True) for _ in range(3))
         beat = beats.write.payload
-        m.d.comb += cut.eq(Mux(flush, last_rest, place))
         m.d.sync += [
             flush.eq(leaves_rest),
-            last_rest.eq(rest),
             turned.eq(_turn(placed.data, place[2:], 4)),
             beat_valid.eq(flush | (placed_valid & (whole | placed.last))),
-            beat.bytes.eq(Mux(flush, last_rest, Mux(whole, BLOCK_BYTES, rest))),
+            beat.bytes.eq(Mux(flush, cut, Mux(whole, BLOCK_BYTES, rest))),
             beat.last.eq(flush | (placed.last & ~leaves_rest)),
         ]
         for i in range(BLOCK_BYTES):
