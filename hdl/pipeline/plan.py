@@ -275,10 +275,13 @@ class Planner(wiring.Component):
         wrong_usage = self._registered(m, context.usage != usage)
         malformed = self._registered(
             m,
-            (received.fixed != FIXED_BITS)
-            | (received.connection_id != (context.connection_id_bytes != 0)),
+            kind.open
+            & (
+                (received.fixed != FIXED_BITS)
+                | (received.connection_id != (context.connection_id_bytes != 0))
+            ),
         )
-        wrong_epoch = self._registered(m, received.epoch != context.epoch[:2])
+        wrong_epoch = self._registered(m, kind.open & (received.epoch != context.epoch[:2]))
 
         least = self._registered(m, 2 + TAG_BYTES + came + 1)
         most = self._registered(m, 2 + TAG_BYTES + came + self._profile.largest_seal)
@@ -294,20 +297,22 @@ class Planner(wiring.Component):
         with m.Elif(kind.too_long):
             m.d.comb += header_refusal.eq(Status.TOO_LONG)
         header_refused = self._registered(m, header_refusal != Status.OK)
+        record = self._registered(m, kind.seal | kind.open)
+        message = self._registered(m, kind.seal | kind.open | kind.aead_seal | kind.aead_open)
         header_refusal = self._registered(m, header_refusal)
 
         refused, refusal = Signal(), Signal(4)
         with m.If(header_refused):
             m.d.comb += [refused.eq(1), refusal.eq(header_refusal)]
-        with m.Elif(kind.seal | kind.open | kind.aead_seal | kind.aead_open):
+        with m.Elif(message):
             # Of AEAD messages, the prefix is looked at before.
             with m.If(empty):
-                m.d.comb += [refused.eq(kind.seal | kind.open), refusal.eq(Status.SLOT_EMPTY)]
+                m.d.comb += [refused.eq(record), refusal.eq(Status.SLOT_EMPTY)]
             with m.Elif(wrong_usage):
-                m.d.comb += [refused.eq(kind.seal | kind.open), refusal.eq(Status.WRONG_USAGE)]
-            with m.Elif(kind.open & malformed):
+                m.d.comb += [refused.eq(record), refusal.eq(Status.WRONG_USAGE)]
+            with m.Elif(malformed):
                 m.d.comb += [refused.eq(1), refusal.eq(Status.MALFORMED_RECORD)]
-            with m.Elif(kind.open & wrong_epoch):
+            with m.Elif(wrong_epoch):
                 m.d.comb += refusal.eq(Status.WRONG_EPOCH)
         with m.Elif(~kind.load):
             m.d.comb += refused.eq(1)
