@@ -146,17 +146,17 @@ class PipelinedAccelerator(wiring.Component):
         wiring.connect(m, queue.read, sink)
         return queue
 
-    def _send(self, m, name, valid, payload, sink):
+    def _send(self, m, name, valid, payload, sink, least=0):
         """To where nothing is ever held."""
         m.d.comb += [
-            sink.valid.eq(self._hop(m, f"{name}_valid", valid, reset_less=False)),
-            sink.payload.eq(self._hop(m, name, payload)),
+            sink.valid.eq(self._hop(m, f"{name}_valid", valid, reset_less=False, least=least)),
+            sink.payload.eq(self._hop(m, name, payload, least=least)),
         ]
 
-    def _hop(self, m, name, value, reset_less=True):
-        """The value, as it arrives at another part."""
-        hops, value = self._depths.hops, Value.cast(value)
-        return History(m, f"{name}_way", value, hops, reset_less)[hops]
+    def _hop(self, m, name, value, reset_less=True, least=0):
+        """The value, as it arrives at another part: over ``least`` registers or more."""
+        hops = max(self._depths.hops, least)
+        return History(m, f"{name}_way", Value.cast(value), hops, reset_less)[hops]
 
     def _connect_requests(self, m):
         ingress, received = self.ingress, self.received
@@ -220,9 +220,10 @@ class PipelinedAccelerator(wiring.Component):
         m.d.comb += [
             requests.valid.eq(scheduler.blocks.valid),
             requests.payload.eq(scheduler.blocks.payload),
-            scheduler.blocks.ready.eq(aes.requests.ready),
-            control.encrypts.eq(aes.requests.ready),
-            control.hashed.ready.eq(ghash.blocks.ready),
+            scheduler.blocks.ready.eq(requests.ready),
+            control.encrypts.eq(requests.ready),
+            # Once what is on its way has been taken.
+            control.hashed.ready.eq(ghash.blocks.ready & ~ghash.blocks.valid),
             hashed.valid.eq(cipher.hashed.valid),
             hashed.payload.eq(cipher.hashed.payload),
             aes.write.eq(control.write_round_key),
@@ -237,15 +238,28 @@ class PipelinedAccelerator(wiring.Component):
                 requests.payload.aes256.eq(control.aes256),
             ]
         with m.If(takes_ghash):
-            m.d.comb += hashed.valid.eq(control.hashed.valid)
+            m.d.comb += hashed.valid.eq(control.hashed.valid & control.hashed.ready)
             if ghash.chains > 1:
                 m.d.comb += hashed.payload.eq(control.hashed.payload)
             else:
                 # Control has no products to ask for, but ends with a block of zeros: that is what
                 # the cipher gives while it has none, and its power stands in a slot or is wiped.
                 m.d.comb += hashed.payload.last.eq(1)
-        self._send(m, "requests", requests.valid, requests.payload, aes.requests)
-        self._send(m, "hashed", hashed.valid, hashed.payload, ghash.blocks)
+        if self._relaxed:
+            # A cycle to get there; it is valid until it is taken.
+            there = Signal()
+            m.d.sync += [
+                there.eq(requests.valid & ~requests.ready),
+                aes.requests.payload.eq(requests.payload),
+            ]
+            m.d.comb += [
+                aes.requests.valid.eq(there),
+                requests.ready.eq(there & aes.requests.ready),
+            ]
+        else:
+            self._send(m, "requests", requests.valid, requests.payload, aes.requests)
+            m.d.comb += requests.ready.eq(aes.requests.ready)
+        self._send(m, "hashed", hashed.valid, hashed.payload, ghash.blocks, least=1)
         for name, source, taken, control_sink, sink in (
             ("results", aes.results, takes_aes, control.encrypted, cipher.results),
             ("digests", ghash.digests, takes_ghash, control.digests, self.tag.digests),

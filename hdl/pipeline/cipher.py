@@ -88,7 +88,7 @@ class Cipher(wiring.Component):
         due, lengths = Signal(), Signal()  # the message's lengths; they are hashed now
         hashes = Signal()
         hash_free = self._hash_free(m, hashes)
-        takes, uses_block = Signal(), Signal()
+        takes = Signal()
         left, begun = Signal(13), Signal()  # blocks still to be hashed behind this one
         now_left = Signal(13)
         power, final = Signal.like(self.power_address.power), Signal()
@@ -98,9 +98,7 @@ class Cipher(wiring.Component):
             lengths.eq(due & hash_free),
             self.slots.ready.eq(takes),
             self.messages.ready.eq(lengths),
-            uses_block.eq(takes & slot.has_block),
-            self.blocks.ready.eq(uses_block | (lengths & message.opening)),
-            hashes.eq(uses_block | lengths),
+            hashes.eq((takes & slot.has_block) | lengths),
             now_left.eq(Mux(begun, left, message.more_blocks)),
             power.eq(Mux(begun, next_power, message.power)),
             final.eq(Mux(begun, next_final, message.final)),
@@ -114,11 +112,11 @@ class Cipher(wiring.Component):
                 next_final.eq(now_left <= self._chains),
             ]
 
-        # First stage: all of it, as it came.
+        # First stage: all of it, as it came, but for the block, which follows.
         always = {"slot": PipelineSlot, "final": 1, "message": message_layout(self._profile)}
         first_has = Signal(_Has)
         first = Signal(
-            data.StructLayout({**always, "power": power.shape(), "block": 128, "result": 128}),
+            data.StructLayout({**always, "power": power.shape(), "result": 128}),
             reset_less=True,
         )
         m.d.sync += [
@@ -129,8 +127,8 @@ class Cipher(wiring.Component):
             first.final.eq(final),
             first.message.eq(message),
             first.power.eq(power),
-            first.block.eq(self.blocks.payload),
             first.result.eq(self.results.payload),
+            self.blocks.ready.eq((takes & slot.has_block) | (lengths & message.opening)),
         ]
 
         # Second stage: a header has its tail, and associated data has no key; the power of H is on
@@ -140,7 +138,7 @@ class Cipher(wiring.Component):
             data.StructLayout({**always, "data": 128, "key": 128, "keep": BLOCK_BYTES}),
             reset_less=True,
         )
-        slot, message = first.slot, first.message
+        slot, message, block = first.slot, first.message, self.blocks.payload
         follows = Signal()  # the second block of a header
         with m.If(first_has.result & slot.associated):
             m.d.sync += follows.eq(~slot.last_associated)
@@ -157,7 +155,7 @@ class Cipher(wiring.Component):
             *(second[name].eq(first[name]) for name in always),
             second.data.eq(
                 Cat(
-                    Mux(lane, message.tail.word_select(i % 4, 8), first.block.word_select(i, 8))
+                    Mux(lane, message.tail.word_select(i % 4, 8), block.word_select(i, 8))
                     for i, lane in enumerate(lanes)
                 )
             ),

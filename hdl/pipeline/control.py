@@ -17,6 +17,7 @@ from driver.messages import (
     Usage,
 )
 from hdl.aes.core import round_key_address_layout
+from hdl.aes.history import History
 from hdl.aes.key_schedule import KeySchedule
 from hdl.aes.sbox import SBoxForm
 from hdl.block import BLOCK_BYTES
@@ -165,9 +166,11 @@ class Control(wiring.Component):
         with m.Elif(zeros != 0):
             m.d.sync += zeros.eq(zeros - 1)
         m.d.comb += load.eq(collected[: 8 * LOAD_BYTES])
-        # Nothing arrives while zeros do.
+        # Nothing arrives while zeros do. It is kept beside the hash unit, which is far away.
         arrived, arrives = Signal(128, reset_less=True), Signal(2)
         multiplies, takes_h, takes_power = Signal(), Signal(), Signal()
+        takes = History(m, "takes", Cat(takes_h, takes_power), 1, reset_less=False)[1]
+        there = History(m, "arrived", arrived, 1)[1]
         m.d.sync += [
             arrives.eq(Mux(zeros == 0, Cat(~multiplies, multiplies), 0)),
             arrived.eq(
@@ -177,10 +180,10 @@ class Control(wiring.Component):
             takes_h.eq(clears),
             takes_power.eq(clears),
         ]
-        with m.If(takes_h):
-            m.d.sync += h.eq(arrived)
-        with m.If(takes_power):
-            m.d.sync += power.eq(arrived)
+        with m.If(takes[0]):
+            m.d.sync += h.eq(there)
+        with m.If(takes[1]):
+            m.d.sync += power.eq(there)
 
         known, valid = self._check(m)
         all_slots = self._profile.slots - 1
@@ -268,6 +271,8 @@ class Control(wiring.Component):
                     m.d.sync += [takes_h.eq(1), takes_power.eq(1)]
                     m.next = "arrived"
             with m.State("arrived"):
+                m.next = "there"
+            with m.State("there"):
                 m.d.sync += multiplies.eq(1)
                 m.next = "power"
             if self._chains == 1:

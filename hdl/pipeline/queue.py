@@ -75,11 +75,12 @@ class Queue(wiring.Component):
             m.submodules[f"row_{number}"] = row
         wiring.connect(m, wiring.flipped(self.write), rows[0].write)
         for number, (row, behind) in enumerate(itertools.pairwise(rows)):
-            room = Signal(name=f"room_{number}")
-            m.d.sync += room.eq(behind.level < self.ROW)
+            moves = Signal(name=f"moves_{number}")
+            valid = row.more | (row.read.valid & ~moves)  # in the next cycle
+            m.d.sync += moves.eq(valid & (behind.level < self.ROW))
             m.d.comb += [
-                row.read.ready.eq(room),
-                behind.write.valid.eq(row.read.valid & room),
+                row.read.ready.eq(moves),
+                behind.write.valid.eq(moves),
                 behind.write.payload.eq(row.read.payload),
             ]
         wiring.connect(m, rows[-1].read, wiring.flipped(self.read))

@@ -18,7 +18,7 @@ well: a cycle, where waiting for it would cost as many as it takes to encrypt it
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from driver.messages import TAG_BYTES, Opcode, Status
@@ -216,17 +216,22 @@ class Scheduler(wiring.Component):
         ahead = Signal(range(2 * MASKS_AHEAD + 64))  # masks to open that were begun and not used
         begun, enough, crowded, full = Signal(), Signal(), Signal(), Signal()
         # What is taken in a cycle goes into ``blocks`` in the next one.
-        takes_mask, opens, masks_block, opens_block = Signal(), Signal(), Signal(), Signal()
+        takes_mask, opens, masks_block = Signal(), Signal(), Signal()
         uses = Signal(2)  # each of the two, with the block at hand
-        m.d.comb += [
-            opening_mask.ready.eq(uses[0] & self.blocks.ready),
-            sealing_mask.ready.eq(uses[1] & self.blocks.ready),
-        ]
+        used = Cat(opening_mask.ready, sealing_mask.ready)
+        if self.pace > 1:  # a cycle later, in which no other one is taken
+            m.d.sync += used.eq(Mux(self.blocks.ready, uses, 0))
+        else:
+            m.d.comb += used.eq(uses)
         with m.If(advance | self.blocks.ready):
             m.d.sync += uses.eq(Mux(advance & takes_mask, Cat(opens, ~opens), 0))
-        may_open = opening_mask.valid & (~opening_mask.ready | self.more_opening_masks)
-        may_seal = sealing_mask.valid & (~sealing_mask.ready | self.more_sealing_masks)
+        # Whether there is one, and of which kind: registers. So none follows another one at once.
+        may_open = opening_mask.valid & (~uses[0] | self.more_opening_masks)
+        may_seal = sealing_mask.valid & (~uses[1] | self.more_sealing_masks)
+        some_mask = Signal()
         m.d.sync += [
+            opens.eq(may_open & ~(may_seal & enough)),
+            some_mask.eq((may_open | may_seal) & ~takes_mask),
             begun.eq(takes_mask & opens),
             ahead.eq(ahead + begun - self.mask_used),
             crowded.eq(free < self._depth // 2),
@@ -246,17 +251,15 @@ class Scheduler(wiring.Component):
         ]
         room_for_mask = Signal()
         m.d.comb += [
-            opens.eq(may_open & ~(may_seal & enough)),
             room_for_mask.eq(idle | (~late & (more_associated | (urgent & text & ~tag_left)))),
-            takes_mask.eq(advance & (may_open | may_seal) & room_for_mask),
+            takes_mask.eq(advance & some_mask & room_for_mask),
             self.slots.valid.eq(valid),
             slot.opening.eq(opens),
             slot.has_block.eq(slot.associated | (slot.use == SlotUse.TEXT)),
         ]
         # No message begins behind a counter block.
         count = Signal.like(counter)
-        mask = Mux(opens_block, opening_mask.payload, sealing_mask.payload)
-        mask = data.View(mask_request_layout(self._profile), mask)
+        mask = Signal(mask_request_layout(self._profile), reset_less=True)
         counter_block = Cat(nonce, Const(0, 16), count[8:], Const(0, 4), count[:8])
         m.d.comb += [
             block.block.eq(Mux(masks_block, mask.block, counter_block)),
@@ -268,7 +271,7 @@ class Scheduler(wiring.Component):
             m.d.sync += [
                 self.blocks.valid.eq(valid),
                 masks_block.eq(takes_mask),
-                opens_block.eq(opens),
+                mask.eq(Mux(opens, opening_mask.payload, sealing_mask.payload)),
                 count.eq(counter),
                 late.eq(0),
             ]
@@ -335,14 +338,15 @@ class Scheduler(wiring.Component):
             return
         # A register; so whether the core takes a block has the rest of its cycle to itself.
         may_advance = Signal(init=1)
-        least = max(self.pace, 3) - 3
-        left = Signal(range(least + 2))
+        least = max(self.pace, 4) - 4
+        left = Signal(range(least + 3))
         m.d.comb += advance.eq(may_advance)
         with m.If(self.blocks.ready):
             m.d.sync += self.blocks.valid.eq(0)
         with m.If(may_advance):
             m.d.sync += may_advance.eq(~(valid | starts))
-            m.d.sync += left.eq(least + ~valid)  # which is not taken, in the cycle behind
+            # Without a block, none is on its way to the core, and taken, in the two cycles behind.
+            m.d.sync += left.eq(least + Mux(valid, 0, 2))
         with m.Elif(~self.blocks.valid):
             m.d.sync += [may_advance.eq(left == 0), left.eq(left - 1)]
 

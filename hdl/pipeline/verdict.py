@@ -159,7 +159,7 @@ class Verdict(wiring.Component):
         """First and second cycle: all goes into registers."""
         head = self.pending.payload
         begins = Signal()
-        free = Signal()  # two cycles since a request has begun
+        free, uses_tag = Signal(), Signal()  # two cycles since a request has begun
         shifts = Signal()  # the tag, by as many bytes as the text has
         m.d.comb += [
             begins.eq(
@@ -171,7 +171,8 @@ class Verdict(wiring.Component):
         m.d.sync += [
             free.eq(~begins & ~age[0]),
             age.eq(Cat(begins, age)),
-            self.checked_tags.ready.eq(age[0] & request.tagged),
+            uses_tag.eq(begins & head.tagged),
+            self.checked_tags.ready.eq(uses_tag),
         ]
 
         # What stands here before a request begins does not matter, nor what stands in the others
@@ -196,10 +197,10 @@ class Verdict(wiring.Component):
         m.d.comb += [self.tags.valid.eq(sealed), self.tags.payload.eq(tag)]
         if self._far_apart:
             refused = tagged & (request.status != Status.OK)
-            moved = self._sample_slowly(m, request, tag, sealed, shifts)
+            moves, moved = self._sample_slowly(m, request, tag, sealed, shifts)
             m.d.sync += first_used.eq(refused & (opcode == Opcode.SEAL))
-            with m.If(shifts | free):
-                m.d.sync += tag.eq(Mux(shifts, moved, new_tag))
+            with m.If(moves | (free & ~shifts)):
+                m.d.sync += tag.eq(Mux(moves, moved, new_tag))
             m.d.comb += self.first_blocks.ready.eq(first_used | self.masks.valid)
         else:
             kept, full = Signal(128, reset_less=True), Signal()
@@ -272,14 +273,15 @@ class Verdict(wiring.Component):
             new_state.next.eq(Mux(accepted & ~behind, after, kept.next)),
             new_state.seen.eq(ring.apply(kept.seen)),
             new_state.count.eq(kept.count),
-            states.write.eq(accepted | counted | loads),
-            states.write_address.eq(Mux(loads, load_slot, second.echo.slot)),
-            states.write_data.eq(new_state),
+            # A cycle later: two before the second request behind it reads.
+            states.write_address.eq(self.open_slot),
+            states.write_data.eq(newest),
             self.open_next.eq(newest.next),
         ]
         m.d.sync += [
+            states.write.eq(accepted | counted | loads),
             self.open.eq(accepted | loads),
-            self.open_slot.eq(states.write_address),
+            self.open_slot.eq(Mux(loads, load_slot, second.echo.slot)),
         ]
         m.d.sync += [loads.eq(self.load), load_slot.eq(self.load_slot)]
         with m.If(age[2]):
@@ -330,19 +332,21 @@ class Verdict(wiring.Component):
     def _sample_slowly(self, m, request, tag, gives, shifts):
         """The same: one by one, up to 16 bytes of the text are moved in before those of the tag.
 
-        Returns the tag, moved by one.
+        Returns whether the tag moves, and the tag, moved by one.
         """
         sample, length = self.masks.payload, request.text_bytes
         left = Signal(range(BLOCK_BYTES + 1))
-        place, last = Signal(range(BLOCK_BYTES)), Signal()
+        place, byte = Signal(range(BLOCK_BYTES)), Signal(8, reset_less=True)
+        moves, last = Signal(), Signal()
         m.d.comb += [sample.block.eq(tag), self.masks.valid.eq(last)]
+        m.d.sync += [
+            moves.eq(shifts & ~last),
+            byte.eq(self.first_blocks.payload.word_select(place, 8)),
+        ]
         with m.If(shifts):
-            m.d.sync += [
-                shifts.eq(~last),
-                last.eq((left == 1) & ~last),
-                left.eq(left - 1),
-                place.eq(place - 1),
-            ]
+            m.d.sync += place.eq(place - 1)
+            with m.If(moves):
+                m.d.sync += [shifts.eq(~last), last.eq((left == 1) & ~last), left.eq(left - 1)]
         with m.Elif(gives & (request.echo.opcode == Opcode.SEAL)):
             m.d.sync += [
                 shifts.eq(1),
@@ -351,8 +355,7 @@ class Verdict(wiring.Component):
                 sample.slot.eq(request.echo.slot),
                 sample.aes256.eq(request.aes256),
             ]
-        byte = self.first_blocks.payload.word_select(place, 8)
-        return Cat(byte, tag)[: len(tag)]
+        return moves, Cat(byte, tag)[: len(tag)]
 
     def _count(self, m, request, judged):
         """In two cycles; the request stays for three."""
