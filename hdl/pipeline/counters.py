@@ -59,7 +59,6 @@ class Counters(wiring.Component):
         free, turn, which = Signal(), Signal(4, init=1), Signal(_CYCLES, init=1)  # one-hot
         moves, reads, chosen = Signal(), Signal(3), Signal(5)
         m.d.comb += [
-            free.eq(~add_one & ~later & cleared[-1]),
             moves.eq(free & turn[0]),
             chosen.eq(Mux(turn[0], Cat(which[1] | which[3], which[2:].any()), self.read)),
         ]
@@ -75,6 +74,7 @@ class Counters(wiring.Component):
             m.d.sync += self.value.eq(sum_)
 
         m.d.sync += [
+            free.eq(~self.add_one & ~add & cleared[-1]),
             add_one.eq(self.add_one),
             one.eq(self.one),
             add.eq(self.add),

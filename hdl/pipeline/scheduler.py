@@ -41,9 +41,9 @@ from hdl.registers import reset_less
 
 __all__ = ["Scheduler", "pace"]
 
-#: Masks of records to open that are begun before those of sealed records have their turn: of the
-#: 20 records that the shortest take to get a mask, half.
-MASKS_AHEAD = 12
+#: Masks of records to open that are begun before those of sealed records have their turn: as many
+#: as the shortest records that pass while a mask is made.
+MASKS_AHEAD = 20
 
 
 def pace(profile: Profile, interval: int) -> int:
