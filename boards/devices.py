@@ -68,8 +68,7 @@ def _ecp5(size: str) -> Device:
         # Out of context ports are no pins, so there may be as many as there are. The placer takes
         # small steps: for `fast`, 20 of them instead of 8, and 4% less wire. It gives more weight
         # to what is slow, and less to the rest: 99 MHz instead of 90, when that was tried. Where
-        # many wires are taken, the first router goes on for hours; the second one does not look at
-        # the time that a detour takes unless it is told to.
+        # many wires are taken, the first router goes on for hours.
         arguments=(
             f"--{size}k",
             "--speed",
@@ -85,7 +84,8 @@ def _ecp5(size: str) -> Device:
             "20",
             "--router",
             "router2",
-            "--tmg-ripup",
+            # Other nets make room for slow ones. Where there is none, none comes to rest.
+            *(("--tmg-ripup",) if size == "85" else ()),
         ),
         megahertz=100,
     )
