@@ -60,9 +60,9 @@ class Direction:
             header_form=form,
         )
 
-    def opener(self) -> Opener:
-        """The software's opener."""
-        return SoftwareProvider().opener(self.keys, self.epoch, self.connection_id)
+    def opener(self, window: int) -> Opener:
+        """The software's opener, with a replay window of that width."""
+        return SoftwareProvider(window).opener(self.keys, self.epoch, self.connection_id)
 
     def seal(self, number: int, inner: bytes, form: HeaderForm = FORMS[-1]) -> bytes:
         """The DTLSCiphertext of a DTLSInnerPlaintext (RFC 9147, 4 and 4.2.3)."""

@@ -145,7 +145,7 @@ async def the_protocol_opens_what_it_seals(dut, suite, form):
     host, rng = await start(dut, f"seal {suite} {form}")
     for _ in range(2 * ROUNDS):
         direction, slot = Direction.random(rng, suite), rng.randrange(PROFILE.slots)
-        opener = direction.opener()
+        opener = direction.opener(PROFILE.window)
         # Now and then, the part of the number that is sent wraps.
         first = rng.choice((0, (1 << (16 if form & HeaderForm.SEQUENCE_NUMBER_16 else 8)) - 4))
         await host.load(slot, direction.load(Usage.SEAL, form, first))
@@ -173,7 +173,7 @@ async def it_opens_and_refuses_what_the_protocol_does(dut, suite, together):
     for _ in range(5 * ROUNDS):
         direction, slot = Direction.random(rng, suite), rng.randrange(PROFILE.slots)
         other_epoch = Direction(direction.keys, direction.epoch + 1, direction.connection_id)
-        opener = direction.opener()
+        opener = direction.opener(PROFILE.window)
         await host.load(slot, direction.load(Usage.OPEN))
         number, records = 0, []
         for _ in range(50):

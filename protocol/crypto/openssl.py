@@ -29,13 +29,17 @@ _SHORTEST_CIPHERTEXT = unified_header.SHORTEST_CIPHERTEXT
 
 
 class SoftwareProvider:
-    """The CryptoProvider that needs no device; it counts the records it has protected."""
+    """The CryptoProvider that needs no device; it counts the records it has protected.
+
+    ``window`` is the width of the replay window, in records.
+    """
 
     name = "software"
     suites = frozenset(CipherSuite)
     largest_content = LONGEST_CONTENT
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = 64) -> None:
+        self.window = window
         self.records_sealed = 0
         self.records_opened = 0
 
@@ -44,7 +48,7 @@ class SoftwareProvider:
         return SoftwareSealer(self, keys, epoch, connection_id)
 
     def opener(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> "SoftwareOpener":
-        """Opens every form of header, with a replay window of 64 records."""
+        """Opens every form of header."""
         return SoftwareOpener(self, keys, epoch, connection_id)
 
 
@@ -102,7 +106,7 @@ class SoftwareOpener:
         self._epoch_bits = epoch & unified_header.EPOCH_MASK
         self._connection_id = connection_id
         self._layouts = unified_header.layouts(len(connection_id))
-        self._window = ReplayWindow()
+        self._window = ReplayWindow(provider.window)
         self._forgeries_left = keys.suite.parameters.forgery_limit
         self._iv = int.from_bytes(keys.iv, "big")
         self._decrypt = AESGCM(keys.key).decrypt
