@@ -67,8 +67,8 @@ def _ecp5(size: str) -> Device:
         family="ecp5",
         # Out of context ports are no pins, so there may be as many as there are. The placer takes
         # small steps: for `fast`, 20 of them instead of 8, and 4% less wire. It gives more weight
-        # to what is slow, and less to the rest: 99 MHz instead of 90, when that was tried. Where
-        # many wires are taken, the first router goes on for hours.
+        # to what is slow, and less to the rest: of one netlist of `fast`, it then estimated 99 MHz
+        # instead of 90. Where many wires are taken, the first router goes on for hours.
         arguments=(
             f"--{size}k",
             "--speed",

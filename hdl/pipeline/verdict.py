@@ -159,7 +159,8 @@ class Verdict(wiring.Component):
         """First and second cycle: all goes into registers."""
         head = self.pending.payload
         begins = Signal()
-        free, uses_tag = Signal(), Signal()  # two cycles since a request has begun
+        free = Signal()  # two cycles since a request has begun
+        uses_tag = Signal()  # one that began in the cycle before does
         shifts = Signal()  # the tag, by as many bytes as the text has
         m.d.comb += [
             begins.eq(
