@@ -23,6 +23,7 @@ class _Recording:
     keys: TrafficKeys
     epoch: int
     connection_id: bytes
+    first: int
     records: list[tuple[int, bytes, SealedRecord]] = field(default_factory=list, repr=False)
 
 
@@ -36,6 +37,7 @@ class RecordingProvider:
         self.name = provider.name
         self.suites: frozenset[CipherSuite] = provider.suites
         self.largest_content = provider.largest_content
+        self.longest_connection_id = provider.longest_connection_id
         #: One for each sealer, in the order in which they were made.
         self.recordings: list[_Recording] = []
         #: Records opened, not counting those that were refused.
@@ -47,21 +49,30 @@ class RecordingProvider:
         """Records sealed by all sealers."""
         return sum(len(recording.records) for recording in self.recordings)
 
-    def sealer(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> Sealer:
+    def sealer(
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"", first: int = 0
+    ) -> Sealer:
         """The other's sealer, listened to."""
-        recording = _Recording(keys, epoch, connection_id)
+        recording = _Recording(keys, epoch, connection_id, first)
         self.recordings.append(recording)
-        return _RecordingSealer(self._provider.sealer(keys, epoch, connection_id), recording)
+        return _RecordingSealer(self._provider.sealer(keys, epoch, connection_id, first), recording)
 
-    def opener(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> Opener:
+    def opener(
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"", first: int = 0
+    ) -> Opener:
         """The other's opener, counted."""
-        return _CountingOpener(self._provider.opener(keys, epoch, connection_id), self)
+        return _CountingOpener(self._provider.opener(keys, epoch, connection_id, first), self)
 
 
 class _RecordingSealer:
     def __init__(self, sealer: Sealer, recording: _Recording):
         self._sealer = sealer
         self._recording = recording
+
+    @property
+    def next_number(self) -> int:
+        """The sequence number of the next record."""
+        return self._sealer.next_number
 
     def seal(self, content_type: int, content: bytes) -> SealedRecord:
         """The next record."""
@@ -78,6 +89,11 @@ class _CountingOpener:
     def __init__(self, opener: Opener, provider: RecordingProvider):
         self._opener = opener
         self._provider = provider
+
+    @property
+    def next_number(self) -> int:
+        """One above the highest sequence number of a record that was opened."""
+        return self._opener.next_number
 
     def open(self, record: bytes) -> OpenedRecord | Refusal:
         """Open one DTLSCiphertext."""
@@ -97,7 +113,9 @@ def differing_records(recorded: RecordingProvider, reference: CryptoProvider) ->
     """
     differing = 0
     for recording in recorded.recordings:
-        sealer = reference.sealer(recording.keys, recording.epoch, recording.connection_id)
+        sealer = reference.sealer(
+            recording.keys, recording.epoch, recording.connection_id, recording.first
+        )
         for content_type, content, record in recording.records:
             differing += sealer.seal(content_type, content) != record
         sealer.close()

@@ -153,7 +153,7 @@ class Session:
         if self._end is not None:
             raise SessionClosedError(self._end)
 
-    def _attempt(self, action: Callable[[float], None]) -> None:
+    def _attempt(self, action: Callable[[float], object]) -> None:
         """Do something with the connection, and all that follows; nothing after the end.
 
         A provider or a socket may fail in ways of its own: that ends this session, and not the

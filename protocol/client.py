@@ -54,6 +54,7 @@ from protocol.handshake_messages import (
     ServerHello,
 )
 from protocol.key_exchange import NamedGroup, generate
+from protocol.negotiation import ClientNegotiation
 from protocol.signatures import Signer, fits
 from protocol.state import State, Step
 
@@ -74,6 +75,7 @@ class ClientHandshake(Handshake):
         self._retry_suite: int | None = None
         self._client_random = config.random(RANDOM_BYTES)
         self._share = generate(config.groups[0])
+        self._negotiation: ClientNegotiation = ClientNegotiation(config, channel)
         self._handlers |= {
             HandshakeType.SERVER_HELLO: self._on_server_hello,
             HandshakeType.ENCRYPTED_EXTENSIONS: self._on_encrypted_extensions,
@@ -89,7 +91,9 @@ class ClientHandshake(Handshake):
 
     def _send_hello(self, cookie: bytes | None = None) -> None:
         self._hello = ClientHello(
-            self._client_random, tuple(self._config.suites), self._extensions(cookie)
+            self._client_random,
+            self._negotiation.with_grease(self._config.suites),
+            self._extensions(cookie),
         )
         self._record(self._hello)
         self._channel.send_flight([(PLAINTEXT_EPOCH, self._hello)])
@@ -97,11 +101,14 @@ class ClientHandshake(Handshake):
     def _extensions(self, cookie: bytes | None) -> Extensions:
         share = KeyShareEntry(self._share.group, self._share.public)
         extensions = [
-            CLIENT_VERSIONS.make((DTLS_1_3,)),
-            SUPPORTED_GROUPS.make(self._config.groups),
-            SIGNATURE_ALGORITHMS.make(self._config.signature_schemes),
+            CLIENT_VERSIONS.make(self._negotiation.with_grease((DTLS_1_3,))),
+            SUPPORTED_GROUPS.make(self._negotiation.with_grease(self._config.groups)),
+            SIGNATURE_ALGORITHMS.make(
+                self._negotiation.with_grease(self._config.signature_schemes)
+            ),
             CLIENT_KEY_SHARES.make((share,)),
             *_server_name(self._server_name),
+            *self._negotiation.offer(),
         ]
         if cookie is not None:
             extensions.append(COOKIE.make(cookie))
@@ -142,13 +149,16 @@ class ClientHandshake(Handshake):
             share.group == self._share.group, f"the server's key share is of group {share.group:#x}"
         )
         self._group = NamedGroup(share.group)
+        self._negotiation.on_server_hello(hello.extensions)
         self._transcript.add(HandshakeType.SERVER_HELLO, body)
         self._start_handshake_epoch(self._share.exchange(share.key_exchange))
         self._channel.read_with(HANDSHAKE_EPOCH, self._suite, self._secrets.server)
         self._channel.write_with(HANDSHAKE_EPOCH, self._suite, self._secrets.client)
 
     def _on_encrypted_extensions(self, body: bytes) -> None:
-        EncryptedExtensions.parse(body).extensions.check_answers(self._hello.extensions)
+        extensions = EncryptedExtensions.parse(body).extensions
+        extensions.check_answers(self._hello.extensions)
+        self._negotiation.on_encrypted_extensions(extensions)
         self._transcript.add(HandshakeType.ENCRYPTED_EXTENSIONS, body)
         self.machine.advance(Step.ENCRYPTED_EXTENSIONS)
 

@@ -17,6 +17,8 @@ from protocol.signatures import SignatureScheme
 
 #: Below this a datagram has no room for a record and a useful piece of a message.
 _SMALLEST_MTU = 128
+#: The same, but for the connection ID in the record's header.
+_SMALLEST_MTU_WITHOUT_ID = 108
 #: The largest payload of UDP over IPv4.
 _LARGEST_MTU = 65_507
 
@@ -45,6 +47,14 @@ class ConnectionConfig:
     #: A client sends a key share of the first one.
     groups: tuple[NamedGroup, ...] = (NamedGroup.X25519, NamedGroup.SECP256R1)
     signature_schemes: tuple[SignatureScheme, ...] = tuple(SignatureScheme)
+    #: Makes each connection ID that the peer is to send with, all of one length; None: the peer
+    #: sends with none. A server that routes by them needs unique ones (RFC 9146; RFC 9147, 9).
+    connection_id: Callable[[], bytes] | None = None
+    #: The application protocols, preferred first (RFC 7301). A server refuses clients that offer
+    #: some, but none of these.
+    alpn_protocols: tuple[str, ...] = ()
+    #: Whether a client offers values that servers have to ignore (RFC 8701).
+    grease: bool = False
     #: Largest datagram to send, in bytes.
     mtu: int = 1200
     #: First retransmission time-out in seconds, and the longest (RFC 9147, 5.8.2).
@@ -75,6 +85,10 @@ class ConnectionConfig:
             f"{_SMALLEST_MTU} .. {largest_mtu} bytes",
             self.mtu,
         )
+        for protocol in self.alpn_protocols:
+            _require(
+                0 < len(protocol.encode()) < 256, "alpn_protocols", "of 1 .. 255 bytes", protocol
+            )
         for name in ("retransmission_timeout", "handshake_timeout", "max_handshake_message"):
             _require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
         _require(
@@ -90,6 +104,11 @@ class ConnectionConfig:
             f"1 .. {limit - 1} records",
             self.update_keys_after,
         )
+
+    @property
+    def longest_connection_id(self) -> int:
+        """How long the peer's connection IDs may be, in bytes, so that records have room."""
+        return min(self.provider.longest_connection_id, self.mtu - _SMALLEST_MTU_WITHOUT_ID)
 
     def _largest_mtu(self) -> int:
         """A datagram is cut into records of at most its size: the provider has to take them."""

@@ -14,16 +14,24 @@
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from protocol.alerts import Alert, AlertDescription, LocalError, ProtocolViolation, UsageError
 from protocol.client import ClientHandshake
 from protocol.config import ConnectionConfig
-from protocol.crypto.provider import KeyLimitError, OpenedRecord, RecordNumber, Refusal
+from protocol.connection_ids import ConnectionIds
+from protocol.crypto.provider import (
+    LONGEST_CONTENT,
+    KeyLimitError,
+    OpenedRecord,
+    RecordNumber,
+    Refusal,
+)
 from protocol.delivery import Delivery
 from protocol.epochs import Epochs
 from protocol.events import (
+    ConnectionIdsReceived,
     ConnectionTerminated,
     DataReceived,
     Event,
@@ -33,8 +41,8 @@ from protocol.events import (
     WriteKeysUpdated,
 )
 from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
-from protocol.handshake_messages import KeyUpdate
-from protocol.outbox import Outbox, largest_content
+from protocol.handshake_messages import KeyUpdate, NewConnectionId, RequestConnectionId
+from protocol.outbox import Outbox
 from protocol.record import ContentType, RecordLayer
 from protocol.server import ServerHandshake
 from protocol.stats import Drop, Statistics
@@ -50,6 +58,9 @@ _FATAL_REFUSALS = {
         "too many forged records under one key (RFC 9147, 4.5.3)",
     ),
 }
+
+#: Above every sequence number of epoch 0.
+_NO_NUMBER = 1 << 64
 
 
 class Connection:
@@ -81,6 +92,7 @@ class Connection:
         self._outbox = Outbox(self._records, config.mtu)
         self._delivery = Delivery(config, self._outbox, self.stats, handshake.peer_hello)
         self._epochs = Epochs(self._records, self._delivery)
+        self._ids = ConnectionIds(config.connection_id, config.longest_connection_id, self._records)
         self._handshake = handshake(config, _Channel(self))
         self._events: deque[Event] = deque()
         #: When to give up; None while nothing is outstanding.
@@ -88,6 +100,8 @@ class Connection:
         #: A KeyUpdate that is to be sent when no flight of ours is outstanding.
         self._wanted_update: KeyUpdate | None = None
         self._updating = False
+        #: The highest number of a protected record of the peer.
+        self._newest = RecordNumber(PLAINTEXT_EPOCH, _NO_NUMBER)
         #: The number of the peer's close_notify: what comes after it is ignored.
         self._closed_at: RecordNumber | None = None
         self._terminated = False
@@ -112,20 +126,40 @@ class Connection:
 
     @property
     def max_payload(self) -> int:
-        """How many bytes one `send` takes: one record, in one datagram of the MTU."""
-        return largest_content(APPLICATION_EPOCH, self._config.mtu)
+        """How many bytes one `send` takes: one record, in one datagram of the MTU.
 
-    def receive_datagram(self, data: bytes, now: float) -> None:
-        """Process a datagram of the peer, or of whoever says so."""
+        The peer's limit on records (RFC 8449) and the connection ID in them count as well.
+        """
+        return self._outbox.largest_content(APPLICATION_EPOCH, self._config.mtu)
+
+    @property
+    def connection_ids(self) -> frozenset[bytes]:
+        """What records of the peer may begin with now; empty: they have no connection ID.
+
+        All are of one length. They change with `receive_datagram` and `issue_connection_ids`.
+        """
+        return frozenset() if self._terminated else self._ids.receiving
+
+    def receive_datagram(self, data: bytes, now: float) -> bool:
+        """Process a datagram of the peer, or of whoever says so.
+
+        Returns whether it holds a genuine record that is newer than all before it: only such a
+        datagram may tell that the peer has another address now (RFC 9146, 6).
+        """
+        newest = self._newest
         if self._terminated:
-            return
+            return False
         with self._errors_end_it(now):
             for record in self._records.open_datagram(data):
+                if record.number > self._newest:
+                    self._newest = record.number
                 self._receive_record(record)
                 if self._terminated:
-                    return
-            self._check_refusals()
-            self._proceed()
+                    break
+            else:
+                self._check_refusals()
+                self._proceed()
+        return self._newest > newest
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """What has to be sent to the peer now, in this order; each of at most the MTU."""
@@ -154,17 +188,20 @@ class Connection:
         """The oldest event that was not asked for yet."""
         return self._events.popleft() if self._events else None
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, padding: int = 0) -> None:
         """Send application data: one record. It may get lost, and is not sent again.
 
-        Raises `UsageError` for more than `max_payload` bytes, and when not `connected`.
+        ``padding`` is how many bytes the record is longer, to hide the length of ``data``. Raises
+        `UsageError` for more than `max_payload` bytes in all, and when not `connected`.
         """
         if not self.connected:
             raise UsageError("data cannot be sent: the connection is not established")
-        if len(data) > self.max_payload:
-            raise UsageError(f"{len(data)} bytes are over {self.max_payload}, the largest payload")
+        if len(data) + padding > self.max_payload:
+            raise UsageError(
+                f"{len(data) + padding} bytes are over {self.max_payload}, the largest payload"
+            )
         with self._errors_end_it(self._now):
-            number = self._outbox.send_data(self._epochs.write_epoch, data)
+            number = self._outbox.send_data(self._epochs.write_epoch, data, padding)
             worn = number.sequence_number + 1 >= self._config.update_keys_after
             if worn and not self._updating:
                 self._want_update(request_peer=False)
@@ -178,6 +215,37 @@ class Connection:
             raise UsageError("keys cannot be updated: the connection is not established")
         with self._errors_end_it(now):
             self._want_update(request_peer=request_peer)
+            self._proceed()
+
+    def request_connection_ids(self, count: int, now: float) -> None:
+        """Ask the peer for more connection IDs to send with; `ConnectionIdsReceived` follows.
+
+        Raises `UsageError` when not `connected`, when the peer wants none in our records, and while
+        an earlier request is not answered.
+        """
+        self._manage_ids(lambda: self._ids.request(count), now)
+
+    def issue_connection_ids(self, count: int, now: float, *, immediate: bool = False) -> None:
+        """Offer the peer more connection IDs to send with, made by ``config.connection_id``.
+
+        ``immediate``: it uses one of them at once, and none of those before. Raises `UsageError`
+        when not `connected`, when the peer sends with none, and when there are too many.
+        """
+        self._manage_ids(lambda: self._ids.issue(count, immediate=immediate), now)
+
+    def use_next_connection_id(self, now: float) -> None:
+        """Send with the next spare connection ID from now on, say on a new path.
+
+        Raises `UsageError` when not `connected`, and when there is none.
+        """
+        self._manage_ids(self._ids.use_next, now)
+
+    def _manage_ids(self, action: Callable[[], None], now: float) -> None:
+        if not self.connected:
+            raise UsageError("connection IDs cannot change: the connection is not established")
+        self._now = now
+        action()
+        with self._errors_end_it(now):
             self._proceed()
 
     def close(self, now: float) -> None:
@@ -271,7 +339,10 @@ class Connection:
 
     def _check_arrived(self) -> None:
         """Once our KeyUpdate is acknowledged, its keys are in use (RFC 9147, 8)."""
-        if self._updating and self._delivery.idle:
+        if not self._delivery.idle:
+            return
+        self._ids.acknowledged()
+        if self._updating:
             self._updating = False
             self._events.append(WriteKeysUpdated(self._epochs.next_write()))
 
@@ -289,11 +360,13 @@ class Connection:
             return
         self._deadline = None
         self._epochs.all_arrived()
-        if self._wanted_update is not None:
-            update, self._wanted_update = self._wanted_update, None
+        message: Encodable | None = self._ids.next_message()
+        if message is None and self._wanted_update is not None:
+            message, self._wanted_update = self._wanted_update, None
             self._updating = True
+        if message is not None:
             self._deadline = self._now + self._config.handshake_timeout
-            self._delivery.send_flight([(self._epochs.write_epoch, update)], self._now)
+            self._delivery.send_flight([(self._epochs.write_epoch, message)], self._now)
 
     def _fail(self, alert: AlertDescription, problem: str) -> None:
         """End the connection, because of the peer or of ourselves, and say why to both."""
@@ -322,6 +395,7 @@ class _Channel:
         self._connection = connection
         self.read_with = connection._epochs.read_with
         self.write_with = connection._epochs.write_with
+        self.use_connection_ids = connection._ids.negotiated
 
     def send_flight(self, messages: Sequence[tuple[int, Encodable]]) -> None:
         self._connection._delivery.send_flight(messages, self._connection._now)
@@ -329,6 +403,17 @@ class _Channel:
     def complete(self, result: HandshakeCompleted, *, acknowledge: bool) -> None:
         self._connection._delivery.finish(self._connection._now, acknowledge=acknowledge)
         self._connection._events.append(result)
+
+    def limit_records(self, limit: int) -> None:
+        self._connection._outbox.content_limit = min(limit - 1, LONGEST_CONTENT)
+
+    def peer_requests_connection_ids(self, message: RequestConnectionId) -> None:
+        self._connection._ids.on_request(message)
+
+    def peer_has_new_connection_ids(self, message: NewConnectionId) -> None:
+        ids = self._connection._ids
+        ids.on_new(message)
+        self._connection._events.append(ConnectionIdsReceived(ids.spares, message.immediate))
 
     def peer_updated_keys(self, *, update_requested: bool) -> None:
         connection = self._connection

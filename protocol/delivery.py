@@ -18,11 +18,12 @@ from protocol.handshake_framing import (
     parse_fragments,
 )
 from protocol.handshake_messages import ClientHello, ServerHello
-from protocol.outbox import Outbox, largest_content
+from protocol.outbox import Outbox
 from protocol.record import ContentType
 from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
 from protocol.stats import Statistics
 
+_LAST_MESSAGE_SEQ = 0xFFFF
 #: A smaller piece of a message is not worth a record; the next datagram takes it.
 _SMALLEST_PIECE = 16
 #: RFC 9147, 7.1: this part of the retransmission interval passes before a partial flight is acked.
@@ -67,6 +68,11 @@ class Delivery:
     def idle(self) -> bool:
         """Whether the peer has all that we sent."""
         return self._flight is None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is no message_seq left: nothing more can be sent reliably."""
+        return self._next_message_seq > _LAST_MESSAGE_SEQ
 
     @property
     def hello_outstanding(self) -> bool:
@@ -179,7 +185,7 @@ class Delivery:
     def send_due_ack(self, now: float) -> None:
         """Send an ACK if it is time to."""
         if self._acks.deadline is not None and self._acks.deadline <= now:
-            size = largest_content(self.write_epoch, self._outbox.mtu)
+            size = self._outbox.largest_content(self.write_epoch, self._outbox.mtu)
             self._outbox.send(self.write_epoch, ContentType.ACK, self._acks.take(size))
             if self._finished:
                 self._acks.forget()

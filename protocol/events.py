@@ -20,6 +20,11 @@ class HandshakeCompleted:
     peer_certificate: x509.Certificate | None
     #: On a server: the name that the client asked for.
     server_name: str | None
+    #: What the server chose of the client's offers (RFC 7301); None if they did not agree on one.
+    alpn_protocol: str | None = None
+    #: What the peer's records to us begin with, and ours to it; empty: no connection ID.
+    receive_connection_id: bytes = b""
+    send_connection_id: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,16 @@ class WriteKeysUpdated:
 
 
 @dataclass(frozen=True)
+class ConnectionIdsReceived:
+    """The peer sent connection IDs for us to send with, or none though asked (RFC 9147, 9)."""
+
+    #: How many unused ones there are now.
+    spares: int
+    #: Whether it wanted one of them to be used at once; it is.
+    immediate: bool
+
+
+@dataclass(frozen=True)
 class PeerClosed:
     """The peer sends no more data (close_notify); ours still reaches it."""
 
@@ -65,6 +80,7 @@ Event: TypeAlias = (
     | DataReceived
     | ReadKeysUpdated
     | WriteKeysUpdated
+    | ConnectionIdsReceived
     | PeerClosed
     | ConnectionTerminated
 )

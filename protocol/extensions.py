@@ -22,6 +22,11 @@ from protocol.wire import Reader, uint, uints, vector
 DTLS_1_2 = 0xFEFD
 DTLS_1_3 = 0xFEFC
 
+#: RFC 8701, 2: values that mean nothing, so that whoever does not ignore them is found out.
+GREASE = tuple(range(0x0A0A, 0x10000, 0x1010))
+#: RFC 8449, 4.
+SMALLEST_RECORD_SIZE_LIMIT = 64
+
 _HOST_NAME = 0
 _HOST_NAME_BYTES = 253
 
@@ -29,7 +34,7 @@ T = TypeVar("T")
 
 
 class ExtensionType(IntEnum):
-    """The extensions of RFC 8446, 4.2, and connection_id of RFC 9146."""
+    """Those of RFC 8446, 4.2, record_size_limit of RFC 8449, connection_id of RFC 9146."""
 
     SERVER_NAME = 0
     MAX_FRAGMENT_LENGTH = 1
@@ -43,6 +48,7 @@ class ExtensionType(IntEnum):
     CLIENT_CERTIFICATE_TYPE = 19
     SERVER_CERTIFICATE_TYPE = 20
     PADDING = 21
+    RECORD_SIZE_LIMIT = 28
     PRE_SHARED_KEY = 41
     EARLY_DATA = 42
     SUPPORTED_VERSIONS = 43
@@ -72,7 +78,7 @@ def _places(abbreviations: str) -> frozenset[Place]:
     return frozenset(Place(abbreviation) for abbreviation in abbreviations.split())
 
 
-#: RFC 8446, 4.2, the table; connection_id: RFC 9147, 5 and RFC 9146, 3.
+#: RFC 8446, 4.2, the table; record_size_limit: RFC 8449, 7; connection_id: RFC 9146, 3.
 ALLOWED = {
     ExtensionType.SERVER_NAME: _places("CH EE"),
     ExtensionType.MAX_FRAGMENT_LENGTH: _places("CH EE"),
@@ -86,6 +92,7 @@ ALLOWED = {
     ExtensionType.CLIENT_CERTIFICATE_TYPE: _places("CH EE"),
     ExtensionType.SERVER_CERTIFICATE_TYPE: _places("CH EE"),
     ExtensionType.PADDING: _places("CH"),
+    ExtensionType.RECORD_SIZE_LIMIT: _places("CH EE"),
     ExtensionType.PRE_SHARED_KEY: _places("CH SH"),
     ExtensionType.EARLY_DATA: _places("CH EE NST"),
     ExtensionType.SUPPORTED_VERSIONS: _places("CH SH HRR"),
@@ -162,10 +169,11 @@ class Extensions:
         """Hold a response against the message that it answers (RFC 8446, 4.2).
 
         Raises unsupported_extension for anything that was not ``offered``, but for the cookie of a
-        HelloRetryRequest.
+        HelloRetryRequest; and for GREASE, which nobody may select (RFC 8701, 3.1).
         """
         for number in self._by_type:
-            if number not in offered and number != ExtensionType.COOKIE:
+            unknown = number not in offered or number in GREASE
+            if unknown and number != ExtensionType.COOKIE:
                 raise ProtocolViolation(
                     AlertDescription.UNSUPPORTED_EXTENSION,
                     f"the response has {extension_name(number)}, which was not offered",
@@ -286,6 +294,27 @@ def _parse_server_name(reader: Reader) -> str:
         ) from None
 
 
+def _encode_protocols(names: Sequence[bytes]) -> bytes:
+    return vector(b"".join(vector(name, 1) for name in names), 2)
+
+
+def _parse_protocols(reader: Reader) -> tuple[bytes, ...]:
+    block = reader.nested(2, minimum=2)
+    names: list[bytes] = []
+    while block.remaining:
+        names.append(block.vector(1, minimum=1))
+    return tuple(names)
+
+
+def _parse_record_size_limit(reader: Reader) -> int:
+    limit = reader.uint(2)
+    if limit < SMALLEST_RECORD_SIZE_LIMIT:
+        raise ProtocolViolation(
+            AlertDescription.ILLEGAL_PARAMETER, f"record_size_limit of {limit} bytes"
+        )
+    return limit
+
+
 def _parse_empty(_reader: Reader) -> bool:
     """An extension without data: that it is there says everything."""
     return True
@@ -332,4 +361,18 @@ SERVER_NAME_USED: Codec[bool] = Codec(ExtensionType.SERVER_NAME, lambda _used: b
 #: cookie of a HelloRetryRequest, and of the ClientHello that brings it back (4.2.2).
 COOKIE: Codec[bytes] = Codec(
     ExtensionType.COOKIE, lambda cookie: vector(cookie, 2), lambda r: r.vector(2, minimum=1)
+)
+#: application_layer_protocol_negotiation: the protocols, preferred first, or the one selected
+#: (RFC 7301, 3.1).
+ALPN_PROTOCOLS: Codec[Sequence[bytes]] = Codec(
+    ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, _encode_protocols, _parse_protocols
+)
+#: record_size_limit: the most bytes of content, content type and padding in a protected record that
+#: the sender takes (RFC 8449, 4).
+RECORD_SIZE_LIMIT: Codec[int] = Codec(
+    ExtensionType.RECORD_SIZE_LIMIT, lambda limit: uint(limit, 2), _parse_record_size_limit
+)
+#: connection_id: what the sender wants to see in records to it, or nothing (RFC 9146, 3).
+CONNECTION_ID: Codec[bytes] = Codec(
+    ExtensionType.CONNECTION_ID, lambda cid: vector(cid, 1), lambda r: r.vector(1)
 )

@@ -19,11 +19,14 @@ from protocol.handshake_messages import (
     ClientHello,
     Finished,
     KeyUpdate,
+    NewConnectionId,
+    RequestConnectionId,
     ServerHello,
 )
 from protocol.key_exchange import NamedGroup
 from protocol.key_schedule import KeySchedule, TrafficSecrets, Transcript, finished_mac
 from protocol.keylog import log_application_traffic, log_exporter, log_handshake_traffic
+from protocol.negotiation import Negotiation, NegotiationChannel
 from protocol.signatures import Signer, choose_scheme, sign, verify
 from protocol.state import State, StateMachine, Step
 
@@ -40,7 +43,7 @@ class Encodable(Protocol):
         """The body."""
 
 
-class Channel(Protocol):
+class Channel(NegotiationChannel, Protocol):
     """What a handshake asks of the connection that it belongs to."""
 
     def read_with(self, epoch: int, suite: CipherSuite, secret: bytes) -> None:
@@ -60,6 +63,12 @@ class Channel(Protocol):
 
     def peer_updated_keys(self, *, update_requested: bool) -> None:
         """The peer sends with its next keys from now on, and may want the same of us."""
+
+    def peer_requests_connection_ids(self, message: RequestConnectionId) -> None:
+        """The peer wants more connection IDs to send with."""
+
+    def peer_has_new_connection_ids(self, message: NewConnectionId) -> None:
+        """The peer has connection IDs for us to send with."""
 
 
 class Handshake:
@@ -82,9 +91,12 @@ class Handshake:
         #: The secrets of epoch 2, which also key the Finished messages.
         self._secrets: TrafficSecrets
         self._peer_certificate: x509.Certificate | None = None
+        self._negotiation: Negotiation
         self._handlers: dict[int, Callable[[bytes], None]] = {
             HandshakeType.CERTIFICATE_VERIFY: self._on_certificate_verify,
             HandshakeType.KEY_UPDATE: self._on_key_update,
+            HandshakeType.REQUEST_CONNECTION_ID: self._on_request_connection_id,
+            HandshakeType.NEW_CONNECTION_ID: self._on_new_connection_id,
         }
 
     def handle(self, message: Message) -> None:
@@ -158,6 +170,16 @@ class Handshake:
         self.machine.advance(Step.KEY_UPDATE)
         self._channel.peer_updated_keys(update_requested=message.update_requested)
 
+    def _on_request_connection_id(self, body: bytes) -> None:
+        message = RequestConnectionId.parse(body)
+        self.machine.advance(Step.REQUEST_CONNECTION_ID)
+        self._channel.peer_requests_connection_ids(message)
+
+    def _on_new_connection_id(self, body: bytes) -> None:
+        message = NewConnectionId.parse(body)
+        self.machine.advance(Step.NEW_CONNECTION_ID)
+        self._channel.peer_has_new_connection_ids(message)
+
     def _check_finished(self, body: bytes, peer_secret: bytes) -> None:
         expected = finished_mac(self._suite, peer_secret, self._transcript.digest())
         if not hmac.compare_digest(Finished.parse(body).verify_data, expected):
@@ -168,7 +190,15 @@ class Handshake:
         self.machine.advance(Step.FINISHED)
 
     def _completed(self, server_name: str | None) -> HandshakeCompleted:
-        return HandshakeCompleted(self._suite, self._group, self._peer_certificate, server_name)
+        return HandshakeCompleted(
+            self._suite,
+            self._group,
+            self._peer_certificate,
+            server_name,
+            self._negotiation.alpn_protocol,
+            self._negotiation.receive_id,
+            self._negotiation.send_id,
+        )
 
 
 def require(holds: bool, problem: str) -> None:

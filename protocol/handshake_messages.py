@@ -12,11 +12,15 @@ from typing import Any, ClassVar
 
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.extensions import (
+    ALPN_PROTOCOLS,
     CLIENT_KEY_SHARES,
     CLIENT_VERSIONS,
+    CONNECTION_ID,
     COOKIE,
     DTLS_1_2,
     DTLS_1_3,
+    GREASE,
+    RECORD_SIZE_LIMIT,
     RETRY_GROUP,
     SERVER_KEY_SHARE,
     SERVER_NAME,
@@ -34,6 +38,8 @@ from protocol.wire import Reader, uint, uints, vector
 RANDOM_BYTES = 32
 #: The random that makes a ServerHello a HelloRetryRequest: SHA-256 of those words (4.1.3).
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+#: How the random of a server that has DTLS 1.3 ends if it selects an older version (4.1.3).
+_DOWNGRADE_SENTINELS = (b"DOWNGRD\1", b"DOWNGRD\0")
 _NO_COMPRESSION = b"\0"
 
 
@@ -93,6 +99,9 @@ class ClientHello:
             CLIENT_KEY_SHARES,
             COOKIE,
             SERVER_NAME,
+            ALPN_PROTOCOLS,
+            RECORD_SIZE_LIMIT,
+            CONNECTION_ID,
         )
         return cls(random, cipher_suites, extensions, legacy_session_id)
 
@@ -139,6 +148,7 @@ class ServerHello:
         reader.finish()
         version = SERVER_VERSION.read(extensions)
         if version is None:
+            _check("ServerHello.random", not random.endswith(_DOWNGRADE_SENTINELS))
             raise ProtocolViolation(
                 AlertDescription.PROTOCOL_VERSION, "the server does not select DTLS 1.3"
             )
@@ -149,7 +159,7 @@ class ServerHello:
         if place is Place.HELLO_RETRY_REQUEST:
             _check_syntax(extensions, RETRY_GROUP, COOKIE)
         else:
-            _check_syntax(extensions, SERVER_KEY_SHARE)
+            _check_syntax(extensions, SERVER_KEY_SHARE, CONNECTION_ID)
         return cls(random, cipher_suite, extensions)
 
     def check_answers(self, hello: ClientHello) -> None:
@@ -158,7 +168,8 @@ class ServerHello:
         Raises illegal_parameter for a suite, unsupported_extension for an extension that was not
         offered.
         """
-        _check("ServerHello.cipher_suite", self.cipher_suite in hello.cipher_suites)
+        offered = set(hello.cipher_suites).difference(GREASE)
+        _check("ServerHello.cipher_suite", self.cipher_suite in offered)
         self.extensions.check_answers(hello.extensions)
 
 
@@ -180,7 +191,9 @@ class EncryptedExtensions:
         reader = Reader(body, "EncryptedExtensions")
         extensions = Extensions.parse(reader, Place.ENCRYPTED_EXTENSIONS)
         reader.finish()
-        _check_syntax(extensions, SERVER_NAME_USED, SUPPORTED_GROUPS)
+        _check_syntax(
+            extensions, SERVER_NAME_USED, SUPPORTED_GROUPS, ALPN_PROTOCOLS, RECORD_SIZE_LIMIT
+        )
         return cls(extensions)
 
 
@@ -326,6 +339,58 @@ class KeyUpdate:
         reader.finish()
         _check("KeyUpdate.request_update", request_update in (0, 1))
         return cls(bool(request_update))
+
+
+@dataclass(frozen=True)
+class RequestConnectionId:
+    """RFC 9147, 9."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.REQUEST_CONNECTION_ID
+
+    #: How many connection IDs the sender wants.
+    num_cids: int
+
+    def encode(self) -> bytes:
+        """The body."""
+        return uint(self.num_cids, 1)
+
+    @classmethod
+    def parse(cls, body: bytes) -> "RequestConnectionId":
+        """Read a body."""
+        reader = Reader(body, "RequestConnectionId")
+        num_cids = reader.uint(1)
+        reader.finish()
+        return cls(num_cids)
+
+
+@dataclass(frozen=True)
+class NewConnectionId:
+    """RFC 9147, 9."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.NEW_CONNECTION_ID
+
+    #: What the sender wants to see in records to it, in this order; never empty ones.
+    cids: tuple[bytes, ...]
+    #: cid_immediate: all records from now on come with one of these; else they are spare.
+    immediate: bool
+
+    def encode(self) -> bytes:
+        """The body."""
+        cids = b"".join(vector(cid, 1) for cid in self.cids)
+        return vector(cids, 2) + uint(not self.immediate, 1)
+
+    @classmethod
+    def parse(cls, body: bytes) -> "NewConnectionId":
+        """Read a body; raises illegal_parameter for what the receiver could not use."""
+        reader = Reader(body, "NewConnectionId")
+        block, usage = reader.nested(2), reader.uint(1)
+        reader.finish()
+        cids: list[bytes] = []
+        while block.remaining:
+            cids.append(block.vector(1))
+        _check("NewConnectionId.usage", usage in (0, 1))
+        _check("NewConnectionId.cids", all(cids) and bool(cids or usage))
+        return cls(tuple(cids), not usage)
 
 
 @dataclass(frozen=True)

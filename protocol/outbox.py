@@ -3,14 +3,11 @@
 from protocol.crypto.provider import LONGEST_CONTENT, RecordNumber
 from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType, RecordLayer
 
-#: Unified header with a 16-bit number and a length, content type, tag of AES-GCM.
+#: Unified header with a 16-bit number and a length but no connection ID, content type, tag of
+#: AES-GCM.
 _CIPHERTEXT_OVERHEAD = 5 + 1 + 16
-
-
-def largest_content(epoch: int, size: int) -> int:
-    """How many bytes of content a record of ``epoch`` has that fills ``size`` bytes."""
-    overhead = _CIPHERTEXT_OVERHEAD if epoch else PLAINTEXT_HEADER_BYTES
-    return min(LONGEST_CONTENT, size - overhead)
+_PADDED = 0
+_DATA_BYTE = bytes((ContentType.APPLICATION_DATA,))
 
 
 class Outbox:
@@ -23,13 +20,22 @@ class Outbox:
     def __init__(self, records: RecordLayer, mtu: int) -> None:
         #: Largest datagram for what may be cut to size: everything but application data.
         self.mtu = mtu
+        #: Largest content of a protected record that the peer takes, padding included.
+        self.content_limit = LONGEST_CONTENT
         self._records = records
         self._datagrams: list[bytes] = []
         self._filling = b""
 
+    def largest_content(self, epoch: int, size: int) -> int:
+        """How many bytes of content a record of ``epoch`` has that fills ``size`` bytes."""
+        if not epoch:
+            return min(LONGEST_CONTENT, size - PLAINTEXT_HEADER_BYTES)
+        overhead = _CIPHERTEXT_OVERHEAD + len(self._records.send_id)
+        return min(self.content_limit, size - overhead)
+
     def room(self, epoch: int) -> int:
         """How many bytes of content fit the datagram that is being filled; 0 or less if none."""
-        return largest_content(epoch, self.mtu - len(self._filling))
+        return self.largest_content(epoch, self.mtu - len(self._filling))
 
     def next_datagram(self) -> None:
         """The records that follow go into a new datagram."""
@@ -37,7 +43,7 @@ class Outbox:
             self._datagrams.append(self._filling)
             self._filling = b""
 
-    def send(self, epoch: int, content_type: ContentType, content: bytes) -> RecordNumber:
+    def send(self, epoch: int, content_type: int, content: bytes) -> RecordNumber:
         """Seal a record and put it into a datagram; raises `KeyLimitError`."""
         record = self._records.seal(epoch, content_type, content)
         if len(self._filling) + len(record.data) > self.mtu:
@@ -45,10 +51,17 @@ class Outbox:
         self._filling += record.data
         return record.number
 
-    def send_data(self, epoch: int, content: bytes) -> RecordNumber:
-        """Seal application data, in a datagram of its own; raises `KeyLimitError`."""
+    def send_data(self, epoch: int, content: bytes, padding: int = 0) -> RecordNumber:
+        """Seal application data, in a datagram of its own; raises `KeyLimitError`.
+
+        ``padding`` is how many zeros follow the content type (RFC 8446, 5.4). A content type of 0
+        with content that ends as another record would, is that record with padding.
+        """
         self.next_datagram()
-        number = self.send(epoch, ContentType.APPLICATION_DATA, content)
+        if padding:
+            number = self.send(epoch, _PADDED, content + _DATA_BYTE + bytes(padding - 1))
+        else:
+            number = self.send(epoch, ContentType.APPLICATION_DATA, content)
         self.next_datagram()
         return number
 

@@ -32,6 +32,8 @@ _PLAINTEXT_HEADER = struct.Struct(">BHHHIH")
 PLAINTEXT_HEADER_BYTES = _PLAINTEXT_HEADER.size
 _LEGACY_RECORD_VERSION = 0xFEFD
 _LAST_NUMBER = (1 << 48) - 1
+#: How far behind the others records under a connection ID of their own may be.
+_REORDERING = 64
 
 
 class ContentType(IntEnum):
@@ -93,8 +95,55 @@ class PlaintextSealer:
         self._next += 1
         return SealedRecord(number, record)
 
+    @property
+    def next_number(self) -> int:
+        """The sequence number of the next record."""
+        return self._next
+
     def close(self) -> None:
         """There are no keys to forget."""
+
+
+class _EpochOpeners:
+    """Opens the records of one epoch: one `Opener` for each connection ID that they come with.
+
+    Each has a replay window of its own, and still no record is accepted twice: its connection ID
+    is authenticated, so it can only come again to the same opener; and a peer counts the records of
+    an epoch whatever their connection IDs, so that no two have the same number.
+    """
+
+    def __init__(
+        self, provider: CryptoProvider, keys: TrafficKeys, epoch: int, connection_id: bytes
+    ) -> None:
+        self._provider = provider
+        # Without connection IDs there is only one opener, and nothing else needs the keys.
+        self._keys = keys if connection_id else None
+        self._epoch = epoch
+        #: One above the highest number that a forgotten opener has opened.
+        self._reached = 0
+        self.by_id = {connection_id: provider.opener(keys, epoch, connection_id)}
+
+    def add(self, connection_id: bytes) -> Opener:
+        """The opener for another connection ID; it continues with the numbers of the others."""
+        assert self._keys is not None
+        reached = max([self._reached, *(opener.next_number for opener in self.by_id.values())])
+        first = max(0, reached - _REORDERING)
+        opener = self._provider.opener(self._keys, self._epoch, connection_id, first)
+        self.by_id[connection_id] = opener
+        return opener
+
+    def forget(self, connection_id: bytes) -> None:
+        """Close the opener for this connection ID, if there is one."""
+        opener = self.by_id.pop(connection_id, None)
+        if opener is not None:
+            self._reached = max(self._reached, opener.next_number)
+            opener.close()
+
+    def close(self) -> None:
+        """Close all openers, even when some fail to close: that is raised at the end."""
+        with ExitStack() as each:
+            for connection_id in tuple(self.by_id):
+                each.callback(self.forget, connection_id)
 
 
 class RecordLayer:
@@ -113,14 +162,20 @@ class RecordLayer:
         self.statistics = statistics if statistics is not None else Statistics()
         self.fatal: Refusal | None = None
         self._provider = provider
-        self._receive_id = b""
-        self._send_id = b""
+        #: The connection IDs that records may come with; all of one length, which may be 0.
+        self._receive_ids = {b""}
+        #: The one of them that the peer began to use last.
+        self.receive_id = b""
+        #: The connection ID that records are sent with, if any.
+        self.send_id = b""
         self._layouts = unified_header.layouts(0)
         self._sealers: dict[int, Sealer] = {0: PlaintextSealer()}
-        self._openers: dict[int, Opener] = {}
+        #: The keys of the sealers, if there are connection IDs to change.
+        self._write_keys: dict[int, TrafficKeys] = {}
+        self._openers: dict[int, _EpochOpeners] = {}
         self._plaintext_open = True
-        #: By the low two bits of an epoch: the opener of the most recent epoch that has them.
-        self._newest: list[Opener | None] = [None] * 4
+        #: By the low two bits of an epoch: the openers of the most recent epoch that has them.
+        self._newest: list[_EpochOpeners | None] = [None] * 4
 
     def use_connection_ids(self, receive: bytes, send: bytes) -> None:
         """The negotiated connection IDs, before the first keys are installed (RFC 9146, 3).
@@ -128,23 +183,46 @@ class RecordLayer:
         ``receive`` is the one that we asked the peer for, ``send`` the one that it asked us for;
         empty where that side wants none.
         """
-        self._receive_id = receive
-        self._send_id = send
+        self._receive_ids = {receive}
+        self.receive_id = receive
+        self.send_id = send
         self._layouts = unified_header.layouts(len(receive))
+
+    def accept_id(self, connection_id: bytes) -> None:
+        """Records may come with this connection ID as well; it is as long as the first one."""
+        self._receive_ids.add(connection_id)
+
+    def forget_id(self, connection_id: bytes) -> None:
+        """Records no longer come with this connection ID."""
+        self._receive_ids.discard(connection_id)
+        for openers in self._openers.values():
+            openers.forget(connection_id)
+
+    def change_send_id(self, connection_id: bytes) -> None:
+        """Send with this connection ID from now on, in all epochs; the numbers go on."""
+        self.send_id = connection_id
+        for epoch, keys in self._write_keys.items():
+            old = self._sealers.pop(epoch)
+            first = old.next_number
+            old.close()
+            self._sealers[epoch] = self._provider.sealer(keys, epoch, connection_id, first)
 
     def install_sealer(self, epoch: int, keys: TrafficKeys) -> None:
         """Protect the records of ``epoch``, which is not 0, with these keys."""
         self.discard_sealer(epoch)
-        self._sealers[epoch] = self._provider.sealer(keys, epoch, self._send_id)
+        self._sealers[epoch] = self._provider.sealer(keys, epoch, self.send_id)
+        if self.send_id:
+            self._write_keys[epoch] = keys
 
     def install_opener(self, epoch: int, keys: TrafficKeys) -> None:
         """Open the records of ``epoch``, which is not 0, with these keys."""
         self.discard_opener(epoch)
-        self._openers[epoch] = self._provider.opener(keys, epoch, self._receive_id)
+        self._openers[epoch] = _EpochOpeners(self._provider, keys, epoch, self.receive_id)
         self._find_newest()
 
     def discard_sealer(self, epoch: int) -> None:
         """Forget the keys, if there are any; records of ``epoch`` can no longer be sent."""
+        self._write_keys.pop(epoch, None)
         sealer = self._sealers.pop(epoch, None)
         if sealer is not None:
             sealer.close()
@@ -153,10 +231,10 @@ class RecordLayer:
         """Forget the keys, if there are any; records of ``epoch`` are dropped from now on."""
         if epoch == 0:
             self._plaintext_open = False
-        opener = self._openers.pop(epoch, None)
-        if opener is not None:
+        openers = self._openers.pop(epoch, None)
+        if openers is not None:
             self._find_newest()
-            opener.close()
+            openers.close()
 
     def close(self) -> None:
         """Forget all keys; nothing can be sent or opened any more.
@@ -214,10 +292,19 @@ class RecordLayer:
 
     def _open_ciphertext(self, record: bytes) -> OpenedRecord | Drop | Refusal:
         layout = self._layouts[record[0]]
-        if layout is None or not record.startswith(self._receive_id, 1):
+        if layout is None:
             return Drop.CONNECTION_ID
-        opener = self._newest[record[0] & unified_header.EPOCH_MASK]
-        return Drop.NO_KEY if opener is None else opener.open(record)
+        connection_id = record[1 : layout.number_offset]
+        if connection_id not in self._receive_ids:
+            return Drop.CONNECTION_ID
+        openers = self._newest[record[0] & unified_header.EPOCH_MASK]
+        if openers is None:
+            return Drop.NO_KEY
+        opener = openers.by_id.get(connection_id)
+        if opener is None:
+            opener = openers.add(connection_id)
+            self.receive_id = connection_id
+        return opener.open(record)
 
     def _ciphertext_end(self, data: bytes) -> int:
         """Where the first record ends: the whole datagram, unless a length field says otherwise.
@@ -226,7 +313,9 @@ class RecordLayer:
         be discarded with it (RFC 9147, 4).
         """
         layout = self._layouts[data[0]]
-        if layout is None or not layout.has_length or not data.startswith(self._receive_id, 1):
+        if layout is None or not layout.has_length:
+            return len(data)
+        if data[1 : layout.number_offset] not in self._receive_ids:
             return len(data)
         header_bytes = layout.header_bytes
         return header_bytes + int.from_bytes(data[header_bytes - 2 : header_bytes], "big")

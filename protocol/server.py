@@ -54,6 +54,7 @@ from protocol.handshake_messages import (
 )
 from protocol.key_exchange import NamedGroup, generate
 from protocol.key_schedule import TrafficSecrets
+from protocol.negotiation import ServerNegotiation
 from protocol.signatures import Signer
 from protocol.state import State, Step
 
@@ -71,6 +72,7 @@ class ServerHandshake(Handshake):
         config.check_server()
         super().__init__(config, channel, State.WAIT_CLIENT_HELLO)
         self._server_name: str | None = None
+        self._negotiation: ServerNegotiation = ServerNegotiation(config, channel)
         self._retried: ClientHello | None = None
         self._application: TrafficSecrets
         self._request: CertificateRequest
@@ -130,9 +132,11 @@ class ServerHandshake(Handshake):
             Step.CLIENT_HELLO_TO_AUTHENTICATE if authenticate else Step.CLIENT_HELLO
         )
         schemes = SIGNATURE_ALGORITHMS.require(hello.extensions)
+        self._negotiation.accept(hello.extensions)
+        answers = Extensions(self._negotiation.encrypted_extensions())
         flight = [
             (PLAINTEXT_EPOCH, self._server_hello(client_public)),
-            (HANDSHAKE_EPOCH, self._record(EncryptedExtensions())),
+            (HANDSHAKE_EPOCH, self._record(EncryptedExtensions(answers))),
             *([self._certificate_request()] if authenticate else []),
             *self._server_authentication(schemes),
             self._finished(self._secrets.server),
@@ -150,6 +154,7 @@ class ServerHandshake(Handshake):
             [
                 SERVER_VERSION.make(DTLS_1_3),
                 SERVER_KEY_SHARE.make(KeyShareEntry(share.group, share.public)),
+                *self._negotiation.server_hello(),
             ]
         )
         hello = ServerHello(self._config.random(RANDOM_BYTES), self._suite, extensions)

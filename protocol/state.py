@@ -50,6 +50,8 @@ class Step(Enum):
     #: or answer with a HelloRetryRequest.
     CLIENT_HELLO_TO_RETRY = auto()
     KEY_UPDATE = auto()
+    REQUEST_CONNECTION_ID = auto()
+    NEW_CONNECTION_ID = auto()
     NEW_SESSION_TICKET = auto()
 
 
@@ -67,6 +69,8 @@ _STEPS = {
         Step.CLIENT_HELLO_TO_RETRY,
     },
     HandshakeType.KEY_UPDATE: {Step.KEY_UPDATE},
+    HandshakeType.REQUEST_CONNECTION_ID: {Step.REQUEST_CONNECTION_ID},
+    HandshakeType.NEW_CONNECTION_ID: {Step.NEW_CONNECTION_ID},
     HandshakeType.NEW_SESSION_TICKET: {Step.NEW_SESSION_TICKET},
 }
 
@@ -88,6 +92,8 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
     State.WAIT_SERVER_FINISHED: {Step.FINISHED: State.CLIENT_CONNECTED},
     State.CLIENT_CONNECTED: {
         Step.KEY_UPDATE: State.CLIENT_CONNECTED,
+        Step.REQUEST_CONNECTION_ID: State.CLIENT_CONNECTED,
+        Step.NEW_CONNECTION_ID: State.CLIENT_CONNECTED,
         Step.NEW_SESSION_TICKET: State.CLIENT_CONNECTED,
     },
     State.WAIT_CLIENT_HELLO: {
@@ -102,7 +108,11 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
     State.WAIT_CLIENT_CERTIFICATE: {Step.CERTIFICATE: State.WAIT_CLIENT_CERTIFICATE_VERIFY},
     State.WAIT_CLIENT_CERTIFICATE_VERIFY: {Step.CERTIFICATE_VERIFY: State.WAIT_CLIENT_FINISHED},
     State.WAIT_CLIENT_FINISHED: {Step.FINISHED: State.SERVER_CONNECTED},
-    State.SERVER_CONNECTED: {Step.KEY_UPDATE: State.SERVER_CONNECTED},
+    State.SERVER_CONNECTED: {
+        Step.KEY_UPDATE: State.SERVER_CONNECTED,
+        Step.REQUEST_CONNECTION_ID: State.SERVER_CONNECTED,
+        Step.NEW_CONNECTION_ID: State.SERVER_CONNECTED,
+    },
 }
 
 

@@ -9,17 +9,19 @@ class ReplayWindow:
     Two numbers are the whole state: ``next`` is one above the highest accepted number, 0 before
     any; bit i of ``seen`` is set if number ``next - 1 - i`` has been accepted, 0 <= i < width.
 
+    Numbers below ``first`` count as accepted from the beginning.
+
     `check` changes nothing, so that it may be asked of a number that nobody has authenticated;
     `update` comes after authentication.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, first: int = 0) -> None:
         if width < 1:
             raise ValueError(f"replay window of {width} records: the least is 1")
-        self.next = 0
-        self.seen = 0
         self.width = width
         self._mask = (1 << width) - 1
+        self.next = first
+        self.seen = self._mask if first else 0
 
     def check(self, number: int) -> Refusal | None:
         """None if ``number`` is new, otherwise REPLAYED or TOO_OLD."""

@@ -32,6 +32,7 @@ class AcceleratorProvider:
             suite for suite in CipherSuite if _device_suite(suite) in device.info.suites
         )
         self.largest_content = device.info.largest_record
+        self.longest_connection_id = device.info.connection_id_bytes
         #: Records that the device has sealed and opened for this provider.
         self.records_sealed = 0
         self.records_opened = 0
@@ -39,19 +40,21 @@ class AcceleratorProvider:
         self._unfreed: list[int] = []
 
     def sealer(
-        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b""
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"", first: int = 0
     ) -> "AcceleratorSealer":
         """A sealer in a slot of its own; raises `NoFreeSlot`."""
-        return AcceleratorSealer(self, self._load(keys, Usage.SEAL, epoch, connection_id), epoch)
+        slot = self._load(keys, Usage.SEAL, epoch, connection_id, first)
+        return AcceleratorSealer(self, slot, keys, epoch, first)
 
     def opener(
-        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b""
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"", first: int = 0
     ) -> "AcceleratorOpener":
         """An opener in a slot of its own; raises `NoFreeSlot`."""
-        return AcceleratorOpener(self, self._load(keys, Usage.OPEN, epoch, connection_id), epoch)
+        slot = self._load(keys, Usage.OPEN, epoch, connection_id, first)
+        return AcceleratorOpener(self, slot, epoch, first)
 
     def _load(
-        self, keys: TrafficKeys, usage: Usage, epoch: int, connection_id: bytes
+        self, keys: TrafficKeys, usage: Usage, epoch: int, connection_id: bytes, first: int
     ) -> "_LoadedSlot":
         while self._unfreed:
             self._free(self._unfreed.pop())
@@ -63,6 +66,7 @@ class AcceleratorProvider:
             record_number_key=keys.record_number_key,
             epoch=epoch,
             connection_id=connection_id,
+            sequence_number=first,
         )
         return _LoadedSlot(self._device, load, self._free)
 
@@ -106,17 +110,34 @@ class AcceleratorSealer:
     refuses to go on (`DriverError`), because a record would be reported under a wrong number.
     """
 
-    def __init__(self, provider: AcceleratorProvider, slot: _LoadedSlot, epoch: int):
+    def __init__(
+        self,
+        provider: AcceleratorProvider,
+        slot: _LoadedSlot,
+        keys: TrafficKeys,
+        epoch: int,
+        first: int,
+    ):
         self._provider = provider
         self._slot = slot
         self._epoch = epoch
-        self._next: int | None = 0
+        # The device counts the records of this slot; the key may have sealed some in another.
+        self._limit = keys.suite.parameters.seal_limit
+        self._next: int | None = first
+
+    @property
+    def next_number(self) -> int:
+        """The sequence number of the next record; raises `DriverError` if it is lost."""
+        if self._next is None:
+            raise DriverError("an earlier record may or may not have been sealed: number unknown")
+        return self._next
 
     def seal(self, content_type: int, content: bytes) -> SealedRecord:
         """The next record. Raises `KeyLimitError`, or ValueError if the device takes less."""
-        if self._next is None:
-            raise DriverError("an earlier record may or may not have been sealed: number unknown")
-        number, self._next = self._next, None
+        number = self.next_number
+        if number >= self._limit:
+            raise KeyLimitError(f"epoch {self._epoch}: after {number} records")
+        self._next = None
         try:
             data = self._slot.device.seal(self._slot.number, content_type, content)
         except ValueError:
@@ -150,10 +171,16 @@ class AcceleratorOpener:
         Status.NO_CONTENT_TYPE: Refusal.NO_CONTENT_TYPE,
     }
 
-    def __init__(self, provider: AcceleratorProvider, slot: _LoadedSlot, epoch: int):
+    def __init__(self, provider: AcceleratorProvider, slot: _LoadedSlot, epoch: int, first: int):
         self._provider = provider
         self._slot = slot
         self._epoch = epoch
+        self._next = first
+
+    @property
+    def next_number(self) -> int:
+        """One above the highest sequence number of a record that was opened."""
+        return self._next
 
     def open(self, record: bytes) -> OpenedRecord | Refusal:
         """Open exactly one DTLSCiphertext; a refusal of any other kind is a `RequestRefused`."""
@@ -164,6 +191,7 @@ class AcceleratorOpener:
                 raise
             return self._REFUSALS[refused.status]
         self._provider.records_opened += 1
+        self._next = max(self._next, opened.sequence_number + 1)
         number = RecordNumber(self._epoch, opened.sequence_number)
         return OpenedRecord(number, opened.content_type, opened.content)
 

@@ -37,36 +37,51 @@ class SoftwareProvider:
     name = "software"
     suites = frozenset(CipherSuite)
     largest_content = LONGEST_CONTENT
+    longest_connection_id = 255
 
     def __init__(self, window: int = 64) -> None:
         self.window = window
         self.records_sealed = 0
         self.records_opened = 0
 
-    def sealer(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> "SoftwareSealer":
+    def sealer(
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"", first: int = 0
+    ) -> "SoftwareSealer":
         """Seals with 16-bit numbers and a length field."""
-        return SoftwareSealer(self, keys, epoch, connection_id)
+        return SoftwareSealer(self, keys, epoch, connection_id, first)
 
-    def opener(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> "SoftwareOpener":
+    def opener(
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"", first: int = 0
+    ) -> "SoftwareOpener":
         """Opens every form of header."""
-        return SoftwareOpener(self, keys, epoch, connection_id)
+        return SoftwareOpener(self, keys, epoch, connection_id, first)
 
 
 class SoftwareSealer:
     """The Sealer of `SoftwareProvider`."""
 
     def __init__(
-        self, provider: SoftwareProvider, keys: TrafficKeys, epoch: int, connection_id: bytes
+        self,
+        provider: SoftwareProvider,
+        keys: TrafficKeys,
+        epoch: int,
+        connection_id: bytes,
+        first: int,
     ) -> None:
         self._provider = provider
         self._epoch = epoch
-        self._next = 0
+        self._next = first
         self._limit = keys.suite.parameters.seal_limit
         self._iv = int.from_bytes(keys.iv, "big")
         self._encrypt = AESGCM(keys.key).encrypt
         self._mask = _record_number_cipher(keys).update
         # All of the header before the number.
         self._prefix = unified_header.build(epoch, 0, 0, connection_id)[:-4]
+
+    @property
+    def next_number(self) -> int:
+        """The sequence number of the next record."""
+        return self._next
 
     def seal(self, content_type: int, content: bytes) -> SealedRecord:
         """The next record. Raises `KeyLimitError`, or ValueError for over 2**14 bytes."""
@@ -99,18 +114,28 @@ class SoftwareOpener:
     """The Opener of `SoftwareProvider`."""
 
     def __init__(
-        self, provider: SoftwareProvider, keys: TrafficKeys, epoch: int, connection_id: bytes
+        self,
+        provider: SoftwareProvider,
+        keys: TrafficKeys,
+        epoch: int,
+        connection_id: bytes,
+        first: int,
     ) -> None:
         self._provider = provider
         self._epoch = epoch
         self._epoch_bits = epoch & unified_header.EPOCH_MASK
         self._connection_id = connection_id
         self._layouts = unified_header.layouts(len(connection_id))
-        self._window = ReplayWindow(provider.window)
+        self._window = ReplayWindow(provider.window, first)
         self._forgeries_left = keys.suite.parameters.forgery_limit
         self._iv = int.from_bytes(keys.iv, "big")
         self._decrypt = AESGCM(keys.key).decrypt
         self._mask = _record_number_cipher(keys).update
+
+    @property
+    def next_number(self) -> int:
+        """One above the highest sequence number of a record that was opened."""
+        return self._window.next
 
     def open(self, record: bytes) -> OpenedRecord | Refusal:
         """Open exactly one DTLSCiphertext, its header included."""

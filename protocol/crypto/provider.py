@@ -71,7 +71,11 @@ class KeyLimitError(Exception):
 
 
 class Sealer(Protocol):
-    """Protects the records of one epoch; it owns their sequence numbers, the first being 0."""
+    """Protects the records of one epoch; it owns their sequence numbers."""
+
+    @property
+    def next_number(self) -> int:
+        """The sequence number of the next record."""
 
     def seal(self, content_type: int, content: bytes) -> SealedRecord:
         """The next record. Raises `KeyLimitError`, or ValueError for over 2**14 bytes."""
@@ -82,6 +86,10 @@ class Sealer(Protocol):
 
 class Opener(Protocol):
     """Opens the records of one epoch; it owns the replay window."""
+
+    @property
+    def next_number(self) -> int:
+        """One above the highest sequence number of a record that was opened."""
 
     def open(self, record: bytes) -> OpenedRecord | Refusal:
         """Open exactly one DTLSCiphertext, its header included."""
@@ -99,9 +107,21 @@ class CryptoProvider(Protocol):
     suites: frozenset[CipherSuite]
     #: The longest content of a record that it takes, in bytes: `LONGEST_CONTENT`, or less.
     largest_content: int
+    #: The longest connection ID that it takes, in bytes.
+    longest_connection_id: int
 
-    def sealer(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> Sealer:
-        """A sealer for one epoch; ``connection_id`` is the one that the peer asked to see."""
+    def sealer(
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"", first: int = 0
+    ) -> Sealer:
+        """A sealer for one epoch, whose first record has the number ``first``.
 
-    def opener(self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"") -> Opener:
-        """An opener for one epoch; ``connection_id`` is the one that we asked the peer for."""
+        ``connection_id`` is the one that the peer asked to see.
+        """
+
+    def opener(
+        self, keys: TrafficKeys, epoch: int, connection_id: bytes = b"", first: int = 0
+    ) -> Opener:
+        """An opener for one epoch, which refuses records with numbers below ``first``.
+
+        ``connection_id`` is one that we asked the peer for.
+        """

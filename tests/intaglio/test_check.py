@@ -13,8 +13,8 @@ KEYS = TrafficKeys(CipherSuite.TLS_AES_128_GCM_SHA256, bytes(16), bytes(12), byt
 class Altering(SoftwareProvider):
     """Seals as software does, but flips one bit of every third record."""
 
-    def sealer(self, keys, epoch, connection_id=b""):
-        sealer = super().sealer(keys, epoch, connection_id)
+    def sealer(self, keys, epoch, connection_id=b"", first=0):
+        sealer = super().sealer(keys, epoch, connection_id, first)
         seal = sealer.seal
 
         def altered(content_type, content):

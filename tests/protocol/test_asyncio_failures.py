@@ -23,11 +23,11 @@ class FailingProvider(SoftwareProvider):
         super().__init__()
         self.method = method
 
-    def sealer(self, keys, epoch, connection_id=b""):  # type: ignore[no-untyped-def]
-        return self.spoil(super().sealer(keys, epoch, connection_id), epoch)
+    def sealer(self, keys, epoch, connection_id=b"", first=0):  # type: ignore[no-untyped-def]
+        return self.spoil(super().sealer(keys, epoch, connection_id, first), epoch)
 
-    def opener(self, keys, epoch, connection_id=b""):  # type: ignore[no-untyped-def]
-        return self.spoil(super().opener(keys, epoch, connection_id), epoch)
+    def opener(self, keys, epoch, connection_id=b"", first=0):  # type: ignore[no-untyped-def]
+        return self.spoil(super().opener(keys, epoch, connection_id, first), epoch)
 
     def spoil(self, worker, epoch):  # type: ignore[no-untyped-def]
         if epoch == 3 and hasattr(worker, self.method):

@@ -21,11 +21,11 @@ class CountingProvider(SoftwareProvider):
         self.made = 0
         self.failing = None
 
-    def sealer(self, keys, epoch, connection_id=b""):
-        return self._watch("sealer", epoch, super().sealer(keys, epoch, connection_id))
+    def sealer(self, keys, epoch, connection_id=b"", first=0):
+        return self._watch("sealer", epoch, super().sealer(keys, epoch, connection_id, first))
 
-    def opener(self, keys, epoch, connection_id=b""):
-        return self._watch("opener", epoch, super().opener(keys, epoch, connection_id))
+    def opener(self, keys, epoch, connection_id=b"", first=0):
+        return self._watch("opener", epoch, super().opener(keys, epoch, connection_id, first))
 
     def _watch(self, kind, epoch, worker):
         self._fail(f"make {kind}", epoch)

@@ -27,7 +27,7 @@ from tests.protocol.traces import Trace, messages, opened
 PLAIN = ["boringssl-x25519", "boringssl-x25519-keyupdate"]
 #: These have a HelloRetryRequest with a cookie, which our server does not send.
 COOKIE = ["wolfssl-5.5.4-aes128-gcm-sha256", "wolfssl-5.5.4-aes256-gcm-sha384"]
-#: As COOKIE, with connection IDs in both directions, which our handshake does not negotiate.
+#: As COOKIE, with connection IDs in both directions.
 CONNECTION_ID = ["wolfssl-5.5.4-cid-keyupdate"]
 #: A ClientHello of two datagrams, with a key share of a group that we do not have.
 FRAGMENTED = ["boringssl-x25519mlkem768"]
@@ -121,9 +121,10 @@ def test_our_client_accepts_the_flights_of_other_servers(name, provider, monkeyp
         "protocol.client.verify_chain", lambda chain, *_: x509.load_der_x509_certificate(chain[0])
     )
     monkeypatch.setattr("protocol.client.NamedGroup", int)
-    config = client_config(provider=PROVIDERS[provider]())
+    config = client_config(
+        provider=PROVIDERS[provider](), connection_id=lambda: trace.connection_id("client")
+    )
     client = Connection(config, 0.0, RecordedClient)
-    client._records.use_connection_ids(*map(trace.connection_id, ("client", "server")))
     client._handshake.start()
     finished = None
     for datagram in trace.sent_by("server"):
@@ -135,6 +136,8 @@ def test_our_client_accepts_the_flights_of_other_servers(name, provider, monkeyp
     completed, *rest = events(client)
     assert isinstance(completed, HandshakeCompleted), completed
     assert completed.suite == trace.suite
+    assert completed.receive_connection_id == trace.connection_id("client")
+    assert completed.send_connection_id == trace.connection_id("server")
     assert (finished.msg_type, finished.body) == sent[-1]
     assert [event.data for event in rest if isinstance(event, DataReceived)][:1] == [b"hello"]
     assert rest[-1] == PeerClosed()
