@@ -127,9 +127,10 @@ class Device:
 
     # Records
 
-    def seal(self, slot: int, content_type: int, content: bytes) -> bytes:
-        """The slot's next record, a complete DTLSCiphertext."""
-        return self._one(Opcode.SEAL, slot, self._inner_plaintext(content_type, content))
+    def seal(self, slot: int, content_type: int, content: bytes, padding: int = 0) -> bytes:
+        """The slot's next record, a complete DTLSCiphertext; ``padding`` is a count of zeros."""
+        payload = self._inner_plaintext(content_type, content, padding)
+        return self._one(Opcode.SEAL, slot, payload)
 
     def seal_many(self, slot: int, items: Iterable[tuple[int, bytes]]) -> list[bytes]:
         """One record for each (content type, content), in order and consecutively numbered.
@@ -192,16 +193,17 @@ class Device:
             )
         return info
 
-    def _inner_plaintext(self, content_type: int, content: bytes) -> bytes:
-        """DTLSInnerPlaintext without padding (RFC 9147, 4)."""
+    def _inner_plaintext(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
+        """DTLSInnerPlaintext (RFC 9147, 4)."""
         if not 0 < content_type < 256:
             raise ValueError(f"content type {content_type} is not in 1 .. 255")
-        if len(content) > self.info.largest_record:
+        size = len(content) + padding
+        if size > self.info.largest_record:
             raise ValueError(
-                f"content has {len(content)} bytes, over the {self.info.largest_record} that the "
+                f"content has {size} bytes, over the {self.info.largest_record} that the "
                 "device takes"
             )
-        return b"%b%c" % (content, content_type)
+        return b"%b%c" % (content, content_type) + bytes(padding)
 
     # Requests and completions
 

@@ -24,7 +24,7 @@ class _Recording:
     epoch: int
     connection_id: bytes
     first: int
-    records: list[tuple[int, bytes, SealedRecord]] = field(default_factory=list, repr=False)
+    records: list[tuple[int, bytes, int, SealedRecord]] = field(default_factory=list, repr=False)
 
 
 class RecordingProvider:
@@ -74,10 +74,10 @@ class _RecordingSealer:
         """The sequence number of the next record."""
         return self._sealer.next_number
 
-    def seal(self, content_type: int, content: bytes) -> SealedRecord:
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
         """The next record."""
-        record = self._sealer.seal(content_type, content)
-        self._recording.records.append((content_type, content, record))
+        record = self._sealer.seal(content_type, content, padding)
+        self._recording.records.append((content_type, content, padding, record))
         return record
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ def differing_records(recorded: RecordingProvider, reference: CryptoProvider) ->
         sealer = reference.sealer(
             recording.keys, recording.epoch, recording.connection_id, recording.first
         )
-        for content_type, content, record in recording.records:
-            differing += sealer.seal(content_type, content) != record
+        for content_type, content, padding, record in recording.records:
+            differing += sealer.seal(content_type, content, padding) != record
         sealer.close()
     return differing

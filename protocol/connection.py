@@ -209,10 +209,10 @@ class Connection:
     def update_keys(self, now: float, *, request_peer: bool = False) -> None:
         """Change the keys that we send with, and ask the peer to do the same if wanted.
 
-        They are in use from `WriteKeysUpdated` on. Raises `UsageError` when not `connected`.
+        They are in use from `WriteKeysUpdated` on. Raises `UsageError` when not `connected`, and
+        after 65,536 handshake messages, since there is no number for another one.
         """
-        if not self.connected:
-            raise UsageError("keys cannot be updated: the connection is not established")
+        self._check_may_send_messages("keys cannot be updated")
         with self._errors_end_it(now):
             self._want_update(request_peer=request_peer)
             self._proceed()
@@ -241,12 +241,17 @@ class Connection:
         self._manage_ids(self._ids.use_next, now)
 
     def _manage_ids(self, action: Callable[[], None], now: float) -> None:
-        if not self.connected:
-            raise UsageError("connection IDs cannot change: the connection is not established")
+        self._check_may_send_messages("connection IDs cannot change")
         self._now = now
         action()
         with self._errors_end_it(now):
             self._proceed()
+
+    def _check_may_send_messages(self, problem: str) -> None:
+        if not self.connected:
+            raise UsageError(f"{problem}: the connection is not established")
+        if self._delivery.exhausted:
+            raise UsageError(f"{problem}: the connection has had all its handshake messages")
 
     def close(self, now: float) -> None:
         """Send close_notify and end the connection; what comes afterwards is ignored."""
@@ -360,6 +365,8 @@ class Connection:
             return
         self._deadline = None
         self._epochs.all_arrived()
+        if self._delivery.exhausted:  # No epoch wraps: each takes a message (RFC 9147bis, 8).
+            return
         message: Encodable | None = self._ids.next_message()
         if message is None and self._wanted_update is not None:
             message, self._wanted_update = self._wanted_update, None

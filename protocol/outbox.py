@@ -6,8 +6,6 @@ from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType, RecordLayer
 #: Unified header with a 16-bit number and a length but no connection ID, content type, tag of
 #: AES-GCM.
 _CIPHERTEXT_OVERHEAD = 5 + 1 + 16
-_PADDED = 0
-_DATA_BYTE = bytes((ContentType.APPLICATION_DATA,))
 
 
 class Outbox:
@@ -43,9 +41,11 @@ class Outbox:
             self._datagrams.append(self._filling)
             self._filling = b""
 
-    def send(self, epoch: int, content_type: int, content: bytes) -> RecordNumber:
+    def send(
+        self, epoch: int, content_type: ContentType, content: bytes, padding: int = 0
+    ) -> RecordNumber:
         """Seal a record and put it into a datagram; raises `KeyLimitError`."""
-        record = self._records.seal(epoch, content_type, content)
+        record = self._records.seal(epoch, content_type, content, padding)
         if len(self._filling) + len(record.data) > self.mtu:
             self.next_datagram()
         self._filling += record.data
@@ -54,14 +54,10 @@ class Outbox:
     def send_data(self, epoch: int, content: bytes, padding: int = 0) -> RecordNumber:
         """Seal application data, in a datagram of its own; raises `KeyLimitError`.
 
-        ``padding`` is how many zeros follow the content type (RFC 8446, 5.4). A content type of 0
-        with content that ends as another record would, is that record with padding.
+        ``padding`` is how many zeros follow it in the record (RFC 8446, 5.4).
         """
         self.next_datagram()
-        if padding:
-            number = self.send(epoch, _PADDED, content + _DATA_BYTE + bytes(padding - 1))
-        else:
-            number = self.send(epoch, ContentType.APPLICATION_DATA, content)
+        number = self.send(epoch, ContentType.APPLICATION_DATA, content, padding)
         self.next_datagram()
         return number
 

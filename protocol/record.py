@@ -86,8 +86,8 @@ class PlaintextSealer:
     def __init__(self) -> None:
         self._next = 0
 
-    def seal(self, content_type: int, content: bytes) -> SealedRecord:
-        """The next DTLSPlaintext."""
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
+        """The next DTLSPlaintext, which has no padding."""
         if self._next > _LAST_NUMBER:
             raise KeyLimitError("epoch 0 has no record numbers left")
         record = build_plaintext(content_type, self._next, content)
@@ -247,7 +247,7 @@ class RecordLayer:
             for epoch in (0, *self._openers):
                 each.callback(self.discard_opener, epoch)
 
-    def seal(self, epoch: int, content_type: int, content: bytes) -> SealedRecord:
+    def seal(self, epoch: int, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
         """The next record of ``epoch``, to be sent.
 
         Raises `KeyLimitError`, ValueError for more than 2**14 bytes, and LookupError when the
@@ -256,7 +256,7 @@ class RecordLayer:
         sealer = self._sealers.get(epoch)
         if sealer is None:
             raise LookupError(f"no keys to seal records of epoch {epoch}")
-        record = sealer.seal(content_type, content)
+        record = sealer.seal(content_type, content, padding)
         self.statistics.records_sent += 1
         self.statistics.bytes_sent += len(record.data)
         return record

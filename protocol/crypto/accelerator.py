@@ -132,14 +132,14 @@ class AcceleratorSealer:
             raise DriverError("an earlier record may or may not have been sealed: number unknown")
         return self._next
 
-    def seal(self, content_type: int, content: bytes) -> SealedRecord:
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
         """The next record. Raises `KeyLimitError`, or ValueError if the device takes less."""
         number = self.next_number
         if number >= self._limit:
             raise KeyLimitError(f"epoch {self._epoch}: after {number} records")
         self._next = None
         try:
-            data = self._slot.device.seal(self._slot.number, content_type, content)
+            data = self._slot.device.seal(self._slot.number, content_type, content, padding)
         except ValueError:
             self._next = number
             raise

@@ -83,8 +83,11 @@ class SoftwareSealer:
         """The sequence number of the next record."""
         return self._next
 
-    def seal(self, content_type: int, content: bytes) -> SealedRecord:
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
         """The next record. Raises `KeyLimitError`, or ValueError for over 2**14 bytes."""
+        if padding:  # All but its last zero, which stands where the type does without padding.
+            content += content_type.to_bytes(1, "big") + bytes(padding - 1)
+            content_type = 0
         number = self._next
         if number >= self._limit:
             raise KeyLimitError(f"the key of epoch {self._epoch} has sealed {number} records")

@@ -77,8 +77,11 @@ class Sealer(Protocol):
     def next_number(self) -> int:
         """The sequence number of the next record."""
 
-    def seal(self, content_type: int, content: bytes) -> SealedRecord:
-        """The next record. Raises `KeyLimitError`, or ValueError for over 2**14 bytes."""
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
+        """The next record, with so many zeros behind the content type (RFC 8446, 5.4).
+
+        Raises `KeyLimitError`, or ValueError for over 2**14 bytes of content and padding.
+        """
 
     def close(self) -> None:
         """Forget the keys; the sealer must not be used again."""

@@ -80,6 +80,7 @@ class TestRequests:
         link = FakeLink(echo)
         assert Device(link).seal(1, 23, b"hello") == b"<hello\x17>"
         assert link.requests[0].slot == 1
+        assert Device(link).seal(1, 23, b"hello", padding=2) == b"<hello\x17\0\0>"
 
     def test_open_takes_a_completion_apart(self):
         link = FakeLink(lambda request: [complete(request, RECORD_NUMBER + b"hello\x17")])

@@ -17,8 +17,8 @@ class Altering(SoftwareProvider):
         sealer = super().sealer(keys, epoch, connection_id, first)
         seal = sealer.seal
 
-        def altered(content_type, content):
-            record = seal(content_type, content)
+        def altered(content_type, content, padding):
+            record = seal(content_type, content, padding)
             if record.number.sequence_number % 3 == 2:
                 flipped = record.data[:-1] + bytes([record.data[-1] ^ 1])
                 return replace(record, data=flipped)

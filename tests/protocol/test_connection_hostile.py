@@ -15,6 +15,7 @@ from protocol.extensions import (
     DTLS_1_3,
     RETRY_GROUP,
     SERVER_VERSION,
+    SIGNATURE_ALGORITHMS,
     SUPPORTED_GROUPS,
     Extension,
     Extensions,
@@ -26,6 +27,7 @@ from protocol.handshake_messages import (
     RETRY_RANDOM,
     Certificate,
     CertificateEntry,
+    CertificateRequest,
     ClientHello,
     Finished,
     KeyUpdate,
@@ -402,6 +404,31 @@ def test_key_update_of_a_handshake_that_is_not_over_is_unexpected():
     pair.server._handshake._server_authentication = lambda schemes: [(2, KeyUpdate(False))]
     pair.run()
     assert pair.end("client").alert is AlertDescription.UNEXPECTED_MESSAGE
+
+
+def test_a_certificate_request_after_the_handshake_is_unexpected():
+    """RFC 8446, 4.6.2: our client does not offer post_handshake_auth."""
+    pair = Pair.connected()
+    assert ExtensionType.POST_HANDSHAKE_AUTH not in pair.client._handshake._hello.extensions
+    request = CertificateRequest(
+        Extensions([SIGNATURE_ALGORITHMS.make(tuple(SignatureScheme))]), b"context"
+    )
+    pair.server._delivery.send_flight([(3, request)], pair.now)
+    pair.run()
+    assert pair.end("client").alert is AlertDescription.UNEXPECTED_MESSAGE
+    assert pair.end("server").by_peer
+
+
+@SIDES
+@pytest.mark.parametrize("msg_type", [0, 3, 5, 6, 25, 67, 254, 255])
+def test_a_message_of_an_unknown_type_is_unexpected(side, msg_type):
+    pair = Pair.connected()
+    pair.sides[side]._delivery.send_flight(
+        [(3, SimpleNamespace(msg_type=msg_type, encode=lambda: b"x"))], pair.now
+    )
+    pair.run()
+    other = "server" if side == "client" else "client"
+    assert pair.end(other).alert is AlertDescription.UNEXPECTED_MESSAGE
 
 
 # Client authentication

@@ -6,11 +6,14 @@ from hypothesis import strategies as st
 
 from protocol.alerts import AlertDescription, DecodeError, ProtocolViolation, UsageError
 from protocol.extensions import (
+    ALPN_PROTOCOLS,
     CLIENT_KEY_SHARES,
     CLIENT_VERSIONS,
+    CONNECTION_ID,
     COOKIE,
     DTLS_1_2,
     DTLS_1_3,
+    RECORD_SIZE_LIMIT,
     RETRY_GROUP,
     SERVER_KEY_SHARE,
     SERVER_NAME,
@@ -38,6 +41,9 @@ CODECS: dict[str, Codec] = {
     "server name": SERVER_NAME,
     "server name used": SERVER_NAME_USED,
     "cookie": COOKIE,
+    "protocols": ALPN_PROTOCOLS,
+    "record size limit": RECORD_SIZE_LIMIT,
+    "connection ID": CONNECTION_ID,
 }
 
 #: RFC 8701, 2.
@@ -73,6 +79,10 @@ def refusal(block: bytes, place: Place = Place.CLIENT_HELLO) -> AlertDescription
         ("server name", "a.example", "000c 00 0009 612e6578616d706c65"),
         ("server name used", True, ""),
         ("cookie", b"abc", "0003 616263"),
+        ("protocols", (b"h2", b"\xff"), "0005 02 6832 01 ff"),
+        ("record size limit", 0x4001, "4001"),
+        ("connection ID", b"abc", "03 616263"),
+        ("connection ID", b"", "00"),
     ],
 )
 def test_an_extension_is_made_and_read(codec: str, value: object, data: str) -> None:
@@ -98,6 +108,12 @@ def test_an_extension_is_made_and_read(codec: str, value: object, data: str) -> 
         ("server name", "0003 00 0000"),
         ("server name used", "00"),
         ("cookie", "0000"),
+        ("protocols", "0000"),
+        ("protocols", "0004 02 6832 00"),
+        ("protocols", "0003 03 6832"),
+        ("record size limit", "40"),
+        ("connection ID", "03 6162"),
+        ("connection ID", ""),
     ],
 )
 def test_an_extension_with_wrong_syntax_is_a_decode_error(codec: str, data: str) -> None:
@@ -112,8 +128,9 @@ def test_an_extension_with_wrong_syntax_is_a_decode_error(codec: str, data: str)
         ("client key shares", "000a 001d 0001 61 001d 0001 62"),
         ("server name", "0004 07 0001 61"),
         ("server name", "0004 00 0001 ff"),
+        ("record size limit", "003f"),
     ],
-    ids=["two shares of a group", "no host name", "not ASCII"],
+    ids=["two shares of a group", "no host name", "not ASCII", "records too small"],
 )
 def test_an_extension_with_a_wrong_value_is_an_illegal_parameter(codec: str, data: str) -> None:
     extensions = Extensions([Extension(CODECS[codec].type, bytes.fromhex(data))])
@@ -183,6 +200,14 @@ def test_an_answer_to_nothing_is_an_unsupported_extension() -> None:
     answer.check_answers(Extensions([SERVER_NAME.make("a.example")]))
     with pytest.raises(ProtocolViolation, match="server_name") as caught:
         answer.check_answers(Extensions())
+    assert caught.value.alert is AlertDescription.UNSUPPORTED_EXTENSION
+
+
+def test_grease_is_never_an_answer() -> None:
+    """RFC 8701, 3.1: who selects it does not ignore it."""
+    offer = Extensions([Extension(GREASE, b"")])
+    with pytest.raises(ProtocolViolation, match="0x0a0a") as caught:
+        offer.check_answers(offer)
     assert caught.value.alert is AlertDescription.UNSUPPORTED_EXTENSION
 
 

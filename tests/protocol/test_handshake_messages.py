@@ -33,7 +33,9 @@ from protocol.handshake_messages import (
     EncryptedExtensions,
     Finished,
     KeyUpdate,
+    NewConnectionId,
     NewSessionTicket,
+    RequestConnectionId,
     ServerHello,
 )
 from protocol.key_schedule import Transcript
@@ -69,6 +71,8 @@ HandshakeMessage = (
     | CertificateVerify
     | Finished
     | KeyUpdate
+    | RequestConnectionId
+    | NewConnectionId
     | NewSessionTicket
 )
 MESSAGES: list[HandshakeMessage] = [
@@ -83,6 +87,9 @@ MESSAGES: list[HandshakeMessage] = [
     Finished(bytes(32)),
     KeyUpdate(True),
     KeyUpdate(False),
+    RequestConnectionId(255),
+    NewConnectionId((b"a", b"bc"), True),
+    NewConnectionId((), False),
 ]
 
 
@@ -195,6 +202,16 @@ def test_a_server_of_an_earlier_version_is_told_so() -> None:
     assert refusal(HandshakeType.SERVER_HELLO, body) is AlertDescription.PROTOCOL_VERSION
 
 
+@pytest.mark.parametrize("sentinel", ["444f574e47524401", "444f574e47524400"])
+def test_a_server_that_was_talked_out_of_dtls_1_3_is_an_illegal_parameter(sentinel: str) -> None:
+    """RFC 8446, 4.1.3; RFC 9147bis, 5.3: it has DTLS 1.3, and somebody hid that we have it too."""
+    random = RANDOM[:24] + bytes.fromhex(sentinel)
+    body = bytes.fromhex("fefd") + random + bytes.fromhex("00 c02b 00")
+    assert refusal(HandshakeType.SERVER_HELLO, body) is AlertDescription.ILLEGAL_PARAMETER
+    chosen = Extensions([SERVER_VERSION.make(DTLS_1_3)])
+    assert ServerHello.parse(ServerHello(random, AES_128, chosen).encode()).random == random
+
+
 def test_the_random_makes_a_hello_retry_request() -> None:
     assert RETRY.is_hello_retry_request
     assert not SERVER_HELLO.is_hello_retry_request
@@ -210,6 +227,9 @@ def test_a_server_selects_from_what_the_client_offers() -> None:
     with pytest.raises(ProtocolViolation, match="cipher_suite") as caught:
         ServerHello(RANDOM, 0x1302, plain).check_answers(hello)
     assert caught.value.alert is AlertDescription.ILLEGAL_PARAMETER
+    grease = ClientHello(RANDOM, (0x0A0A, AES_128), hello.extensions)
+    with pytest.raises(ProtocolViolation, match="cipher_suite"):
+        ServerHello(RANDOM, 0x0A0A, plain).check_answers(grease)
     with pytest.raises(ProtocolViolation, match="key_share") as caught:
         SERVER_HELLO.check_answers(hello)
     assert caught.value.alert is AlertDescription.UNSUPPORTED_EXTENSION
@@ -238,6 +258,13 @@ def test_a_key_update_says_yes_or_no() -> None:
     assert refusal(HandshakeType.KEY_UPDATE, b"") is AlertDescription.DECODE_ERROR
 
 
+def test_connection_ids_are_laid_out_as_in_the_standard() -> None:
+    """RFC 9147, 9."""
+    assert RequestConnectionId(3).encode().hex() == "03"
+    assert NewConnectionId((b"a", b"bc"), True).encode().hex() == "0005016102626300"
+    assert NewConnectionId((b"a",), False).encode().hex() == "0002016101"
+
+
 def test_a_new_session_ticket_is_read() -> None:
     body = bytes.fromhex("00015180 01020304 02 0a0b 0003 616263 0000")
     ticket = NewSessionTicket.parse(body)
@@ -253,7 +280,7 @@ def test_the_extensions_of_the_server_are_read_with_their_message() -> None:
     assert refusal(HandshakeType.ENCRYPTED_EXTENSIONS, body) is AlertDescription.DECODE_ERROR
 
 
-@given(st.sampled_from([1, 2, 4, 8, 11, 13, 15, 20, 24]), st.binary(max_size=200))
+@given(st.sampled_from([1, 2, 4, 8, 9, 10, 11, 13, 15, 20, 24]), st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_a_violation(msg_type: int, body: bytes) -> None:
     with contextlib.suppress(ProtocolViolation):
         parse_message(msg_type, body)

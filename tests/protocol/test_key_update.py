@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.ack import parse_ack
-from protocol.alerts import AlertDescription
+from protocol.alerts import AlertDescription, UsageError
 from protocol.events import DataReceived, ReadKeysUpdated, WriteKeysUpdated
 from protocol.handshake_framing import Fragment, HandshakeType
 from protocol.record import ContentType
@@ -243,3 +243,27 @@ def test_data_sent_while_a_worn_key_waits_for_its_ack_asks_for_no_second_update(
         pair.run(0.0)
     pair.run()
     assert new_events(pair, "client") == [WriteKeysUpdated(4)]
+
+
+def test_the_epochs_end_with_the_numbers_of_the_messages():
+    """RFC 9147bis, 8: each epoch takes a message_seq, so that no epoch can wrap."""
+    pair = Pair.connected()
+    pair.client._delivery._next_message_seq = 0xFFFF
+    pair.server._delivery._reassembler.next_message_seq = 0xFFFF
+    pair.client.update_keys(pair.now)
+    pair.run()
+    assert new_events(pair, "client") == [WriteKeysUpdated(4)]
+    with pytest.raises(UsageError, match="has had all its handshake messages"):
+        pair.client.update_keys(pair.now)
+    exchange(pair)
+
+
+def test_a_request_for_an_update_that_cannot_be_had_is_ignored():
+    """RFC 9147, 8."""
+    pair = Pair.connected()
+    pair.client._delivery._next_message_seq = 0x10000
+    pair.server.update_keys(pair.now, request_peer=True)
+    pair.run()
+    assert new_events(pair, "client") == [ReadKeysUpdated(4)]
+    assert new_events(pair, "server") == [WriteKeysUpdated(4)]
+    exchange(pair)

@@ -13,6 +13,7 @@ from protocol.record import (
     parse_plaintext,
 )
 from protocol.stats import Drop
+from tests.protocol.providers import PROVIDERS
 
 #: A ClientHello's header and its first bytes, from the BoringSSL trace.
 CLIENT_HELLO = bytes.fromhex("16feff0000000000000000000c 0100008700000000000000 87")
@@ -192,6 +193,44 @@ def test_connection_ids() -> None:
     _, plain_receiver = make_pair(3)
     assert contents(plain_receiver, mine[2]) == []
     assert plain_receiver.statistics.drops == {Drop.CONNECTION_ID: 1}
+
+
+def test_records_may_come_with_any_of_several_connection_ids() -> None:
+    sender, receiver = make_pair(3, connection_id=b"aa")
+    receiver.accept_id(b"bb")
+    data = [sender.seal(3, 23, b"0").data]
+    for connection_id in (b"bb", b"cc", b"aa"):
+        sender.change_send_id(connection_id)
+        data.append(sender.seal(3, 23, connection_id).data)
+    assert contents(receiver, data[0] + data[1] + data[3]) == [b"0", b"bb", b"aa"]
+    assert contents(receiver, data[2] + data[3]) == []
+    assert contents(receiver, data[3] + data[1]) == []
+    assert receiver.statistics.drops == {Drop.CONNECTION_ID: 1, Refusal.REPLAYED: 2}
+    receiver.forget_id(b"aa")
+    assert contents(receiver, sender.seal(3, 23, b"late").data) == []
+    assert receiver.statistics.drops[Drop.CONNECTION_ID] == 2
+
+
+@pytest.mark.parametrize("provider", ["software", "accelerator_model"])
+def test_numbers_go_on_when_the_connection_id_changes(provider: str) -> None:
+    """The low 16 bits that are sent have to be taken for those of a number far above 2**16."""
+    layer = RecordLayer(PROVIDERS[provider]())
+    layer.use_connection_ids(receive=b"aa", send=b"")
+    layer.install_opener(3, make_keys(3))
+    for number in range(0, 200_000, 30_000):
+        sealer = SoftwareProvider().sealer(make_keys(3), 3, b"aa", number)
+        (record,) = layer.open_datagram(sealer.seal(23, b"").data)
+        assert record.number == (3, number)
+    layer.accept_id(b"bb")
+    layer.accept_id(b"cc")
+    sealer = SoftwareProvider().sealer(make_keys(3), 3, b"bb", 180_001)
+    (record,) = layer.open_datagram(sealer.seal(23, b"").data)
+    assert record.number == (3, 180_001)
+    layer.forget_id(b"aa")
+    layer.forget_id(b"bb")
+    sealer = SoftwareProvider().sealer(make_keys(3), 3, b"cc", 180_000)
+    (record,) = layer.open_datagram(sealer.seal(23, b"").data)
+    assert record.number == (3, 180_000)
 
 
 def test_a_record_without_length_takes_the_rest_of_the_datagram() -> None:

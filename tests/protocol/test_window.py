@@ -28,6 +28,17 @@ def test_the_left_edge_is_width_behind_the_highest() -> None:
     assert (window.next, window.seen) == (101, 1 | 1 << 63)
 
 
+def test_what_is_below_the_first_counts_as_accepted() -> None:
+    window = ReplayWindow(8, first=100)
+    assert accept(window, 99) is Refusal.REPLAYED
+    assert accept(window, 91) is Refusal.TOO_OLD
+    assert accept(window, 100) is None
+    assert accept(window, 99) is Refusal.REPLAYED
+    assert accept(window, 100) is Refusal.REPLAYED
+    few = ReplayWindow(8, first=2)
+    assert [accept(few, number) for number in range(3)] == [Refusal.REPLAYED] * 2 + [None]
+
+
 def test_check_changes_nothing() -> None:
     window = ReplayWindow()
     window.update(5)

@@ -118,10 +118,19 @@ class TestRefusals:
             with pytest.raises(KeyLimitError, match="epoch 3: after 5 records"):
                 sealer.seal(23, b"")
 
+    def test_at_the_seal_limit_of_a_key_that_others_have_used(self, provider):
+        limit = KEYS.suite.parameters.seal_limit
+        sealer = provider.sealer(KEYS, 3, b"", limit - 1)
+        assert sealer.seal(23, b"").number == RecordNumber(3, limit - 1)
+        with pytest.raises(KeyLimitError, match=f"epoch 3: after {limit} records"):
+            sealer.seal(23, b"")
+
     def test_of_contents_over_what_the_device_takes(self, provider):
         sealer = provider.sealer(KEYS, 3)
         with pytest.raises(ValueError, match="201 bytes, over the 200"):
             sealer.seal(23, bytes(201))
+        with pytest.raises(ValueError, match="201 bytes, over the 200"):
+            sealer.seal(23, bytes(180), 21)
         assert sealer.seal(23, bytes(200)).number == RecordNumber(3, 0)
 
     def test_of_a_device_that_lost_its_keys_are_raised(self, provider, device):

@@ -1,11 +1,13 @@
 """Whoever protects the records, the bytes and the refusals are the same."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.crypto.openssl import SoftwareProvider
-from protocol.crypto.provider import CryptoProvider, OpenedRecord, TrafficKeys
+from protocol.crypto.provider import CryptoProvider, OpenedRecord, Refusal, TrafficKeys
 from protocol.crypto.suites import CipherSuite
 from tests.protocol.providers import PROVIDERS
 
@@ -34,9 +36,10 @@ def test_they_seal_the_same_records(
         provider.sealer(make_keys(suite), EPOCH, connection_id)
         for provider in (SoftwareProvider(), other)
     ]
-    for size in (0, 1, 14, 15, 16, 31, 100):
-        first, second = (sealer.seal(23, bytes(range(size))) for sealer in sealers)
+    for size, padding in product((0, 1, 14, 15, 16, 31, 100), (0, 1, 17)):
+        first, second = (sealer.seal(23, bytes(range(size)), padding) for sealer in sealers)
         assert first == second
+        assert len(first.data) == 5 + len(connection_id) + size + 1 + padding + 16
     for sealer in sealers:
         sealer.close()
 
@@ -71,4 +74,23 @@ def test_they_open_and_refuse_the_same_records(
         assert first == second
         assert not isinstance(first, OpenedRecord) or bytes(record) == records[index]
     for opener in openers:
+        opener.close()
+
+
+@pytest.mark.parametrize("first", [0, 1, 70_000, 1 << 24])
+def test_they_begin_where_others_have_ended(other: CryptoProvider, first: int) -> None:
+    """The sealer with ``first``; the opener takes nothing below it, and then counts on."""
+    for provider in (SoftwareProvider(), other):
+        keys = make_keys(SUITES[0])
+        sealer, opener = (
+            provider.sealer(keys, EPOCH, b"new", first),
+            provider.opener(keys, EPOCH, b"new", first + 1),
+        )
+        assert (sealer.next_number, opener.next_number) == (first, first + 1)
+        below, *records = (sealer.seal(23, b"%d" % number) for number in range(3))
+        assert opener.open(below.data) is Refusal.REPLAYED
+        for record in records[::-1]:
+            assert opener.open(record.data).number == record.number
+        assert (sealer.next_number, opener.next_number) == (first + 3, first + 3)
+        sealer.close()
         opener.close()
