@@ -50,6 +50,7 @@ from protocol.handshake_messages import (
     CertificateRequest,
     ClientHello,
     EncryptedExtensions,
+    HelloVerifyRequest,
     NewSessionTicket,
     ServerHello,
 )
@@ -62,7 +63,7 @@ from protocol.state import State, Step
 class ClientHandshake(Handshake):
     """Begins with flight 1 when `start` is called."""
 
-    peer_hello = ServerHello
+    peer_hellos = (ServerHello, HelloVerifyRequest)
     _own_signer = Signer.CLIENT
     _peer_signer = Signer.SERVER
 
@@ -78,6 +79,7 @@ class ClientHandshake(Handshake):
         self._negotiation: ClientNegotiation = ClientNegotiation(config, channel)
         self._handlers |= {
             HandshakeType.SERVER_HELLO: self._on_server_hello,
+            HandshakeType.HELLO_VERIFY_REQUEST: HelloVerifyRequest.parse,
             HandshakeType.ENCRYPTED_EXTENSIONS: self._on_encrypted_extensions,
             HandshakeType.CERTIFICATE_REQUEST: self._on_certificate_request,
             HandshakeType.CERTIFICATE: self._on_certificate,

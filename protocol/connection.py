@@ -90,7 +90,7 @@ class Connection:
         self._now = now
         self._records = RecordLayer(config.provider, self.stats)
         self._outbox = Outbox(self._records, config.mtu)
-        self._delivery = Delivery(config, self._outbox, self.stats, handshake.peer_hello)
+        self._delivery = Delivery(config, self._outbox, self.stats, handshake.peer_hellos)
         self._epochs = Epochs(self._records, self._delivery)
         self._ids = ConnectionIds(config.connection_id, config.longest_connection_id, self._records)
         self._handshake = handshake(config, _Channel(self))

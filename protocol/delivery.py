@@ -10,14 +10,13 @@ from protocol.alerts import AlertDescription, DecodeError, ProtocolViolation
 from protocol.config import ConnectionConfig
 from protocol.crypto.provider import OpenedRecord
 from protocol.fragments import Arrival, Message, Reassembler
-from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
+from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable, PeerHello
 from protocol.handshake_framing import (
     FRAGMENT_HEADER_BYTES,
     Fragment,
     HandshakeType,
     parse_fragments,
 )
-from protocol.handshake_messages import ClientHello, ServerHello
 from protocol.outbox import Outbox
 from protocol.record import ContentType
 from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
@@ -47,14 +46,14 @@ class Delivery:
         config: ConnectionConfig,
         outbox: Outbox,
         stats: Statistics,
-        peer_hello: type[ClientHello] | type[ServerHello],
+        peer_hellos: Sequence[PeerHello],
     ) -> None:
         self.read_epoch = PLAINTEXT_EPOCH
         self.write_epoch = PLAINTEXT_EPOCH
         self._config = config
         self._outbox = outbox
         self._stats = stats
-        self._peer_hello = peer_hello
+        self._peer_hellos: dict[int, PeerHello] = {h.msg_type: h for h in peer_hellos}
         self._reassembler = Reassembler(config.max_handshake_message)
         self._acks = Acknowledger()
         self._timer = self._new_timer()
@@ -211,7 +210,7 @@ class Delivery:
 
     def _may_be_hello(self, fragment: Fragment) -> bool:
         """Whether it is of a hello up to the next one: in epoch 0 the sides take turns."""
-        is_hello = fragment.msg_type == self._peer_hello.msg_type
+        is_hello = fragment.msg_type in self._peer_hellos
         return is_hello and fragment.message_seq <= self._reassembler.next_message_seq
 
     def _add_hello(self, fragments: Sequence[Fragment], record: OpenedRecord, now: float) -> bool:
@@ -230,7 +229,7 @@ class Delivery:
     def _is_well_formed(self, hello: Message) -> bool:
         """Whether it has the syntax; the handshake judges what it says."""
         try:
-            self._peer_hello.parse(hello.body)
+            self._peer_hellos[hello.msg_type].parse(hello.body)
         except DecodeError:
             return False
         except ProtocolViolation:

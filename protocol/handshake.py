@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 from cryptography import x509
 
@@ -18,6 +18,7 @@ from protocol.handshake_messages import (
     CertificateVerify,
     ClientHello,
     Finished,
+    HelloVerifyRequest,
     KeyUpdate,
     NewConnectionId,
     RequestConnectionId,
@@ -32,6 +33,9 @@ from protocol.state import State, StateMachine, Step
 
 #: RFC 9147, 6.1.
 PLAINTEXT_EPOCH, HANDSHAKE_EPOCH, APPLICATION_EPOCH = 0, 2, 3
+
+
+PeerHello: TypeAlias = type[ClientHello] | type[ServerHello] | type[HelloVerifyRequest]
 
 
 class Encodable(Protocol):
@@ -74,8 +78,8 @@ class Channel(NegotiationChannel, Protocol):
 class Handshake:
     """One side of one handshake: takes the peer's messages in order, whole, one by one."""
 
-    #: The only message that the peer sends in epoch 0.
-    peer_hello: ClassVar[type[ClientHello] | type[ServerHello]]
+    #: What the peer may send in epoch 0.
+    peer_hellos: ClassVar[tuple[PeerHello, ...]]
     _own_signer: ClassVar[Signer]
     _peer_signer: ClassVar[Signer]
 

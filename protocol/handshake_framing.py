@@ -16,10 +16,11 @@ FRAGMENT_HEADER_BYTES = 12
 
 
 class HandshakeType(IntEnum):
-    """RFC 9147, 5.2."""
+    """RFC 9147, 5.2; HelloVerifyRequest is of DTLS 1.2."""
 
     CLIENT_HELLO = 1
     SERVER_HELLO = 2
+    HELLO_VERIFY_REQUEST = 3
     NEW_SESSION_TICKET = 4
     END_OF_EARLY_DATA = 5
     ENCRYPTED_EXTENSIONS = 8

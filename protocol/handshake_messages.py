@@ -8,7 +8,7 @@ what has a value that the standards forbid raises `ProtocolViolation` with the a
 """
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.extensions import (
@@ -171,6 +171,23 @@ class ServerHello:
         offered = set(hello.cipher_suites).difference(GREASE)
         _check("ServerHello.cipher_suite", self.cipher_suite in offered)
         self.extensions.check_answers(hello.extensions)
+
+
+class HelloVerifyRequest:
+    """RFC 6347, 4.2.1: what servers of DTLS 1.2 may answer to a first ClientHello."""
+
+    msg_type: ClassVar[HandshakeType] = HandshakeType.HELLO_VERIFY_REQUEST
+
+    @classmethod
+    def parse(cls, body: bytes) -> NoReturn:
+        """Read a body; raises protocol_version for every one that is well-formed."""
+        reader = Reader(body, "HelloVerifyRequest")
+        reader.uint(2)  # server_version
+        reader.vector(1)  # cookie
+        reader.finish()
+        raise ProtocolViolation(
+            AlertDescription.PROTOCOL_VERSION, "the server asks for a cookie as of DTLS 1.2"
+        )
 
 
 @dataclass(frozen=True)

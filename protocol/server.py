@@ -64,7 +64,7 @@ T = TypeVar("T", bound=int)
 class ServerHandshake(Handshake):
     """Waits for flight 1."""
 
-    peer_hello = ClientHello
+    peer_hellos = (ClientHello,)
     _own_signer = Signer.SERVER
     _peer_signer = Signer.CLIENT
 

@@ -58,6 +58,8 @@ class Step(Enum):
 #: What a message of each type can turn out to be.
 _STEPS = {
     HandshakeType.SERVER_HELLO: {Step.SERVER_HELLO, Step.HELLO_RETRY_REQUEST},
+    # It comes in place of a ServerHello, and is refused for its version.
+    HandshakeType.HELLO_VERIFY_REQUEST: {Step.HELLO_RETRY_REQUEST},
     HandshakeType.ENCRYPTED_EXTENSIONS: {Step.ENCRYPTED_EXTENSIONS},
     HandshakeType.CERTIFICATE_REQUEST: {Step.CERTIFICATE_REQUEST},
     HandshakeType.CERTIFICATE: {Step.CERTIFICATE},

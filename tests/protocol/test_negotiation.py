@@ -25,6 +25,7 @@ from protocol.handshake_messages import ClientHello, EncryptedExtensions
 from protocol.key_exchange import NamedGroup
 from protocol.negotiation import ClientNegotiation, ServerNegotiation
 from protocol.record import ContentType, build_plaintext, parse_plaintext
+from protocol.stats import Drop
 from sim.model_link import ModelLink
 from tests.protocol.certificates import credentials
 from tests.protocol.pair import Network, Pair, client_config, server_config
@@ -262,6 +263,24 @@ def test_a_client_that_has_no_dtls_1_3_is_told_so_in_plaintext(versions):
     (answer,) = pair.datagrams("server")
     record = parse_plaintext(answer)
     assert record.content_type == ContentType.ALERT
+    assert Alert.parse(record.content).description is AlertDescription.PROTOCOL_VERSION
+
+
+@pytest.mark.parametrize("message_seq", [0, 1])
+def test_a_server_that_asks_for_a_cookie_as_of_dtls_1_2_is_refused_at_once(message_seq):
+    """RFC 6347, 4.2.1; one out of its turn, or not well-formed, is dropped."""
+    pair = Pair(network=Network(loss=1.0))
+    pair.run(0.0)
+    for body in (b"\xfe\xff", b"\xfe\xff\3abcd", b"\xfe\xff\3abc"):
+        fragment = Fragment(HandshakeType.HELLO_VERIFY_REQUEST, len(body), message_seq, 0, body)
+        pair.inject("client", build_plaintext(ContentType.HANDSHAKE, 0, fragment.encode()))
+    if message_seq:
+        assert pair.client.stats.drops == {Drop.BAD_PLAINTEXT: 3}
+        return
+    assert pair.client.stats.drops == {Drop.BAD_PLAINTEXT: 2}
+    assert pair.end("client").alert is AlertDescription.PROTOCOL_VERSION
+    (_, answer) = pair.datagrams("client")
+    record = parse_plaintext(answer)
     assert Alert.parse(record.content).description is AlertDescription.PROTOCOL_VERSION
 
 
