@@ -8,7 +8,6 @@ hello, more in NewConnectionId messages, all of one length. What the peer may us
   acknowledged, since records that were sent with them may still be under way.
 """
 
-from collections import deque
 from collections.abc import Callable
 
 from protocol.alerts import AlertDescription, ProtocolViolation, UsageError
@@ -40,11 +39,11 @@ class ConnectionIds:
         #: Those of them that an acknowledged ``cid_immediate`` has replaced.
         self._replaced: list[bytes] = []
         #: What else we may send with, in the order to use them in.
-        self._spares: deque[bytes] = deque()
+        self._spares: list[bytes] = []
         #: A request of ours that no NewConnectionId has answered yet.
         self._requested = False
         self._vain_requests = 0
-        self._outgoing: deque[RequestConnectionId | NewConnectionId] = deque()
+        self._outgoing: list[RequestConnectionId | NewConnectionId] = []
         self._outstanding: RequestConnectionId | NewConnectionId | None = None
 
     @property
@@ -85,7 +84,7 @@ class ConnectionIds:
         """Send with the next spare one from now on; raises `UsageError` if there is none."""
         if not self._spares:
             raise UsageError("there is no spare connection ID: request some")
-        self._records.change_send_id(self._spares.popleft())
+        self._records.change_send_id(self._spares.pop(0))
 
     def on_request(self, message: RequestConnectionId) -> None:
         """Answer with what there is room for; raises `ProtocolViolation`."""
@@ -118,7 +117,7 @@ class ConnectionIds:
     def next_message(self) -> RequestConnectionId | NewConnectionId | None:
         """What is to be sent now, if anything."""
         if self._outgoing:
-            self._outstanding = self._outgoing.popleft()
+            self._outstanding = self._outgoing.pop(0)
             return self._outstanding
         return None
 

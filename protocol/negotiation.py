@@ -51,7 +51,17 @@ class Negotiation:
         self._channel = channel
 
     def _new_id(self) -> bytes:
-        return b"" if self._config.connection_id is None else self._config.connection_id()
+        """The one that we want to see; raises `UsageError` if it is too long."""
+        if self._config.connection_id is None:
+            return b""
+        connection_id = self._config.connection_id()
+        longest = self._config.provider.longest_connection_id
+        if len(connection_id) > longest:
+            raise UsageError(
+                f"connection ID of {len(connection_id)} bytes is over {longest}, the longest that "
+                f"provider {self._config.provider.name} has"
+            )
+        return connection_id
 
     def _use_ids(self, receive: bytes, send: bytes) -> None:
         self.receive_id, self.send_id = receive, send

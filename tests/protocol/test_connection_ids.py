@@ -153,6 +153,17 @@ def test_a_server_does_without_when_its_records_have_no_room_for_the_clients():
     exchange(pair)
 
 
+@pytest.mark.parametrize(("provider", "longest"), [("software", 255), ("accelerator_model", 20)])
+def test_a_connection_id_that_the_provider_cannot_take_is_our_own_mistake(provider, longest):
+    own = PROVIDERS[provider]()
+    with pytest.raises(UsageError, match=f"of {longest + 1} bytes is over {longest}"):
+        Pair(client_config(provider=own, connection_id=numbered(b"c", longest + 1)))
+    asks = numbered(b"c", longest)
+    pair = Pair.connected(client_config(provider=own, connection_id=asks))
+    exchange(pair)
+    assert len(pair.result("server").send_connection_id) == longest
+
+
 def test_records_with_another_connection_id_are_dropped():
     pair = pair_with_ids()
     pair.client.send(b"data")
