@@ -140,10 +140,12 @@ async def _run(options: DemoOptions, watcher: Watcher, client: Side, server: Sid
     await session.close()
     peer = await receiver.session
     await endpoint.close()
+    group = session.handshake.group
+    assert group is not None  # there is no PSK
     return DemoResult(
         provider=client.provider.name,
         suite=session.handshake.suite.name,
-        group=session.handshake.group.name,
+        group=group.name,
         handshake_seconds=connected - began,
         handshake_flights=session.stats.flights_sent + peer.stats.flights_sent,
         transfer_seconds=sent - connected,

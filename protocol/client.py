@@ -9,17 +9,28 @@
     4       server   ServerHello {EncryptedExtensions} {CertificateRequest*} {Certificate}
                      {CertificateVerify} {Finished}
     5       client   {Certificate*} {CertificateVerify*} {Finished}
-    6       server   [ACK]
+    6       server   [ACK] [NewSessionTicket*]
+    7       client   [ACK*]
 
-``{}``: epoch 2, ``[]``: epoch 3, ``*``: only for client authentication.
+with a PSK of the client's, an external one or a ticket (figures 8 and 9):
+
+    1       client   ClientHello (early data*)
+    2, 3                                                     as above; ends early data
+    4       server   ServerHello {EncryptedExtensions} {Finished}
+    5       client   {Finished}
+    6, 7                                                     as above
+
+``()``: epoch 1, ``{}``: epoch 2, ``[]``: epoch 3, ``*``: only where asked for.
 """
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.certificates import verify_chain
 from protocol.config import ConnectionConfig
 from protocol.crypto.suites import CipherSuite
+from protocol.events import EarlyDataRejected, TicketReceived
 from protocol.extensions import (
     CLIENT_KEY_SHARES,
     CLIENT_VERSIONS,
@@ -56,6 +67,15 @@ from protocol.handshake_messages import (
 )
 from protocol.key_exchange import NamedGroup, generate
 from protocol.negotiation import ClientNegotiation
+from protocol.psk import ExternalPsk, Psk, offer, same_hash
+from protocol.psk_extensions import (
+    EARLY_DATA,
+    MAX_EARLY_DATA,
+    PSK_MODES,
+    SELECTED_PSK,
+    PskMode,
+)
+from protocol.session import LONGEST_LIFETIME, SessionTicket
 from protocol.signatures import Signer, fits
 from protocol.state import State, Step
 
@@ -67,11 +87,17 @@ class ClientHandshake(Handshake):
     _own_signer = Signer.CLIENT
     _peer_signer = Signer.SERVER
 
-    def __init__(self, config: ConnectionConfig, channel: Channel) -> None:
+    def __init__(
+        self, config: ConnectionConfig, channel: Channel, ticket: SessionTicket | None = None
+    ) -> None:
         config.check_client()
         super().__init__(config, channel, State.WAIT_SERVER_HELLO)
-        assert config.server_name  # check_client
         self._server_name = config.server_name
+        #: What we offer: the PSKs of the last ClientHello, and what they come from.
+        self._sources: Sequence[SessionTicket | ExternalPsk] = _sources(config, ticket)
+        self._psks: Sequence[Psk] = ()
+        self._psk_index: int | None = None
+        self._early_data_offered = False
         self._request: CertificateRequest | None = None
         self._retry_suite: int | None = None
         self._client_random = config.random(RANDOM_BYTES)
@@ -89,14 +115,24 @@ class ClientHandshake(Handshake):
 
     def start(self) -> None:
         """Flight 1."""
+        ticket = self._sources[0] if self._sources else None
+        if isinstance(ticket, SessionTicket) and ticket.session.suite in self._config.suites:
+            self.early_data_left = min(ticket.session.max_early_data, self._config.max_early_data)
+        self._early_data_offered = self.early_data_left > 0
         self._send_hello()
+        if self._early_data_offered:
+            psk = self._psks[0]
+            self._channel.write_early_with(psk.suite, self._early_traffic(psk))
 
     def _send_hello(self, cookie: bytes | None = None) -> None:
-        self._hello = ClientHello(
+        hello = ClientHello(
             self._client_random,
             self._negotiation.with_grease(self._config.suites),
             self._extensions(cookie),
         )
+        now = self._config.verification_time()
+        self._psks = [source.psk(now) for source in self._sources]
+        self._hello = offer(self._psks, hello, self._transcript)
         self._record(self._hello)
         self._channel.send_flight([(PLAINTEXT_EPOCH, self._hello)])
 
@@ -105,13 +141,17 @@ class ClientHandshake(Handshake):
         extensions = [
             CLIENT_VERSIONS.make(self._negotiation.with_grease((DTLS_1_3,))),
             SUPPORTED_GROUPS.make(self._negotiation.with_grease(self._config.groups)),
-            SIGNATURE_ALGORITHMS.make(
-                self._negotiation.with_grease(self._config.signature_schemes)
-            ),
             CLIENT_KEY_SHARES.make((share,)),
-            *_server_name(self._server_name),
+            PSK_MODES.make(self._config.psk_modes),
             *self._negotiation.offer(),
         ]
+        if self._config.trust:  # without it, a certificate is of no use
+            schemes = self._negotiation.with_grease(self._config.signature_schemes)
+            extensions.append(SIGNATURE_ALGORITHMS.make(schemes))
+        if self._server_name is not None:
+            extensions.extend(_server_name(self._server_name))
+        if self._early_data_offered:
+            extensions.append(EARLY_DATA.make(True))
         if cookie is not None:
             extensions.append(COOKIE.make(cookie))
         return Extensions(extensions)
@@ -128,7 +168,9 @@ class ClientHandshake(Handshake):
             self.machine.advance(Step.HELLO_RETRY_REQUEST)
             self._on_hello_retry_request(hello, body)
         else:
-            self.machine.advance(Step.SERVER_HELLO)
+            self._psk_index = self._selected_psk(hello)
+            without = self._psk_index is None
+            self.machine.advance(Step.SERVER_HELLO if without else Step.SERVER_HELLO_WITH_PSK)
             self._on_accepted(hello, body)
 
     def _on_hello_retry_request(self, hello: ServerHello, body: bytes) -> None:
@@ -141,28 +183,84 @@ class ClientHandshake(Handshake):
                 f"the HelloRetryRequest asks for group {group:#06x}",
             )
             self._share = generate(group)
+        self._reject_early_data()
+        fitting = zip(self._sources, self._psks, strict=True)
+        self._sources = [source for source, psk in fitting if psk.fits(self._suite)]
         self._retry()
         self._transcript.add(HandshakeType.SERVER_HELLO, body)
         self._send_hello(cookie)
 
+    def _selected_psk(self, hello: ServerHello) -> int | None:
+        """The place of the PSK that the server takes, if it takes one (RFC 8446, 4.2.11)."""
+        index = SELECTED_PSK.read(hello.extensions)
+        if index is None:
+            if not self._config.trust:
+                raise ProtocolViolation(
+                    AlertDescription.HANDSHAKE_FAILURE, "the server takes none of our PSKs"
+                )
+            return None
+        require(index < len(self._psks), f"the server takes PSK {index} of {len(self._psks)}")
+        require(
+            self._psks[index].fits(self._suite), "the server's suite has not the hash of the PSK"
+        )
+        return index
+
     def _on_accepted(self, hello: ServerHello, body: bytes) -> None:
+        psk = None if self._psk_index is None else self._psks[self._psk_index]
+        if self._psk_index is not None:
+            self._use_psk(self._sources[self._psk_index])
+        shared_secret = self._shared_secret(hello)
+        self._negotiation.on_server_hello(hello.extensions)
+        self._transcript.add(HandshakeType.SERVER_HELLO, body)
+        self._start_handshake_epoch(shared_secret, psk)
+        self._channel.read_with(HANDSHAKE_EPOCH, self._suite, self._secrets.server)
+        self._channel.write_with(HANDSHAKE_EPOCH, self._suite, self._secrets.client)
+
+    def _shared_secret(self, hello: ServerHello) -> bytes | None:
+        """The secret of the key exchange; None without one, which takes a PSK and psk_ke."""
+        if self._psk_index is not None:
+            has_share = SERVER_KEY_SHARE.type in hello.extensions
+            mode = PskMode.PSK_DHE_KE if has_share else PskMode.PSK_KE
+            require(mode in self._config.psk_modes, f"the server uses the PSK by {mode.name}")
+            if not has_share:
+                return None
         share = SERVER_KEY_SHARE.require(hello.extensions)
         require(
             share.group == self._share.group, f"the server's key share is of group {share.group:#x}"
         )
         self._group = NamedGroup(share.group)
-        self._negotiation.on_server_hello(hello.extensions)
-        self._transcript.add(HandshakeType.SERVER_HELLO, body)
-        self._start_handshake_epoch(self._share.exchange(share.key_exchange))
-        self._channel.read_with(HANDSHAKE_EPOCH, self._suite, self._secrets.server)
-        self._channel.write_with(HANDSHAKE_EPOCH, self._suite, self._secrets.client)
+        return self._share.exchange(share.key_exchange)
 
     def _on_encrypted_extensions(self, body: bytes) -> None:
         extensions = EncryptedExtensions.parse(body).extensions
         extensions.check_answers(self._hello.extensions)
         self._negotiation.on_encrypted_extensions(extensions)
+        if EARLY_DATA.read(extensions):
+            self._check_early_data_accepted()
+        else:
+            self._reject_early_data()
         self._transcript.add(HandshakeType.ENCRYPTED_EXTENSIONS, body)
         self.machine.advance(Step.ENCRYPTED_EXTENSIONS)
+
+    def _check_early_data_accepted(self) -> None:
+        """It is protected by the first PSK and its suite: the server must have taken both."""
+        require(self._psk_index == 0, "the server takes early data, but not the first PSK")
+        require(self._psks[0].suite == self._suite, "the server takes early data of another suite")
+        ticket, alpn = self._sources[0], self._negotiation.alpn_protocol
+        is_same = isinstance(ticket, SessionTicket) and ticket.session.alpn == alpn
+        require(is_same, f"the server takes early data of another protocol than {alpn}")
+        self._early_data_accepted = True
+
+    def _reject_early_data(self) -> None:
+        if self._early_data_offered:
+            self._early_data_offered = False
+            self.early_exporter = None
+            self._end_early_data()
+            self._channel.report(EarlyDataRejected())
+
+    def _end_early_data(self) -> None:
+        self.early_data_left = 0
+        self._channel.end_early_writing()
 
     def _on_certificate_request(self, body: bytes) -> None:
         self._request = CertificateRequest.parse(body)
@@ -176,6 +274,7 @@ class ClientHandshake(Handshake):
         if not certificate.entries:  # RFC 8446, 4.4.2.4
             raise ProtocolViolation(AlertDescription.DECODE_ERROR, "the server has no certificate")
         certificate.check_answers(self._hello.extensions)
+        assert self._server_name  # check_client: there is trust
         self._peer_certificate = verify_chain(
             certificate.chain,
             self._server_name,
@@ -187,12 +286,13 @@ class ClientHandshake(Handshake):
 
     def _on_finished(self, body: bytes) -> None:
         self._check_finished(body, self._secrets.server)
+        self._end_early_data()
         application = self._application_secrets()
         flight = [*self._client_authentication(), self._finished(self._secrets.client)]
         self._channel.send_flight(flight)
         self._channel.read_with(APPLICATION_EPOCH, self._suite, application.server)
         self._channel.write_with(APPLICATION_EPOCH, self._suite, application.client)
-        self._channel.complete(self._completed(self._server_name), acknowledge=False)
+        self._channel.complete(self._completed(), acknowledge=False)
 
     def _client_authentication(self) -> list[tuple[int, Encodable]]:
         if self._request is None:
@@ -205,9 +305,44 @@ class ClientHandshake(Handshake):
         return self._authentication(own, schemes)
 
     def _on_new_session_ticket(self, body: bytes) -> None:
-        """Sessions are not resumed; a ticket has to be well-formed, and to be acknowledged."""
-        NewSessionTicket.parse(body)
+        """A ticket of lifetime 0 is to be forgotten at once (RFC 8446, 4.6.1)."""
+        message = NewSessionTicket.parse(body)
         self.machine.advance(Step.NEW_SESSION_TICKET)
+        if message.lifetime:
+            self._channel.report(TicketReceived(self._session_ticket(message)))
+
+    def _session_ticket(self, message: NewSessionTicket) -> SessionTicket:
+        return SessionTicket(
+            self._session(
+                message.nonce, message.age_add, MAX_EARLY_DATA.read(message.extensions) or 0
+            ),
+            message.ticket,
+            received_at=self._config.verification_time(),
+            lifetime=min(message.lifetime, LONGEST_LIFETIME),
+        )
+
+
+def _sources(
+    config: ConnectionConfig, ticket: SessionTicket | None
+) -> list[SessionTicket | ExternalPsk]:
+    """What a client offers: the ticket if it still fits, and the external PSKs."""
+    usable = ticket is not None and _fits(ticket, config)
+    return [*([ticket] if ticket is not None and usable else []), *config.psks]
+
+
+def _fits(ticket: SessionTicket, config: ConnectionConfig) -> bool:
+    """Whether it is of the server that we want, and we would still authenticate that so."""
+    session = ticket.session
+    if session.psk_identity is not None:
+        authentic = config.external_psk(session.psk_identity) is not None
+    else:
+        authentic = session.peer_certificate is not None and bool(config.trust)
+    return (
+        authentic
+        and session.server_name == config.server_name
+        and any(same_hash(session.suite, suite) for suite in config.suites)
+        and ticket.is_valid(config.verification_time())
+    )
 
 
 def _server_name(name: str) -> list[Extension]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from cryptography import x509
 
@@ -13,7 +14,10 @@ from protocol.crypto.provider import LONGEST_CONTENT, CryptoProvider
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import NamedGroup
 from protocol.keylog import KeyLog
+from protocol.psk import ExternalPsk, same_hash
+from protocol.psk_extensions import PskMode
 from protocol.signatures import SignatureScheme
+from protocol.tickets import TicketIssuer
 
 #: Below this a datagram has no room for a record and a useful piece of a message.
 _SMALLEST_MTU = 128
@@ -21,6 +25,8 @@ _SMALLEST_MTU = 128
 _SMALLEST_MTU_WITHOUT_ID = 108
 #: The largest payload of UDP over IPv4.
 _LARGEST_MTU = 65_507
+#: What max_early_data_size can say (RFC 8446, 4.6.1).
+_MOST_EARLY_DATA = (1 << 32) - 1
 
 
 def _utc_now() -> datetime:
@@ -31,9 +37,10 @@ def _utc_now() -> datetime:
 class ConnectionConfig:
     """Raises `UsageError`, naming the value, for what cannot work.
 
-    A client needs ``trust`` and ``server_name``: there is no connection to a server that is not
-    verified. A server needs ``credentials``; with ``trust`` it asks clients for a certificate, and
-    refuses those without.
+    A client needs ``trust`` and ``server_name``, or ``psks``: there is no connection to a server
+    that is not verified. A server needs ``credentials`` or ``psks``; with ``trust`` it asks clients
+    for a certificate, and refuses those without. One of the ``psks`` is as good as a certificate,
+    on both sides.
     """
 
     provider: CryptoProvider
@@ -55,26 +62,35 @@ class ConnectionConfig:
     alpn_protocols: tuple[str, ...] = ()
     #: Whether a client offers values that servers have to ignore (RFC 8701).
     grease: bool = False
+    #: Keys that were agreed on by other means; a client offers all of them, in this order.
+    psks: tuple[ExternalPsk, ...] = ()
+    #: How PSKs and tickets are used, preferred first; psk_ke gives up forward secrecy.
+    psk_modes: tuple[PskMode, ...] = (PskMode.PSK_DHE_KE,)
+    #: Seals the tickets with which a server's clients may resume their sessions; None: no tickets.
+    tickets: TicketIssuer | None = None
+    #: How many bytes of early data a client sends at most, or a server takes with each ticket. It
+    #: is not as well protected as other data: RFC 8446, 8 and E.5.
+    max_early_data: int = 0
     #: Largest datagram to send, in bytes.
     mtu: int = 1200
     #: First retransmission time-out in seconds, and the longest (RFC 9147, 5.8.2).
     retransmission_timeout: float = 1.0
     max_retransmission_timeout: float = 60.0
-    #: Seconds after which a handshake that is incomplete, or a KeyUpdate without its ACK,
-    #: ends the connection.
+    #: Seconds after which a handshake that is incomplete, or a KeyUpdate or a ticket without its
+    #: ACK, ends the connection.
     handshake_timeout: float = 60.0
     #: Longest handshake message to take, in bytes; twice of it bounds the memory for fragments.
     max_handshake_message: int = 65_536
     #: After so many records under one key, a KeyUpdate changes it. AES-GCM's limit is 2**24.5.
     update_keys_after: int = 1 << 23
-    #: The time at which certificates have to be valid.
+    #: The time at which certificates have to be valid, and by which tickets age.
     verification_time: Callable[[], datetime] = _utc_now
     key_log: KeyLog | None = None
     #: Where the random of the hello comes from; the argument is a count of bytes.
     random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("suites", "groups", "signature_schemes"):
+        for name in ("suites", "groups", "signature_schemes", "psk_modes"):
             _require(bool(getattr(self, name)), name, "at least one", ())
         missing = set(self.suites) - self.provider.suites
         _require(not missing, "suites", f"what provider {self.provider.name} has", self.suites)
@@ -97,6 +113,15 @@ class ConnectionConfig:
             "no less than retransmission_timeout",
             self.max_retransmission_timeout,
         )
+        _require(
+            0 <= self.max_early_data <= _MOST_EARLY_DATA,
+            "max_early_data",
+            f"0 .. {_MOST_EARLY_DATA} bytes",
+            self.max_early_data,
+        )
+        for psk in self.psks:
+            usable = any(same_hash(psk.suite, suite) for suite in self.suites)
+            _require(usable, "psks", "of a hash that one of the suites has", psk)
         limit = min(suite.parameters.seal_limit for suite in self.suites)
         _require(
             0 < self.update_keys_after < limit,
@@ -117,13 +142,24 @@ class ConnectionConfig:
 
     def check_client(self) -> None:
         """Raises `UsageError` for what a client lacks."""
+        if self.psks and not self.trust:
+            return
         _require(bool(self.trust), "trust", "the roots that a client trusts", self.trust)
         _require(bool(self.server_name), "server_name", "set for a client", self.server_name)
         check_server_name(self.server_name or "", self.trust)
 
     def check_server(self) -> None:
         """Raises `UsageError` for what a server lacks."""
-        _require(self.credentials is not None, "credentials", "set for a server", None)
+        usable = self.credentials is not None or bool(self.psks)
+        _require(usable, "credentials", "set for a server without psks", None)
+
+    def external_psk(self, identity: bytes) -> ExternalPsk | None:
+        """The one of `psks` with that identity, if there is one."""
+        return self._psks_by_identity.get(identity)
+
+    @cached_property
+    def _psks_by_identity(self) -> dict[bytes, ExternalPsk]:
+        return {psk.identity: psk for psk in self.psks}
 
 
 def _require(holds: bool, name: str, expected: str, value: object) -> None:

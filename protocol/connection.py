@@ -8,6 +8,7 @@
     connection.handle_timer(now)                               at connection.timer()
     while event := connection.next_event(): ...
     connection.send(data)                                      after HandshakeCompleted
+    connection.send_early(data)                                before, in a session resumed
     connection.close(now)
 
 ``now`` is in seconds from any origin, and never goes back.
@@ -40,11 +41,19 @@ from protocol.events import (
     ReadKeysUpdated,
     WriteKeysUpdated,
 )
-from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable
+from protocol.handshake import (
+    APPLICATION_EPOCH,
+    EARLY_EPOCH,
+    HANDSHAKE_EPOCH,
+    PLAINTEXT_EPOCH,
+    Encodable,
+)
 from protocol.handshake_messages import KeyUpdate, NewConnectionId, RequestConnectionId
+from protocol.key_schedule import Exporter
 from protocol.outbox import Outbox
 from protocol.record import ContentType, RecordLayer
 from protocol.server import ServerHandshake
+from protocol.session import SessionTicket
 from protocol.stats import Drop, Statistics
 
 #: What ends a connection after records that were refused, and the alert for it.
@@ -83,6 +92,7 @@ class Connection:
         config: ConnectionConfig,
         now: float,
         handshake: type[ClientHandshake] | type[ServerHandshake],
+        ticket: SessionTicket | None = None,
     ) -> None:
         #: Counters of datagrams, records and bytes, and of what was dropped and why.
         self.stats = Statistics()
@@ -93,8 +103,12 @@ class Connection:
         self._delivery = Delivery(config, self._outbox, self.stats, handshake.peer_hellos)
         self._epochs = Epochs(self._records, self._delivery)
         self._ids = ConnectionIds(config.connection_id, config.longest_connection_id, self._records)
-        self._handshake = handshake(config, _Channel(self))
         self._events: deque[Event] = deque()
+        self._handshake: ClientHandshake | ServerHandshake
+        if issubclass(handshake, ClientHandshake):
+            self._handshake = handshake(config, _Channel(self), ticket)
+        else:
+            self._handshake = handshake(config, _Channel(self))
         #: When to give up; None while nothing is outstanding.
         self._deadline: float | None = now + config.handshake_timeout
         #: A KeyUpdate that is to be sent when no flight of ours is outstanding.
@@ -107,9 +121,15 @@ class Connection:
         self._terminated = False
 
     @classmethod
-    def client(cls, config: ConnectionConfig, now: float) -> "Connection":
-        """A client, its ClientHello ready to be sent; raises `UsageError` for a bad config."""
-        connection = cls(config, now, ClientHandshake)
+    def client(
+        cls, config: ConnectionConfig, now: float, ticket: SessionTicket | None = None
+    ) -> "Connection":
+        """A client, its ClientHello ready to be sent; raises `UsageError` for a bad config.
+
+        The session of ``ticket`` is resumed if it still fits and the server lets us; if not, the
+        handshake is a full one.
+        """
+        connection = cls(config, now, ClientHandshake, ticket)
         assert isinstance(connection._handshake, ClientHandshake)
         connection._handshake.start()
         return connection
@@ -131,6 +151,12 @@ class Connection:
         The peer's limit on records (RFC 8449) and the connection ID in them count as well.
         """
         return self._outbox.largest_content(APPLICATION_EPOCH, self._config.mtu)
+
+    @property
+    def early_data_left(self) -> int:
+        """How many bytes `send_early` still takes; 0 where it may not be called."""
+        may_send = isinstance(self._handshake, ClientHandshake) and not self._terminated
+        return self._handshake.early_data_left if may_send else 0
 
     @property
     def connection_ids(self) -> frozenset[bytes]:
@@ -206,6 +232,39 @@ class Connection:
             if worn and not self._updating:
                 self._want_update(request_peer=False)
 
+    def send_early(self, data: bytes) -> None:
+        """Send early data, one record, before the handshake is complete.
+
+        Only a client that resumes a session may, as long as `early_data_left` says so. It may be
+        lost, rejected as a whole (`EarlyDataRejected`), and replayed by an attacker to another
+        server: send nothing that must not be done twice (RFC 8446, 8 and E.5). Raises `UsageError`
+        for more than `early_data_left` or `max_payload` bytes.
+        """
+        longest = min(self.early_data_left, self.max_payload)
+        if not longest:
+            raise UsageError("early data cannot be sent: no session allows it now")
+        if len(data) > longest:
+            raise UsageError(f"{len(data)} bytes are over {longest}, what may be sent early")
+        with self._errors_end_it(self._now):
+            self._handshake.early_data_left -= len(data)
+            self._outbox.send_data(EARLY_EPOCH, data)
+
+    def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
+        """``length`` bytes that both sides get by the same label and context (RFC 8446, 7.5).
+
+        Raises `UsageError` before the handshake is complete, and for lengths that are not possible.
+        """
+        if not self._handshake.machine.connected:
+            raise UsageError("nothing can be exported: the handshake is not complete")
+        return _require(self._handshake.exporter).export(label, context, length)
+
+    def export_early_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
+        """The same for early data, from the moment that it is offered or taken (RFC 8446, 7.5).
+
+        It has the weaknesses of early data. Raises `UsageError` where there is none.
+        """
+        return _require(self._handshake.early_exporter).export(label, context, length)
+
     def update_keys(self, now: float, *, request_peer: bool = False) -> None:
         """Change the keys that we send with, and ask the peer to do the same if wanted.
 
@@ -279,8 +338,11 @@ class Connection:
     def _receive_record(self, record: OpenedRecord) -> None:
         if self._closed_at is not None and record.number > self._closed_at:
             return
-        if record.number.epoch == PLAINTEXT_EPOCH:
-            self._receive_plaintext(record)
+        if record.number.epoch < HANDSHAKE_EPOCH:
+            if record.number.epoch == PLAINTEXT_EPOCH:
+                self._receive_plaintext(record)
+            else:
+                self._receive_early(record)
             return
         self._epochs.saw(record.number.epoch)
         match record.content_type:
@@ -299,6 +361,21 @@ class Connection:
                     AlertDescription.UNEXPECTED_MESSAGE,
                     f"content type {unexpected} in epoch {record.number.epoch}",
                 )
+
+    def _receive_early(self, record: OpenedRecord) -> None:
+        """A record of epoch 1: early data, as much as we said, or an alert."""
+        if record.content_type == ContentType.ALERT:
+            self._on_alert(record)
+            return
+        self._handshake.early_data_left -= len(record.content)
+        if record.content_type != ContentType.APPLICATION_DATA:
+            problem = f"content type {record.content_type} in epoch 1"
+        elif self._handshake.early_data_left < 0:  # RFC 8446, 4.6.1
+            problem = "more early data than was allowed"
+        else:
+            self._events.append(DataReceived(record.content, early=True))
+            return
+        raise ProtocolViolation(AlertDescription.UNEXPECTED_MESSAGE, problem)
 
     def _receive_plaintext(self, record: OpenedRecord) -> None:
         """Anyone can forge it: what is of no use is dropped and counted."""
@@ -395,6 +472,12 @@ class Connection:
             self._records.close()
 
 
+def _require(exporter: Exporter | None) -> Exporter:
+    if exporter is None:
+        raise UsageError("nothing can be exported: there is no early data")
+    return exporter
+
+
 class _Channel:
     """The `protocol.handshake.Channel` of a connection."""
 
@@ -403,13 +486,19 @@ class _Channel:
         self.read_with = connection._epochs.read_with
         self.write_with = connection._epochs.write_with
         self.use_connection_ids = connection._ids.negotiated
+        self.write_early_with = connection._epochs.write_early_with
+        self.end_early_writing = connection._epochs.end_early_writing
+        self.report = connection._events.append
 
     def send_flight(self, messages: Sequence[tuple[int, Encodable]]) -> None:
         self._connection._delivery.send_flight(messages, self._connection._now)
 
     def complete(self, result: HandshakeCompleted, *, acknowledge: bool) -> None:
-        self._connection._delivery.finish(self._connection._now, acknowledge=acknowledge)
-        self._connection._events.append(result)
+        connection = self._connection
+        connection._delivery.finish(connection._now, acknowledge=acknowledge)
+        if acknowledge:  # only a ticket of ours may still be outstanding
+            connection._deadline = connection._now + connection._config.handshake_timeout
+        connection._events.append(result)
 
     def limit_records(self, limit: int) -> None:
         self._connection._outbox.content_limit = min(limit - 1, LONGEST_CONTENT)

@@ -2,6 +2,7 @@
 
 from protocol.crypto.suites import CipherSuite
 from protocol.delivery import Delivery
+from protocol.handshake import EARLY_EPOCH
 from protocol.key_schedule import next_generation, traffic_keys
 from protocol.record import RecordLayer
 
@@ -33,7 +34,8 @@ class Epochs:
 
     Old keys for reading stay until the epoch after them has shown a genuine record, because an ACK
     of ours may have been lost (RFC 9147, 8), and because datagrams are reordered: no more than
-    three epochs are open at a time.
+    three epochs are open at a time, four at a server that takes early data. That ends with the
+    first record of epoch 3 (RFC 9147, 5.6).
     """
 
     def __init__(self, records: RecordLayer, delivery: Delivery) -> None:
@@ -63,6 +65,18 @@ class Epochs:
         self._records.install_sealer(epoch, traffic_keys(suite, secret))
         self._write.move(epoch, suite, secret)
         self._delivery.write_epoch = epoch
+
+    def write_early_with(self, suite: CipherSuite, secret: bytes) -> None:
+        """Seal early data with this traffic secret.
+
+        The newest epoch that we send in stays epoch 0: ACKs must not come in epoch 1 (RFC 9147bis,
+        7), and an alert would not be read in it if the server rejects early data.
+        """
+        self._records.install_sealer(EARLY_EPOCH, traffic_keys(suite, secret))
+
+    def end_early_writing(self) -> None:
+        """No more early data is sent; harmless if there was none."""
+        self._records.discard_sealer(EARLY_EPOCH)
 
     def next_read(self) -> int:
         """The peer's next keys (RFC 8446, 7.2); returns their epoch."""

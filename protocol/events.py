@@ -8,6 +8,7 @@ from cryptography import x509
 from protocol.alerts import AlertDescription
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import NamedGroup
+from protocol.session import SessionTicket
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,10 @@ class HandshakeCompleted:
     """The peer is who it should be, and data may flow both ways."""
 
     suite: CipherSuite
-    group: NamedGroup
-    #: The peer's own certificate, verified; None for a client that was not asked for one.
+    #: None where a PSK was used alone (psk_ke).
+    group: NamedGroup | None
+    #: The peer's own certificate, verified, in a resumed session that of the first handshake; None
+    #: for a client that was not asked for one, and for a peer that a PSK authenticates.
     peer_certificate: x509.Certificate | None
     #: On a server: the name that the client asked for.
     server_name: str | None
@@ -25,6 +28,12 @@ class HandshakeCompleted:
     #: What the peer's records to us begin with, and ours to it; empty: no connection ID.
     receive_connection_id: bytes = b""
     send_connection_id: bytes = b""
+    #: Whether a ticket took the place of another proof of who the peer is.
+    resumed: bool = False
+    #: The external PSK that authenticates the peer, in a resumed session that of the first one.
+    psk_identity: bytes | None = None
+    #: Whether the server took early data, if there was any.
+    early_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,21 @@ class DataReceived:
     """The content of one application record. Records arrive in any order, or not at all."""
 
     data: bytes = field(repr=False)
+    #: Whether it is early data (0-RTT): no forward secrecy, and before `HandshakeCompleted` nothing
+    #: says that the client is there and now.
+    early: bool = False
+
+
+@dataclass(frozen=True)
+class EarlyDataRejected:
+    """The server drops our early data, all of it; what still matters has to be sent again."""
+
+
+@dataclass(frozen=True)
+class TicketReceived:
+    """The server lets us resume this session, with this ticket."""
+
+    ticket: SessionTicket
 
 
 @dataclass(frozen=True)
@@ -78,6 +102,8 @@ class ConnectionTerminated:
 Event: TypeAlias = (
     HandshakeCompleted
     | DataReceived
+    | EarlyDataRejected
+    | TicketReceived
     | ReadKeysUpdated
     | WriteKeysUpdated
     | ConnectionIdsReceived

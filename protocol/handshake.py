@@ -10,7 +10,7 @@ from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.certificates import Credentials
 from protocol.config import ConnectionConfig
 from protocol.crypto.suites import CipherSuite
-from protocol.events import HandshakeCompleted
+from protocol.events import Event, HandshakeCompleted
 from protocol.fragments import Message
 from protocol.handshake_framing import HandshakeType
 from protocol.handshake_messages import (
@@ -25,14 +25,29 @@ from protocol.handshake_messages import (
     ServerHello,
 )
 from protocol.key_exchange import NamedGroup
-from protocol.key_schedule import KeySchedule, TrafficSecrets, Transcript, finished_mac
-from protocol.keylog import log_application_traffic, log_exporter, log_handshake_traffic
+from protocol.key_schedule import (
+    Exporter,
+    KeySchedule,
+    TrafficSecrets,
+    Transcript,
+    finished_mac,
+    resumption_key,
+)
+from protocol.keylog import (
+    log_application_traffic,
+    log_early,
+    log_exporter,
+    log_handshake_traffic,
+)
 from protocol.negotiation import Negotiation, NegotiationChannel
+from protocol.psk import ExternalPsk, Psk
+from protocol.session import Session, SessionTicket
 from protocol.signatures import Signer, choose_scheme, sign, verify
 from protocol.state import State, StateMachine, Step
+from protocol.tickets import IssuedTicket
 
 #: RFC 9147, 6.1.
-PLAINTEXT_EPOCH, HANDSHAKE_EPOCH, APPLICATION_EPOCH = 0, 2, 3
+PLAINTEXT_EPOCH, EARLY_EPOCH, HANDSHAKE_EPOCH, APPLICATION_EPOCH = 0, 1, 2, 3
 
 
 PeerHello: TypeAlias = type[ClientHello] | type[ServerHello] | type[HelloVerifyRequest]
@@ -56,6 +71,12 @@ class Channel(NegotiationChannel, Protocol):
     def write_with(self, epoch: int, suite: CipherSuite, secret: bytes) -> None:
         """Seal the records of ``epoch`` with this traffic secret from now on."""
 
+    def write_early_with(self, suite: CipherSuite, secret: bytes) -> None:
+        """Seal early data with this traffic secret; all else stays in epoch 0."""
+
+    def end_early_writing(self) -> None:
+        """No more early data is sent."""
+
     def send_flight(self, messages: Sequence[tuple[int, Encodable]]) -> None:
         """Send messages, each in its epoch, until they are acknowledged or answered."""
 
@@ -64,6 +85,9 @@ class Channel(NegotiationChannel, Protocol):
 
         ``acknowledge``: the peer's last flight needs an ACK, since no flight of ours answers it.
         """
+
+    def report(self, event: Event) -> None:
+        """Tell the user."""
 
     def peer_updated_keys(self, *, update_requested: bool) -> None:
         """The peer sends with its next keys from now on, and may want the same of us."""
@@ -90,12 +114,23 @@ class Handshake:
         self._transcript = Transcript()
         self._client_random = b""
         self._suite: CipherSuite
-        self._group: NamedGroup
+        #: None while, or where, there is no key exchange (psk_ke).
+        self._group: NamedGroup | None = None
         self._schedule: KeySchedule
         #: The secrets of epoch 2, which also key the Finished messages.
         self._secrets: TrafficSecrets
         self._peer_certificate: x509.Certificate | None = None
         self._negotiation: Negotiation
+        self._resumed = False
+        #: Whom the client wants to talk to.
+        self._server_name: str | None = None
+        self._psk_identity: bytes | None = None
+        #: How many bytes of early data may be sent, by a client, or may still come, at a server.
+        self.early_data_left = 0
+        self._early_data_accepted = False
+        #: Known from the server's Finished on, and where early data is offered or accepted.
+        self.exporter: Exporter | None = None
+        self.early_exporter: Exporter | None = None
         self._handlers: dict[int, Callable[[bytes], None]] = {
             HandshakeType.CERTIFICATE_VERIFY: self._on_certificate_verify,
             HandshakeType.KEY_UPDATE: self._on_key_update,
@@ -112,9 +147,44 @@ class Handshake:
         self._suite = suite
         self._transcript.select(suite)
 
-    def _start_handshake_epoch(self, shared_secret: bytes) -> None:
-        """The transcript ends with the ServerHello."""
-        self._schedule = KeySchedule(self._suite)
+    def _use_psk(self, source: ExternalPsk | SessionTicket | IssuedTicket) -> None:
+        """Who has the PSK is who the peer was when it got it."""
+        if isinstance(source, ExternalPsk):
+            self._psk_identity = source.identity
+        else:
+            self._resumed = True
+            self._peer_certificate = source.session.peer_certificate
+            self._psk_identity = source.session.psk_identity
+
+    def _session(self, nonce: bytes, age_add: int, max_early_data: int) -> Session:
+        """What a ticket resumes: this connection (RFC 8446, 4.6.1).
+
+        The transcript ends with the client's Finished.
+        """
+        secret = self._schedule.resumption_secret(self._transcript.digest())
+        return Session(
+            suite=self._suite,
+            key=resumption_key(self._suite, secret, nonce),
+            age_add=age_add,
+            max_early_data=max_early_data,
+            server_name=self._server_name,
+            alpn=self._negotiation.alpn_protocol,
+            peer_certificate=self._peer_certificate,
+            psk_identity=self._psk_identity,
+        )
+
+    def _early_traffic(self, psk: Psk) -> bytes:
+        """The secret of epoch 1; the transcript ends with the ClientHello."""
+        schedule, digest = KeySchedule(psk.suite, psk.key), self._transcript.digest_with(psk.suite)
+        secret, exporter = schedule.early_traffic(digest), schedule.early_exporter_secret(digest)
+        self.early_exporter = Exporter(psk.suite, exporter)
+        if self._config.key_log:
+            log_early(self._config.key_log, self._client_random, secret, exporter)
+        return secret
+
+    def _start_handshake_epoch(self, shared_secret: bytes | None, psk: Psk | None) -> None:
+        """The transcript ends with the ServerHello; ``shared_secret``: None for psk_ke."""
+        self._schedule = KeySchedule(self._suite, psk.key if psk else None)
         self._secrets = self._schedule.handshake_traffic(shared_secret, self._transcript.digest())
         if self._config.key_log:
             log_handshake_traffic(self._config.key_log, self._client_random, self._secrets)
@@ -123,9 +193,10 @@ class Handshake:
         """The transcript ends with the server's Finished."""
         digest = self._transcript.digest()
         secrets = self._schedule.application_traffic(digest)
+        exporter = self._schedule.exporter_secret(digest)
+        self.exporter = Exporter(self._suite, exporter)
         if self._config.key_log:
             log_application_traffic(self._config.key_log, self._client_random, secrets)
-            exporter = self._schedule.exporter_secret(digest)
             log_exporter(self._config.key_log, self._client_random, exporter)
         return secrets
 
@@ -193,15 +264,18 @@ class Handshake:
         self._transcript.add(HandshakeType.FINISHED, body)
         self.machine.advance(Step.FINISHED)
 
-    def _completed(self, server_name: str | None) -> HandshakeCompleted:
+    def _completed(self) -> HandshakeCompleted:
         return HandshakeCompleted(
             self._suite,
             self._group,
             self._peer_certificate,
-            server_name,
+            self._server_name,
             self._negotiation.alpn_protocol,
             self._negotiation.receive_id,
             self._negotiation.send_id,
+            self._resumed,
+            self._psk_identity,
+            self._early_data_accepted,
         )
 
 

@@ -33,6 +33,13 @@ from protocol.extensions import (
     Place,
 )
 from protocol.handshake_framing import HandshakeType
+from protocol.psk_extensions import (
+    EARLY_DATA,
+    MAX_EARLY_DATA,
+    OFFERED_PSKS,
+    PSK_MODES,
+    SELECTED_PSK,
+)
 from protocol.wire import Reader, uint, uints, vector
 
 RANDOM_BYTES = 32
@@ -102,6 +109,9 @@ class ClientHello:
             ALPN_PROTOCOLS,
             RECORD_SIZE_LIMIT,
             CONNECTION_ID,
+            PSK_MODES,
+            EARLY_DATA,
+            OFFERED_PSKS,
         )
         return cls(random, cipher_suites, extensions, legacy_session_id)
 
@@ -159,7 +169,7 @@ class ServerHello:
         if place is Place.HELLO_RETRY_REQUEST:
             _check_syntax(extensions, RETRY_GROUP, COOKIE)
         else:
-            _check_syntax(extensions, SERVER_KEY_SHARE, CONNECTION_ID)
+            _check_syntax(extensions, SERVER_KEY_SHARE, CONNECTION_ID, SELECTED_PSK)
         return cls(random, cipher_suite, extensions)
 
     def check_answers(self, hello: ClientHello) -> None:
@@ -209,7 +219,12 @@ class EncryptedExtensions:
         extensions = Extensions.parse(reader, Place.ENCRYPTED_EXTENSIONS)
         reader.finish()
         _check_syntax(
-            extensions, SERVER_NAME_USED, SUPPORTED_GROUPS, ALPN_PROTOCOLS, RECORD_SIZE_LIMIT
+            extensions,
+            SERVER_NAME_USED,
+            SUPPORTED_GROUPS,
+            ALPN_PROTOCOLS,
+            RECORD_SIZE_LIMIT,
+            EARLY_DATA,
         )
         return cls(extensions)
 
@@ -412,24 +427,37 @@ class NewConnectionId:
 
 @dataclass(frozen=True)
 class NewSessionTicket:
-    """RFC 8446, 4.6.1: it may be ignored by who does not resume sessions."""
+    """RFC 8446, 4.6.1: what a client needs to resume the session."""
 
     msg_type: ClassVar[HandshakeType] = HandshakeType.NEW_SESSION_TICKET
 
+    #: In seconds.
     lifetime: int
+    #: What the client adds to the age of the ticket, in milliseconds, to hide it.
     age_add: int = field(repr=False)
     nonce: bytes
     ticket: bytes = field(repr=False)
     extensions: Extensions
 
+    def encode(self) -> bytes:
+        """The body."""
+        return (
+            uint(self.lifetime, 4)
+            + uint(self.age_add, 4)
+            + vector(self.nonce, 1)
+            + vector(self.ticket, 2)
+            + self.extensions.encode()
+        )
+
     @classmethod
     def parse(cls, body: bytes) -> "NewSessionTicket":
-        """Read a body."""
+        """Read a body, and the syntax of its early_data."""
         reader = Reader(body, "NewSessionTicket")
         lifetime, age_add = reader.uint(4), reader.uint(4)
         nonce, ticket = reader.vector(1), reader.vector(2, minimum=1)
         extensions = Extensions.parse(reader, Place.NEW_SESSION_TICKET)
         reader.finish()
+        _check_syntax(extensions, MAX_EARLY_DATA)
         return cls(lifetime, age_add, nonce, ticket, extensions)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from protocol.alerts import UsageError
 from protocol.crypto.provider import TrafficKeys
 from protocol.crypto.suites import CipherSuite
 
@@ -17,6 +18,9 @@ _LABEL_PREFIX = b"dtls13"
 #: HandshakeType message_hash (RFC 8446, 4.4.1).
 _MESSAGE_HASH = 254
 _IV_BYTES = 12
+#: HKDF-Expand makes so many blocks of output (RFC 5869, 2.3).
+_MOST_BLOCKS = 255
+_LONGEST_LABEL = 255 - len(_LABEL_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -28,20 +32,38 @@ class TrafficSecrets:
 
 
 class KeySchedule:
-    """The secrets of one handshake without a PSK, in the order in which it yields them.
+    """The secrets of one handshake, in the order in which it yields them.
 
-    The transcript hashes are those of `Transcript.digest`, after the messages that each method
-    names.
+    ``psk`` is the pre-shared key that the handshake builds on, if any. The transcript hashes are
+    those of `Transcript.digest`, after the messages that each method names.
     """
 
-    def __init__(self, suite: CipherSuite) -> None:
+    def __init__(self, suite: CipherSuite, psk: bytes | None = None) -> None:
         self.suite = suite
         zeros = bytes(suite.parameters.hash_bytes)
-        self._secret = _extract(suite, zeros, zeros)
+        self._secret = _extract(suite, zeros, psk or zeros)
 
-    def handshake_traffic(self, shared_secret: bytes, transcript_hash: bytes) -> TrafficSecrets:
-        """The secrets of epoch 2; transcript: ClientHello .. ServerHello."""
-        self._secret = _extract(self.suite, self._next_salt(), shared_secret)
+    def binder_key(self, label: bytes) -> bytes:
+        """What keys the binder of the PSK; ``label`` is "ext binder" or "res binder"."""
+        return _derive_secret(self.suite, self._secret, label, _hash(self.suite, b""))
+
+    def early_traffic(self, transcript_hash: bytes) -> bytes:
+        """The client's secret of epoch 1; transcript: ClientHello."""
+        return _derive_secret(self.suite, self._secret, b"c e traffic", transcript_hash)
+
+    def early_exporter_secret(self, transcript_hash: bytes) -> bytes:
+        """The early exporter master secret; transcript: ClientHello."""
+        return _derive_secret(self.suite, self._secret, b"e exp master", transcript_hash)
+
+    def handshake_traffic(
+        self, shared_secret: bytes | None, transcript_hash: bytes
+    ) -> TrafficSecrets:
+        """The secrets of epoch 2; transcript: ClientHello .. ServerHello.
+
+        ``shared_secret`` is None where there was no key exchange beside the PSK (psk_ke).
+        """
+        zeros = bytes(self.suite.parameters.hash_bytes)
+        self._secret = _extract(self.suite, self._next_salt(), shared_secret or zeros)
         return self._traffic_secrets(b"c hs traffic", b"s hs traffic", transcript_hash)
 
     def application_traffic(self, transcript_hash: bytes) -> TrafficSecrets:
@@ -53,6 +75,13 @@ class KeySchedule:
     def exporter_secret(self, transcript_hash: bytes) -> bytes:
         """The exporter master secret, after `application_traffic` and with the same transcript."""
         return _derive_secret(self.suite, self._secret, b"exp master", transcript_hash)
+
+    def resumption_secret(self, transcript_hash: bytes) -> bytes:
+        """The resumption master secret, after `application_traffic`.
+
+        Transcript: ClientHello .. client Finished.
+        """
+        return _derive_secret(self.suite, self._secret, b"res master", transcript_hash)
 
     def _next_salt(self) -> bytes:
         return _derive_secret(self.suite, self._secret, b"derived", _hash(self.suite, b""))
@@ -94,6 +123,20 @@ class Transcript:
         """Hash of the messages so far; `select` comes first."""
         return self._selected().copy().finalize()
 
+    def digest_with(self, suite: CipherSuite, start: bytes = b"") -> bytes:
+        """Hash of the messages so far and the first bytes of one more, by the hash of ``suite``.
+
+        That need not be selected: a PSK is offered before there is a suite. If one is selected, it
+        has to have the same hash.
+        """
+        if self._hash is None:
+            state = hashes.Hash(suite.parameters.hash)
+            state.update(self._waiting)
+        else:
+            state = self._hash.copy()
+        state.update(start)
+        return state.finalize()
+
     def restart(self, client_hello_hash: bytes) -> None:
         """Put a message_hash in the place of all messages, when a HelloRetryRequest follows.
 
@@ -125,22 +168,41 @@ def next_generation(suite: CipherSuite, secret: bytes) -> bytes:
     return expand_label(suite, secret, b"traffic upd", b"", suite.parameters.hash_bytes)
 
 
+def resumption_key(suite: CipherSuite, resumption_secret: bytes, nonce: bytes) -> bytes:
+    """The PSK of a ticket with that nonce (RFC 8446, 4.6.1)."""
+    return expand_label(suite, resumption_secret, b"resumption", nonce, suite.parameters.hash_bytes)
+
+
 def finished_mac(suite: CipherSuite, secret: bytes, transcript_hash: bytes) -> bytes:
     """The verify_data of a Finished (RFC 8446, 4.4.4).
 
     ``secret`` is the sender's handshake traffic secret; the transcript ends with the message
-    before the Finished. Compare what the peer sent with `hmac.compare_digest`.
+    before the Finished. A PSK binder is the same with `KeySchedule.binder_key`. Compare what the
+    peer sent with `hmac.compare_digest`.
     """
     key = expand_label(suite, secret, b"finished", b"", suite.parameters.hash_bytes)
     return hmac.digest(key, transcript_hash, suite.parameters.hash.name)
 
 
-def export_keying_material(
-    suite: CipherSuite, exporter_secret: bytes, label: bytes, context: bytes, length: int
-) -> bytes:
-    """``length`` bytes for a protocol above this one (RFC 8446, 7.5)."""
-    secret = _derive_secret(suite, exporter_secret, label, _hash(suite, b""))
-    return expand_label(suite, secret, b"exporter", _hash(suite, context), length)
+@dataclass(frozen=True)
+class Exporter:
+    """Keys for protocols above this one (RFC 8446, 7.5), from an exporter master secret."""
+
+    suite: CipherSuite
+    secret: bytes = field(repr=False)
+
+    def export(self, label: bytes, context: bytes, length: int) -> bytes:
+        """``length`` bytes; raises `UsageError` for a length or a label that HKDF cannot take.
+
+        No context and an empty one are the same.
+        """
+        longest = _MOST_BLOCKS * self.suite.parameters.hash_bytes
+        if not 0 < length <= longest:
+            raise UsageError(f"length must be 1 .. {longest} bytes, not {length}")
+        if not 0 < len(label) <= _LONGEST_LABEL:
+            raise UsageError(f"label must be 1 .. {_LONGEST_LABEL} bytes, not {len(label)}")
+        secret = _derive_secret(self.suite, self.secret, label, _hash(self.suite, b""))
+        return expand_label(self.suite, secret, b"exporter", _hash(self.suite, context), length)
 
 
 def expand_label(

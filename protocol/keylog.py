@@ -12,6 +12,12 @@ from protocol.key_schedule import TrafficSecrets
 KeyLog = Callable[[str], None]
 
 
+def log_early(log: KeyLog, client_random: bytes, traffic: bytes, exporter: bytes) -> None:
+    """The client's secret of epoch 1 and the early exporter master secret."""
+    _log(log, "CLIENT_EARLY_TRAFFIC_SECRET", client_random, traffic)
+    _log(log, "EARLY_EXPORTER_SECRET", client_random, exporter)
+
+
 def log_handshake_traffic(log: KeyLog, client_random: bytes, secrets: TrafficSecrets) -> None:
     """The secrets of epoch 2; ``client_random`` has 32 bytes, those of the last ClientHello."""
     _log(log, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", client_random, secrets.client)

@@ -9,9 +9,18 @@
     4       server   ServerHello {EncryptedExtensions} {CertificateRequest*} {Certificate}
                      {CertificateVerify} {Finished}
     5       client   {Certificate*} {CertificateVerify*} {Finished}
-    6       server   [ACK]
+    6       server   [ACK] [NewSessionTicket*]
+    7       client   [ACK*]
 
-``{}``: epoch 2, ``[]``: epoch 3, ``*``: only for client authentication.
+with a PSK of the client's, an external one or a ticket (figures 8 and 9):
+
+    1       client   ClientHello (early data*)
+    2, 3                                                     as above; ends early data
+    4       server   ServerHello {EncryptedExtensions} {Finished}
+    5       client   {Finished}
+    6, 7                                                     as above
+
+``()``: epoch 1, ``{}``: epoch 2, ``[]``: epoch 3, ``*``: only where asked for.
 """
 
 from collections.abc import Sequence
@@ -35,6 +44,7 @@ from protocol.extensions import (
 )
 from protocol.handshake import (
     APPLICATION_EPOCH,
+    EARLY_EPOCH,
     HANDSHAKE_EPOCH,
     PLAINTEXT_EPOCH,
     Channel,
@@ -50,13 +60,24 @@ from protocol.handshake_messages import (
     CertificateRequest,
     ClientHello,
     EncryptedExtensions,
+    NewSessionTicket,
     ServerHello,
 )
 from protocol.key_exchange import NamedGroup, generate
 from protocol.key_schedule import TrafficSecrets
 from protocol.negotiation import ServerNegotiation
+from protocol.psk import check_binder
+from protocol.psk_extensions import (
+    EARLY_DATA,
+    MAX_EARLY_DATA,
+    PSK_MODES,
+    SELECTED_PSK,
+    PskMode,
+)
+from protocol.psk_selection import SelectedPsk, common_mode, select_psk, ticket_context
 from protocol.signatures import Signer
 from protocol.state import State, Step
+from protocol.tickets import IssuedTicket, TicketIssuer
 
 T = TypeVar("T", bound=int)
 
@@ -71,9 +92,11 @@ class ServerHandshake(Handshake):
     def __init__(self, config: ConnectionConfig, channel: Channel) -> None:
         config.check_server()
         super().__init__(config, channel, State.WAIT_CLIENT_HELLO)
-        self._server_name: str | None = None
         self._negotiation: ServerNegotiation = ServerNegotiation(config, channel)
         self._retried: ClientHello | None = None
+        self._psk: SelectedPsk | None = None
+        #: How the client wants to resume this session.
+        self._psk_modes: Sequence[int] = ()
         self._application: TrafficSecrets
         self._request: CertificateRequest
         self._handlers |= {
@@ -85,18 +108,43 @@ class ServerHandshake(Handshake):
     def _on_client_hello(self, body: bytes) -> None:
         hello = ClientHello.parse(body)
         self._check_second(hello)
+        if self._is_second:
+            require(EARLY_DATA.type not in hello.extensions, "early data after a retry request")
         require(COOKIE.read(hello.extensions) is None, "cookie has a value that was never given")
         self._client_random = hello.random
         self._server_name = SERVER_NAME.read(hello.extensions)
-        self._select_suite(_choose(self._config.suites, hello.cipher_suites, "cipher suite"))
+        self._psk_modes = PSK_MODES.read(hello.extensions) or ()
+        self._choose_suite(hello, body)
         self._transcript.add(HandshakeType.CLIENT_HELLO, body)
-        shares = CLIENT_KEY_SHARES.require(hello.extensions)
-        self._group = self._choose_group(SUPPORTED_GROUPS.require(hello.extensions), shares)
-        public_keys = {share.group: share.key_exchange for share in shares}
-        if self._group in public_keys:
-            self._accept(hello, public_keys[self._group])
-        else:
-            self._ask_again(hello)
+        client_share = None
+        if self._psk is None or self._psk.mode is PskMode.PSK_DHE_KE:
+            shares = CLIENT_KEY_SHARES.require(hello.extensions)
+            group = self._choose_group(SUPPORTED_GROUPS.require(hello.extensions), shares)
+            self._group = group
+            client_share = next((share for share in shares if share.group == group), None)
+            if client_share is None:
+                self._ask_again(hello, group)
+                return
+        self._accept(hello, client_share)
+
+    def _choose_suite(self, hello: ClientHello, body: bytes) -> None:
+        """The suite, after the PSK that it has to fit (RFC 8446, 4.2.11)."""
+        ours = (self._suite,) if self._is_second else self._config.suites
+        suites = [suite for suite in ours if suite in hello.cipher_suites]
+        self._psk = select_psk(self._config, hello, suites)
+        self._select_suite(self._psk.suite if self._psk else _choose(ours, suites, "cipher suite"))
+        if self._psk is not None:
+            size = self._psk.offered.binders_bytes
+            check_binder(self._psk.psk, self._psk.binder, self._transcript, body, size)
+        elif self._config.credentials is None:
+            raise ProtocolViolation(
+                AlertDescription.UNKNOWN_PSK_IDENTITY, "the client has no PSK that this server has"
+            )
+
+    @property
+    def _is_second(self) -> bool:
+        """Whether the next ClientHello answers a HelloRetryRequest."""
+        return self.machine.state is State.WAIT_SECOND_CLIENT_HELLO
 
     def _check_second(self, hello: ClientHello) -> None:
         """A second ClientHello repeats the first, but for the key share (RFC 8446, 4.1.2)."""
@@ -118,57 +166,87 @@ class ServerHandshake(Handshake):
         ours = [group for group in self._config.groups if group in with_share]
         return ours[0] if ours else _choose(self._config.groups, offered, "group")
 
-    def _ask_again(self, hello: ClientHello) -> None:
+    def _ask_again(self, hello: ClientHello, group: NamedGroup) -> None:
         self.machine.advance(Step.CLIENT_HELLO_TO_RETRY)
         self._retried = hello
         self._retry()
-        extensions = Extensions([SERVER_VERSION.make(DTLS_1_3), RETRY_GROUP.make(self._group)])
+        extensions = Extensions([SERVER_VERSION.make(DTLS_1_3), RETRY_GROUP.make(group)])
         request = self._record(ServerHello(RETRY_RANDOM, self._suite, extensions))
         self._channel.send_flight([(PLAINTEXT_EPOCH, request)])
 
-    def _accept(self, hello: ClientHello, client_public: bytes) -> None:
-        authenticate = bool(self._config.trust)
+    def _accept(self, hello: ClientHello, client_share: KeyShareEntry | None) -> None:
+        authenticate = bool(self._config.trust) and self._psk is None
         self.machine.advance(
             Step.CLIENT_HELLO_TO_AUTHENTICATE if authenticate else Step.CLIENT_HELLO
         )
-        schemes = SIGNATURE_ALGORITHMS.require(hello.extensions)
         self._negotiation.accept(hello.extensions)
-        answers = Extensions(self._negotiation.encrypted_extensions())
+        if self._psk is not None:
+            self._use_psk(self._psk.source)
+        early_secret = self._accept_early_data(hello, self._psk) if self._psk else None
         flight = [
-            (PLAINTEXT_EPOCH, self._server_hello(client_public)),
-            (HANDSHAKE_EPOCH, self._record(EncryptedExtensions(answers))),
+            (PLAINTEXT_EPOCH, self._server_hello(client_share)),
+            (HANDSHAKE_EPOCH, self._encrypted_extensions()),
             *([self._certificate_request()] if authenticate else []),
-            *self._server_authentication(schemes),
+            *(self._server_authentication(hello) if self._psk is None else []),
             self._finished(self._secrets.server),
         ]
         self._application = self._application_secrets()
         self._channel.write_with(HANDSHAKE_EPOCH, self._suite, self._secrets.server)
         self._channel.write_with(APPLICATION_EPOCH, self._suite, self._application.server)
+        if early_secret is not None:
+            self._channel.read_with(EARLY_EPOCH, self._suite, early_secret)
         self._channel.read_with(HANDSHAKE_EPOCH, self._suite, self._secrets.client)
         self._channel.send_flight(flight)
 
-    def _server_hello(self, client_public: bytes) -> Encodable:
-        share = generate(self._group)
-        shared_secret = share.exchange(client_public)
-        extensions = Extensions(
-            [
-                SERVER_VERSION.make(DTLS_1_3),
-                SERVER_KEY_SHARE.make(KeyShareEntry(share.group, share.public)),
-                *self._negotiation.server_hello(),
-            ]
-        )
-        hello = ServerHello(self._config.random(RANDOM_BYTES), self._suite, extensions)
+    def _accept_early_data(self, hello: ClientHello, psk: SelectedPsk) -> bytes | None:
+        """The secret of epoch 1, if all is as when the ticket was issued (RFC 8446, 4.2.10).
+
+        Not where the client is to send with a connection ID: it cannot know that yet.
+        """
+        issued, tickets = psk.source, self._config.tickets
+        if not isinstance(issued, IssuedTicket) or tickets is None:
+            return None
+        session, limit = issued.session, issued.session.max_early_data
+        is_wanted = EARLY_DATA.read(hello.extensions) and self._config.max_early_data and limit
+        alpn = self._negotiation.alpn_protocol
+        is_same = (session.suite, session.alpn) == (self._suite, alpn) and psk.index == 0
+        if not is_wanted or not is_same or self._negotiation.receive_id:
+            return None
+        now = self._config.verification_time().timestamp()
+        if not tickets.early_data.take(psk.binder, issued.sent_at(psk.obfuscated_age), now):
+            return None
+        self._early_data_accepted = True
+        self.early_data_left = limit
+        return self._early_traffic(psk.psk)
+
+    def _server_hello(self, client_share: KeyShareEntry | None) -> Encodable:
+        extensions, shared_secret = [SERVER_VERSION.make(DTLS_1_3)], None
+        if client_share is not None:
+            share = generate(client_share.group)
+            shared_secret = share.exchange(client_share.key_exchange)
+            extensions.append(SERVER_KEY_SHARE.make(KeyShareEntry(share.group, share.public)))
+        if self._psk is not None:
+            extensions.append(SELECTED_PSK.make(self._psk.index))
+        extensions.extend(self._negotiation.server_hello())
+        random = self._config.random(RANDOM_BYTES)
+        hello = ServerHello(random, self._suite, Extensions(extensions))
         self._record(hello)
-        self._start_handshake_epoch(shared_secret)
+        self._start_handshake_epoch(shared_secret, self._psk.psk if self._psk else None)
         return hello
+
+    def _encrypted_extensions(self) -> Encodable:
+        early_data = [EARLY_DATA.make(True)] if self._early_data_accepted else []
+        answers = self._negotiation.encrypted_extensions()
+        return self._record(EncryptedExtensions(Extensions([*answers, *early_data])))
 
     def _certificate_request(self) -> tuple[int, Encodable]:
         schemes = SIGNATURE_ALGORITHMS.make(self._config.signature_schemes)
         self._request = CertificateRequest(Extensions([schemes]))
         return HANDSHAKE_EPOCH, self._record(self._request)
 
-    def _server_authentication(self, schemes: Sequence[int]) -> list[tuple[int, Encodable]]:
-        assert self._config.credentials is not None  # check_server
+    def _server_authentication(self, hello: ClientHello) -> list[tuple[int, Encodable]]:
+        assert self._config.credentials is not None  # without, there is a PSK
+        schemes = SIGNATURE_ALGORITHMS.require(hello.extensions)
         return self._authentication(self._config.credentials, schemes)
 
     def _on_certificate(self, body: bytes) -> None:
@@ -188,7 +266,25 @@ class ServerHandshake(Handshake):
     def _on_finished(self, body: bytes) -> None:
         self._check_finished(body, self._secrets.client)
         self._channel.read_with(APPLICATION_EPOCH, self._suite, self._application.client)
-        self._channel.complete(self._completed(self._server_name), acknowledge=True)
+        self._channel.complete(self._completed(), acknowledge=True)
+        tickets = self._config.tickets
+        if tickets is not None and common_mode(self._config, self._psk_modes) is not None:
+            self._send_ticket(tickets)
+
+    def _send_ticket(self, tickets: TicketIssuer) -> None:
+        """The only one of this connection, so that its nonce may be empty."""
+        now = self._config.verification_time().timestamp()
+        source = self._psk.source if self._psk else None
+        authenticated_at = source.authenticated_at if isinstance(source, IssuedTicket) else now
+        lifetime = int(tickets.remaining(authenticated_at, now))
+        if not lifetime:
+            return
+        age_add, limit = int.from_bytes(tickets.random(4), "big"), self._config.max_early_data
+        issued = IssuedTicket(self._session(b"", age_add, limit), now, authenticated_at)
+        ticket = tickets.seal(issued, ticket_context(self._config))
+        early_data = Extensions([MAX_EARLY_DATA.make(limit)] if limit else [])
+        message = NewSessionTicket(lifetime, age_add, b"", ticket, early_data)
+        self._channel.send_flight([(APPLICATION_EPOCH, message)])
 
 
 def _choose(ours: Sequence[T], offered: Sequence[int], what: str) -> T:

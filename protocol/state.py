@@ -18,6 +18,8 @@ class State(Enum):
     #: After a HelloRetryRequest: a second one is a violation (RFC 8446, 4.1.4).
     WAIT_SECOND_SERVER_HELLO = auto()
     WAIT_ENCRYPTED_EXTENSIONS = auto()
+    #: The server takes a PSK of ours: no certificates follow.
+    WAIT_ENCRYPTED_EXTENSIONS_WITH_PSK = auto()
     WAIT_SERVER_CERTIFICATE = auto()
     #: The server wants a certificate of ours, and its own is still to come.
     WAIT_SERVER_CERTIFICATE_AFTER_REQUEST = auto()
@@ -37,6 +39,8 @@ class Step(Enum):
     """A message that was received, told apart by what it means where its type leaves that open."""
 
     SERVER_HELLO = auto()
+    #: One that takes a PSK of ours.
+    SERVER_HELLO_WITH_PSK = auto()
     HELLO_RETRY_REQUEST = auto()
     ENCRYPTED_EXTENSIONS = auto()
     CERTIFICATE_REQUEST = auto()
@@ -57,7 +61,11 @@ class Step(Enum):
 
 #: What a message of each type can turn out to be.
 _STEPS = {
-    HandshakeType.SERVER_HELLO: {Step.SERVER_HELLO, Step.HELLO_RETRY_REQUEST},
+    HandshakeType.SERVER_HELLO: {
+        Step.SERVER_HELLO,
+        Step.SERVER_HELLO_WITH_PSK,
+        Step.HELLO_RETRY_REQUEST,
+    },
     # It comes in place of a ServerHello, and is refused for its version.
     HandshakeType.HELLO_VERIFY_REQUEST: {Step.HELLO_RETRY_REQUEST},
     HandshakeType.ENCRYPTED_EXTENSIONS: {Step.ENCRYPTED_EXTENSIONS},
@@ -79,10 +87,17 @@ _STEPS = {
 TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
     State.WAIT_SERVER_HELLO: {
         Step.SERVER_HELLO: State.WAIT_ENCRYPTED_EXTENSIONS,
+        Step.SERVER_HELLO_WITH_PSK: State.WAIT_ENCRYPTED_EXTENSIONS_WITH_PSK,
         Step.HELLO_RETRY_REQUEST: State.WAIT_SECOND_SERVER_HELLO,
     },
-    State.WAIT_SECOND_SERVER_HELLO: {Step.SERVER_HELLO: State.WAIT_ENCRYPTED_EXTENSIONS},
+    State.WAIT_SECOND_SERVER_HELLO: {
+        Step.SERVER_HELLO: State.WAIT_ENCRYPTED_EXTENSIONS,
+        Step.SERVER_HELLO_WITH_PSK: State.WAIT_ENCRYPTED_EXTENSIONS_WITH_PSK,
+    },
     State.WAIT_ENCRYPTED_EXTENSIONS: {Step.ENCRYPTED_EXTENSIONS: State.WAIT_SERVER_CERTIFICATE},
+    State.WAIT_ENCRYPTED_EXTENSIONS_WITH_PSK: {
+        Step.ENCRYPTED_EXTENSIONS: State.WAIT_SERVER_FINISHED
+    },
     State.WAIT_SERVER_CERTIFICATE: {
         Step.CERTIFICATE_REQUEST: State.WAIT_SERVER_CERTIFICATE_AFTER_REQUEST,
         Step.CERTIFICATE: State.WAIT_SERVER_CERTIFICATE_VERIFY,
