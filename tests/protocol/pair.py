@@ -10,7 +10,14 @@ from protocol.certificates import Credentials
 from protocol.config import ConnectionConfig
 from protocol.connection import Connection
 from protocol.crypto.openssl import SoftwareProvider
-from protocol.events import ConnectionTerminated, DataReceived, Event, HandshakeCompleted
+from protocol.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    HandshakeCompleted,
+    TicketReceived,
+)
+from protocol.session import SessionTicket
 from tests.protocol.certificates import NOW, SERVER_NAME, authority, credentials
 
 #: Seconds that a datagram takes.
@@ -73,9 +80,10 @@ class Pair:
         client: ConnectionConfig | None = None,
         server: ConnectionConfig | None = None,
         network: Network | None = None,
+        ticket: SessionTicket | None = None,
     ) -> None:
         self.now = 0.0
-        self.client = Connection.client(client or client_config(), self.now)
+        self.client = Connection.client(client or client_config(), self.now, ticket)
         self.server = Connection.server(server or server_config(), self.now)
         self.sides = {"client": self.client, "server": self.server}
         self.events: dict[str, list[Event]] = {"client": [], "server": []}
@@ -113,6 +121,10 @@ class Pair:
     def result(self, side: str) -> HandshakeCompleted:
         (event,) = [e for e in self.events[side] if isinstance(e, HandshakeCompleted)]
         return event
+
+    def ticket(self) -> SessionTicket:
+        """The last one that the client has received."""
+        return [e.ticket for e in self.events["client"] if isinstance(e, TicketReceived)][-1]
 
     def end(self, side: str) -> ConnectionTerminated:
         event = self.events[side][-1]

@@ -368,7 +368,7 @@ def test_an_ack_during_the_handshake_for_a_later_epoch_is_illegal():
     assert pair.end("server").alert is AlertDescription.ILLEGAL_PARAMETER
 
 
-def test_a_ticket_is_acknowledged_and_ignored():
+def test_a_ticket_is_acknowledged():
     pair = Pair.connected()
     ticket = bytes.fromhex("00000e10 00000000 01 00 0001 aa 0000")
     message = Fragment(HandshakeType.NEW_SESSION_TICKET, len(ticket), 5, 0, ticket).encode()

@@ -16,7 +16,7 @@ from protocol.events import DataReceived, HandshakeCompleted, PeerClosed, ReadKe
 from protocol.extensions import CLIENT_KEY_SHARES
 from protocol.handshake_framing import HandshakeType
 from protocol.handshake_messages import RETRY_RANDOM, ClientHello
-from protocol.key_schedule import TrafficSecrets
+from protocol.key_schedule import KeySchedule, TrafficSecrets
 from protocol.server import ServerHandshake
 from protocol.state import Step
 from tests.protocol import traces
@@ -59,7 +59,8 @@ class LostSecrets:
 
     trace: Trace
 
-    def _start_handshake_epoch(self, shared_secret):
+    def _start_handshake_epoch(self, shared_secret, psk=None):
+        self._schedule = KeySchedule(self._suite)
         self._secrets = TrafficSecrets(*map(self.trace.handshake_secret, ("client", "server")))
 
     def _application_secrets(self):

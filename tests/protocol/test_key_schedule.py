@@ -6,16 +6,19 @@ import hmac
 import pytest
 
 from protocol import key_schedule
+from protocol.alerts import UsageError
 from protocol.crypto.suites import CipherSuite
 from protocol.key_schedule import (
+    Exporter,
     KeySchedule,
     Transcript,
     expand_label,
-    export_keying_material,
     finished_mac,
     next_generation,
+    resumption_key,
     traffic_keys,
 )
+from protocol.psk import RESUMPTION_BINDER
 
 SUITE = CipherSuite.TLS_AES_128_GCM_SHA256
 SUITES = list(CipherSuite)
@@ -74,7 +77,7 @@ def test_the_label_is_dtls13_without_a_space() -> None:
 def test_exported_material_depends_on_each_input() -> None:
     secret = bytes(32)
     outputs = {
-        export_keying_material(SUITE, secret, label, context, 48)
+        Exporter(SUITE, secret).export(label, context, 48)
         for label in (b"EXPORTER-a", b"EXPORTER-b")
         for context in (b"", b"context")
     }
@@ -114,3 +117,59 @@ def test_a_transcript_without_a_suite_has_no_digest() -> None:
 def test_secrets_do_not_show() -> None:
     secrets = key_schedule.TrafficSecrets(b"\x5a" * 32, b"\xa5" * 32)
     assert repr(secrets) == "TrafficSecrets()"
+
+
+@pytest.mark.usefixtures("tls_labels")
+def test_the_psk_secrets_of_rfc_8448() -> None:
+    """RFC 8448, 3 (the ticket) and 4: Resumed 0-RTT Handshake."""
+    resumption = "7df235f2031d2a051287d02b0241b0bfdaf86cc856231f2d5aba46c434ec196c"
+    truncated_hello = "63224b2e4573f2d3454ca84b9d009a04f6be9e05711a8396473aefa01e924a14"
+    hello = bytes.fromhex("08ad0fa05d7c7233b1775ba2ff9f4c5b8b59276b7f227f13a976245f5d960913")
+
+    psk = resumption_key(SUITE, bytes.fromhex(resumption), b"\0\0")
+    schedule = KeySchedule(SUITE, psk)
+    binder_key = schedule.binder_key(RESUMPTION_BINDER)
+
+    assert psk.hex() == "4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3"
+    assert binder_key.hex() == "69fe131a3bbad5d63c64eebcc30e395b9d8107726a13d074e389dbc8a4e47256"
+    assert finished_mac(SUITE, binder_key, bytes.fromhex(truncated_hello)).hex() == (
+        "3add4fb2d8fdf822a0ca3cf7678ef5e88dae990141c5924d57bb6fa31b9e5f9d"
+    )
+    assert schedule.early_traffic(hello).hex() == (
+        "3fbbe6a60deb66c30a32795aba0eff7eaa10105586e7be5c09678d63b6caab62"
+    )
+    assert schedule.early_exporter_secret(hello).hex() == (
+        "b2026866610937d7423e5be90862ccf24c0e6091186d34f812089ff5be2ef7df"
+    )
+
+
+def test_no_key_exchange_is_one_of_zeros() -> None:
+    """RFC 8446, 7.1: the value that is not there has zeros in its place."""
+    zeros = bytes(32)
+    without = KeySchedule(SUITE, b"k" * 32).handshake_traffic(None, zeros)
+    assert without == KeySchedule(SUITE, b"k" * 32).handshake_traffic(zeros, zeros)
+    assert without != KeySchedule(SUITE).handshake_traffic(zeros, zeros)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_digest_with_the_start_of_a_message_leaves_the_transcript_alone(
+    suite: CipherSuite,
+) -> None:
+    transcript = Transcript()
+    transcript.add(1, b"abc")
+    expected = hashlib.new(suite.parameters.hash.name, b"\x01\x00\x00\x03abc\x02\x00").digest()
+    assert transcript.digest_with(suite, b"\x02\x00") == expected
+    transcript.select(suite)
+    assert transcript.digest_with(suite, b"\x02\x00") == expected
+    assert transcript.digest_with(suite) == transcript.digest()
+
+
+@pytest.mark.parametrize(
+    ("label", "length"), [(b"", 32), (b"l" * 250, 32), (b"label", 0), (b"label", 255 * 32 + 1)]
+)
+def test_what_cannot_be_exported_is_refused(label: bytes, length: int) -> None:
+    exporter = Exporter(SUITE, bytes(32))
+    assert len(exporter.export(b"l" * 249, b"", 255 * 32)) == 255 * 32
+    with pytest.raises(UsageError):
+        exporter.export(label, b"", length)
+    assert repr(exporter) == f"Exporter(suite={SUITE!r})"

@@ -12,6 +12,7 @@ CLIENT = [
     Step.CERTIFICATE_VERIFY,
     Step.FINISHED,
 ]
+WITH_PSK = [Step.SERVER_HELLO_WITH_PSK, Step.ENCRYPTED_EXTENSIONS, Step.FINISHED]
 
 
 def walk(start, steps):
@@ -27,6 +28,8 @@ def walk(start, steps):
         (State.WAIT_SERVER_HELLO, CLIENT),
         (State.WAIT_SERVER_HELLO, [Step.HELLO_RETRY_REQUEST, *CLIENT]),
         (State.WAIT_SERVER_HELLO, [*CLIENT[:2], Step.CERTIFICATE_REQUEST, *CLIENT[2:]]),
+        (State.WAIT_SERVER_HELLO, WITH_PSK),
+        (State.WAIT_SERVER_HELLO, [Step.HELLO_RETRY_REQUEST, *WITH_PSK]),
         (State.WAIT_CLIENT_HELLO, [Step.CLIENT_HELLO, Step.FINISHED]),
         (
             State.WAIT_CLIENT_HELLO,
