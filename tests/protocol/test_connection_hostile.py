@@ -216,7 +216,7 @@ def test_a_client_sends_the_key_share_that_it_is_asked_for():
     [
         ((), AlertDescription.ILLEGAL_PARAMETER),
         ((RETRY_GROUP.make(NamedGroup.X25519),), AlertDescription.ILLEGAL_PARAMETER),
-        ((RETRY_GROUP.make(0x0018),), AlertDescription.ILLEGAL_PARAMETER),
+        ((RETRY_GROUP.make(0x001E),), AlertDescription.ILLEGAL_PARAMETER),
     ],
     ids=["no change", "group already there", "group not offered"],
 )
