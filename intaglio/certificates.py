@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from protocol.certificates import Credentials
@@ -87,8 +87,8 @@ def _builder(
 
 
 def _sign(builder: x509.CertificateBuilder, private_key: PrivateKey) -> x509.Certificate:
-    hashes_itself = isinstance(private_key, ed25519.Ed25519PrivateKey)
-    return builder.sign(private_key, None if hashes_itself else hashes.SHA256())
+    takes_hash = isinstance(private_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
+    return builder.sign(private_key, hashes.SHA256() if takes_hash else None)
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from protocol.alerts import AlertDescription, ProtocolViolation
-from protocol.certificates import verify_chain
+from protocol.authentication import client_credentials, signature_extensions
 from protocol.config import ConnectionConfig
 from protocol.crypto.suites import CipherSuite
 from protocol.events import EarlyDataRejected, TicketReceived
@@ -76,7 +76,7 @@ from protocol.psk_extensions import (
     PskMode,
 )
 from protocol.session import LONGEST_LIFETIME, SessionTicket
-from protocol.signatures import Signer, fits
+from protocol.signatures import Signer
 from protocol.state import State, Step
 
 
@@ -147,7 +147,7 @@ class ClientHandshake(Handshake):
         ]
         if self._config.trust:  # without it, a certificate is of no use
             schemes = self._negotiation.with_grease(self._config.signature_schemes)
-            extensions.append(SIGNATURE_ALGORITHMS.make(schemes))
+            extensions.extend(signature_extensions(schemes))
         if self._server_name is not None:
             extensions.extend(_server_name(self._server_name))
         if self._early_data_offered:
@@ -275,11 +275,8 @@ class ClientHandshake(Handshake):
             raise ProtocolViolation(AlertDescription.DECODE_ERROR, "the server has no certificate")
         certificate.check_answers(self._hello.extensions)
         assert self._server_name  # check_client: there is trust
-        self._peer_certificate = verify_chain(
-            certificate.chain,
-            self._server_name,
-            self._config.trust,
-            self._config.verification_time(),
+        self._peer_certificate = self._config.chain_verifier.verify_server(
+            certificate.chain, self._server_name, self._config.verification_time()
         )
         self._transcript.add(HandshakeType.CERTIFICATE, body)
         self.machine.advance(Step.CERTIFICATE)
@@ -297,12 +294,12 @@ class ClientHandshake(Handshake):
     def _client_authentication(self) -> list[tuple[int, Encodable]]:
         if self._request is None:
             return []
-        own = self._config.credentials
-        schemes = SIGNATURE_ALGORITHMS.require(self._request.extensions)
-        if own is None or not any(fits(own.private_key, scheme) for scheme in schemes):
+        extensions = self._request.extensions
+        own = client_credentials(self._config.all_credentials, extensions)
+        if own is None:
             # RFC 8446, 4.4.2: an empty Certificate says that there is no suitable one.
             return [(HANDSHAKE_EPOCH, self._record(Certificate(())))]
-        return self._authentication(own, schemes)
+        return self._authentication(own, SIGNATURE_ALGORITHMS.require(extensions))
 
     def _on_new_session_ticket(self, body: bytes) -> None:
         """A ticket of lifetime 0 is to be forgotten at once (RFC 8446, 4.6.1)."""

@@ -9,14 +9,15 @@ from functools import cached_property
 from cryptography import x509
 
 from protocol.alerts import UsageError
-from protocol.certificates import Credentials, check_server_name
+from protocol.certificates import Credentials
+from protocol.chains import ChainVerifier
 from protocol.crypto.provider import LONGEST_CONTENT, CryptoProvider
 from protocol.crypto.suites import CipherSuite
-from protocol.key_exchange import NamedGroup
+from protocol.key_exchange import AVAILABLE_GROUPS, NamedGroup
 from protocol.keylog import KeyLog
 from protocol.psk import ExternalPsk, same_hash
 from protocol.psk_extensions import PskMode
-from protocol.signatures import SignatureScheme
+from protocol.signatures import AVAILABLE_SCHEMES, SignatureScheme
 from protocol.tickets import TicketIssuer
 
 #: Below this a datagram has no room for a record and a useful piece of a message.
@@ -44,7 +45,8 @@ class ConnectionConfig:
     """
 
     provider: CryptoProvider
-    credentials: Credentials | None = None
+    #: One, or several to choose from: by what the peer takes, by the server's name, then in order.
+    credentials: Credentials | tuple[Credentials, ...] | None = None
     #: The roots that the peer's certificate must lead to.
     trust: tuple[x509.Certificate, ...] = ()
     #: Who the client wants to talk to: a DNS name or an IP address.
@@ -52,8 +54,8 @@ class ConnectionConfig:
     #: Preferred first, as the groups and the signature schemes.
     suites: tuple[CipherSuite, ...] = tuple(CipherSuite)
     #: A client sends a key share of the first one.
-    groups: tuple[NamedGroup, ...] = (NamedGroup.X25519, NamedGroup.SECP256R1)
-    signature_schemes: tuple[SignatureScheme, ...] = tuple(SignatureScheme)
+    groups: tuple[NamedGroup, ...] = AVAILABLE_GROUPS
+    signature_schemes: tuple[SignatureScheme, ...] = AVAILABLE_SCHEMES
     #: Makes each connection ID that the peer is to send with, all of one length; None: the peer
     #: sends with none. A server that routes by them needs unique ones (RFC 9146; RFC 9147, 9).
     connection_id: Callable[[], bytes] | None = None
@@ -92,6 +94,12 @@ class ConnectionConfig:
     def __post_init__(self) -> None:
         for name in ("suites", "groups", "signature_schemes", "psk_modes"):
             _require(bool(getattr(self, name)), name, "at least one", ())
+        for name, available in (
+            ("groups", AVAILABLE_GROUPS),
+            ("signature_schemes", AVAILABLE_SCHEMES),
+        ):
+            chosen = getattr(self, name)
+            _require(set(chosen) <= set(available), name, "what this pyca/cryptography has", chosen)
         missing = set(self.suites) - self.provider.suites
         _require(not missing, "suites", f"what provider {self.provider.name} has", self.suites)
         largest_mtu = self._largest_mtu()
@@ -140,17 +148,29 @@ class ConnectionConfig:
         largest_content = self.provider.largest_content
         return _LARGEST_MTU if largest_content >= LONGEST_CONTENT else largest_content
 
+    @cached_property
+    def chain_verifier(self) -> ChainVerifier:
+        """What verifies the peer's chain; it remembers chains for all connections."""
+        return ChainVerifier(self.trust)
+
+    @property
+    def all_credentials(self) -> tuple[Credentials, ...]:
+        """The credentials to choose from, preferred first."""
+        if isinstance(self.credentials, Credentials):
+            return (self.credentials,)
+        return self.credentials or ()
+
     def check_client(self) -> None:
         """Raises `UsageError` for what a client lacks."""
         if self.psks and not self.trust:
             return
         _require(bool(self.trust), "trust", "the roots that a client trusts", self.trust)
         _require(bool(self.server_name), "server_name", "set for a client", self.server_name)
-        check_server_name(self.server_name or "", self.trust)
+        self.chain_verifier.check_server_name(self.server_name or "")
 
     def check_server(self) -> None:
         """Raises `UsageError` for what a server lacks."""
-        usable = self.credentials is not None or bool(self.psks)
+        usable = bool(self.all_credentials or self.psks)
         _require(usable, "credentials", "set for a server without psks", None)
 
     def external_psk(self, identity: bytes) -> ExternalPsk | None:

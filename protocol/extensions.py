@@ -315,6 +315,14 @@ def _parse_record_size_limit(reader: Reader) -> int:
     return limit
 
 
+def _parse_authorities(reader: Reader) -> tuple[bytes, ...]:
+    block = reader.nested(2, minimum=3)
+    names: list[bytes] = []
+    while block.remaining:
+        names.append(block.vector(2, minimum=1))
+    return tuple(names)
+
+
 def _parse_empty(_reader: Reader) -> bool:
     """An extension without data: that it is there says everything."""
     return True
@@ -342,6 +350,14 @@ SERVER_VERSION: Codec[int] = Codec(
 SUPPORTED_GROUPS = _uint16_list(ExtensionType.SUPPORTED_GROUPS)
 #: signature_algorithms: the schemes, preferred first (RFC 8446, 4.2.3).
 SIGNATURE_ALGORITHMS = _uint16_list(ExtensionType.SIGNATURE_ALGORITHMS)
+#: signature_algorithms_cert: the schemes of certificates, preferred first (RFC 8446, 4.2.3).
+SIGNATURE_ALGORITHMS_CERT = _uint16_list(ExtensionType.SIGNATURE_ALGORITHMS_CERT)
+#: certificate_authorities: names in DER, at least one (RFC 8446, 4.2.4).
+CERTIFICATE_AUTHORITIES: Codec[Sequence[bytes]] = Codec(
+    ExtensionType.CERTIFICATE_AUTHORITIES,
+    lambda names: vector(b"".join(vector(name, 2) for name in names), 2),
+    _parse_authorities,
+)
 #: key_share of a ClientHello; it may be empty, to ask for a HelloRetryRequest (4.2.8).
 CLIENT_KEY_SHARES: Codec[Sequence[KeyShareEntry]] = Codec(
     ExtensionType.KEY_SHARE, _encode_key_shares, _parse_key_shares

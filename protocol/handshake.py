@@ -42,7 +42,7 @@ from protocol.keylog import (
 from protocol.negotiation import Negotiation, NegotiationChannel
 from protocol.psk import ExternalPsk, Psk
 from protocol.session import Session, SessionTicket
-from protocol.signatures import Signer, choose_scheme, sign, verify
+from protocol.signatures import PublicKey, Signer, choose_scheme, sign, verify
 from protocol.state import State, StateMachine, Step
 from protocol.tickets import IssuedTicket
 
@@ -213,7 +213,7 @@ class Handshake:
         self, credentials: Credentials, peer_schemes: Sequence[int]
     ) -> list[tuple[int, Encodable]]:
         """Our Certificate and CertificateVerify."""
-        scheme = choose_scheme(credentials.private_key, peer_schemes)
+        scheme = choose_scheme(credentials.kind, peer_schemes)
         certificate = self._record(Certificate.of_chain(credentials.chain_der))
         signature = sign(
             credentials.private_key, scheme, self._own_signer, self._transcript.digest()
@@ -230,7 +230,7 @@ class Handshake:
         message = CertificateVerify.parse(body)
         assert self._peer_certificate is not None  # the state machine saw a Certificate before
         verify(
-            self._peer_certificate.public_key(),
+            PublicKey.of_certificate(self._peer_certificate),
             message.scheme,
             self._peer_signer,
             self._transcript.digest(),

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NoReturn
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.extensions import (
     ALPN_PROTOCOLS,
+    CERTIFICATE_AUTHORITIES,
     CLIENT_KEY_SHARES,
     CLIENT_VERSIONS,
     CONNECTION_ID,
@@ -27,6 +28,7 @@ from protocol.extensions import (
     SERVER_NAME_USED,
     SERVER_VERSION,
     SIGNATURE_ALGORITHMS,
+    SIGNATURE_ALGORITHMS_CERT,
     SUPPORTED_GROUPS,
     Codec,
     Extensions,
@@ -103,6 +105,8 @@ class ClientHello:
             extensions,
             SUPPORTED_GROUPS,
             SIGNATURE_ALGORITHMS,
+            SIGNATURE_ALGORITHMS_CERT,
+            CERTIFICATE_AUTHORITIES,
             CLIENT_KEY_SHARES,
             COOKIE,
             SERVER_NAME,
@@ -251,6 +255,7 @@ class CertificateRequest:
         extensions = Extensions.parse(reader, Place.CERTIFICATE_REQUEST)
         reader.finish()
         SIGNATURE_ALGORITHMS.require(extensions)
+        _check_syntax(extensions, SIGNATURE_ALGORITHMS_CERT, CERTIFICATE_AUTHORITIES)
         return cls(extensions, context)
 
 

@@ -27,7 +27,11 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from protocol.alerts import AlertDescription, ProtocolViolation
-from protocol.certificates import verify_client_chain
+from protocol.authentication import (
+    authorities_extension,
+    server_credentials,
+    signature_extensions,
+)
 from protocol.config import ConnectionConfig
 from protocol.extensions import (
     CLIENT_KEY_SHARES,
@@ -63,7 +67,7 @@ from protocol.handshake_messages import (
     NewSessionTicket,
     ServerHello,
 )
-from protocol.key_exchange import NamedGroup, generate
+from protocol.key_exchange import NamedGroup, respond
 from protocol.key_schedule import TrafficSecrets
 from protocol.negotiation import ServerNegotiation
 from protocol.psk import check_binder
@@ -136,7 +140,7 @@ class ServerHandshake(Handshake):
         if self._psk is not None:
             size = self._psk.offered.binders_bytes
             check_binder(self._psk.psk, self._psk.binder, self._transcript, body, size)
-        elif self._config.credentials is None:
+        elif not self._config.all_credentials:
             raise ProtocolViolation(
                 AlertDescription.UNKNOWN_PSK_IDENTITY, "the client has no PSK that this server has"
             )
@@ -222,9 +226,8 @@ class ServerHandshake(Handshake):
     def _server_hello(self, client_share: KeyShareEntry | None) -> Encodable:
         extensions, shared_secret = [SERVER_VERSION.make(DTLS_1_3)], None
         if client_share is not None:
-            share = generate(client_share.group)
-            shared_secret = share.exchange(client_share.key_exchange)
-            extensions.append(SERVER_KEY_SHARE.make(KeyShareEntry(share.group, share.public)))
+            public, shared_secret = respond(client_share.group, client_share.key_exchange)
+            extensions.append(SERVER_KEY_SHARE.make(KeyShareEntry(client_share.group, public)))
         if self._psk is not None:
             extensions.append(SELECTED_PSK.make(self._psk.index))
         extensions.extend(self._negotiation.server_hello())
@@ -240,14 +243,14 @@ class ServerHandshake(Handshake):
         return self._record(EncryptedExtensions(Extensions([*answers, *early_data])))
 
     def _certificate_request(self) -> tuple[int, Encodable]:
-        schemes = SIGNATURE_ALGORITHMS.make(self._config.signature_schemes)
-        self._request = CertificateRequest(Extensions([schemes]))
+        schemes = signature_extensions(self._config.signature_schemes)
+        authorities = authorities_extension(self._config.trust)
+        self._request = CertificateRequest(Extensions([*schemes, *authorities]))
         return HANDSHAKE_EPOCH, self._record(self._request)
 
     def _server_authentication(self, hello: ClientHello) -> list[tuple[int, Encodable]]:
-        assert self._config.credentials is not None  # without, there is a PSK
-        schemes = SIGNATURE_ALGORITHMS.require(hello.extensions)
-        return self._authentication(self._config.credentials, schemes)
+        own = server_credentials(self._config.all_credentials, hello.extensions)
+        return self._authentication(own, SIGNATURE_ALGORITHMS.require(hello.extensions))
 
     def _on_certificate(self, body: bytes) -> None:
         certificate = Certificate.parse(body)
@@ -257,8 +260,8 @@ class ServerHandshake(Handshake):
                 AlertDescription.CERTIFICATE_REQUIRED, "the client has no certificate"
             )
         certificate.check_answers(self._request.extensions)
-        self._peer_certificate = verify_client_chain(
-            certificate.chain, self._config.trust, self._config.verification_time()
+        self._peer_certificate = self._config.chain_verifier.verify_client(
+            certificate.chain, self._config.verification_time()
         )
         self._transcript.add(HandshakeType.CERTIFICATE, body)
         self.machine.advance(Step.CERTIFICATE)

@@ -2,14 +2,17 @@
 
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
+import cryptography_vectors
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from intaglio.certificates import LIFETIME, Authority
-from protocol.certificates import Credentials
-from protocol.signatures import PrivateKey
+from protocol.certificates import Credentials, load_certificates
+from protocol.signatures import AVAILABLE_SCHEMES, PrivateKey
 
 #: What the tests take for the present.
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -17,6 +20,9 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 LONG_AGO = NOW - 10 * LIFETIME
 SERVER_NAME = "server.example"
 KEY_KINDS = ("secp256r1", "ed25519", "rsa")
+ML_DSA_KINDS = tuple(s.name.lower() for s in AVAILABLE_SCHEMES if s.name.startswith("MLDSA"))
+
+_DATA = Path(__file__).parent / "data" / "certificates"
 
 
 @cache
@@ -29,7 +35,13 @@ def private_key(kind: str, owner: str = "server") -> PrivateKey:
         "ed25519": ed25519.Ed25519PrivateKey.generate,
         "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
     }
-    return makers[kind]()
+    return makers[kind]() if kind in makers else _ml_dsa_key(kind)
+
+
+def _ml_dsa_key(kind: str) -> PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import mldsa
+
+    return getattr(mldsa, f"{kind.upper()}PrivateKey").generate()
 
 
 @cache
@@ -81,3 +93,13 @@ def self_signed(name: str = SERVER_NAME) -> Credentials:
     """Credentials that nobody but their owner stands behind."""
     key = private_key("secp256r1", name)
     return Credentials((Authority.create(name, key, NOW).issue(name, key, NOW),), key)
+
+
+@cache
+def rsa_pss_credentials() -> tuple[Credentials, x509.Certificate]:
+    """Credentials whose certificate says id-RSASSA-PSS, and the root that issued it."""
+    leaf, root = load_certificates(_DATA / "rsassa-pss.pem")
+    pem = "asymmetric/PKCS8/rsa_pss_2048.pem"
+    with cryptography_vectors.open_vector_file(pem, "rb") as file:
+        key = load_pem_private_key(file.read(), None)
+    return Credentials((leaf,), key), root

@@ -1,32 +1,19 @@
-from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
-from intaglio.certificates import LIFETIME, Authority, make_demo_credentials
-from protocol.alerts import AlertDescription, ProtocolViolation, UsageError
-from protocol.certificates import (
-    Credentials,
-    CredentialsError,
-    check_server_name,
-    load_certificates,
-    verify_chain,
-    verify_client_chain,
-)
+from protocol.certificates import Credentials, CredentialsError, load_certificates
 from tests.protocol.certificates import (
     KEY_KINDS,
-    LONG_AGO,
+    ML_DSA_KINDS,
     NOW,
     SERVER_NAME,
     authority,
@@ -40,22 +27,6 @@ from tests.protocol.certificates import (
 TRUST = [authority().certificate]
 
 
-def der(*certificates: x509.Certificate) -> tuple[bytes, ...]:
-    return tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
-
-
-def refusal(
-    chain: Sequence[bytes],
-    match: str,
-    name: str = SERVER_NAME,
-    trust: Sequence[x509.Certificate] = TRUST,
-    now: datetime = NOW,
-) -> AlertDescription:
-    with pytest.raises(ProtocolViolation, match=match) as caught:
-        verify_chain(chain, name, trust, now)
-    return caught.value.alert
-
-
 def write_pem(folder: Path, owner: Credentials, password: bytes | None = None) -> tuple[Path, Path]:
     chain, key = folder / "chain.pem", folder / "key.pem"
     chain.write_bytes(b"".join(c.public_bytes(Encoding.PEM) for c in owner.chain))
@@ -64,171 +35,7 @@ def write_pem(folder: Path, owner: Credentials, password: bytes | None = None) -
     return chain, key
 
 
-@pytest.mark.parametrize("kind", KEY_KINDS)
-def test_a_chain_that_a_trusted_ca_issued_is_good(kind: str) -> None:
-    own = credentials(kind)
-    assert verify_chain(own.chain_der, SERVER_NAME, TRUST, NOW) == own.chain[0]
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_a_server_may_be_named_by_its_address(address: str) -> None:
-    verify_chain(credentials(name=address).chain_der, address, TRUST, NOW)
-    chain = credentials(name=address).chain_der
-    assert refusal(chain, "192.0.2.1", "192.0.2.1") is AlertDescription.BAD_CERTIFICATE
-
-
-def test_an_intermediate_leads_to_the_root() -> None:
-    middle = intermediate("Middle CA")
-    leaf = middle.issue(SERVER_NAME, private_key("secp256r1"), NOW)
-
-    verify_chain(der(leaf, middle.certificate), SERVER_NAME, TRUST, NOW)
-    verify_chain(der(leaf, middle.certificate, *TRUST), SERVER_NAME, TRUST, NOW)
-    assert refusal(der(leaf), "Middle CA") is AlertDescription.UNKNOWN_CA
-
-
-def test_an_expired_intermediate_is_named() -> None:
-    middle = intermediate("Old CA", LONG_AGO)
-    leaf = middle.issue(SERVER_NAME, private_key("secp256r1"), NOW)
-    alert = refusal(der(leaf, middle.certificate), "CN=Old CA")
-    assert alert is AlertDescription.CERTIFICATE_EXPIRED
-
-
-def test_a_wrong_name_is_a_bad_certificate() -> None:
-    chain = credentials(name="other.example").chain_der
-    alert = refusal(chain, r"server\.example.*subjectAltName")
-    assert alert is AlertDescription.BAD_CERTIFICATE
-
-
-@pytest.mark.parametrize("now", [NOW - 2 * LIFETIME, NOW + 2 * LIFETIME], ids=["early", "late"])
-def test_a_certificate_out_of_its_time_is_expired(now: datetime) -> None:
-    alert = refusal(credentials().chain_der, "CN=server.example.*not at 2026", now=now)
-    assert alert is AlertDescription.CERTIFICATE_EXPIRED
-
-
-def test_an_expired_root_is_named() -> None:
-    root = authority("Old root", LONG_AGO)
-    leaf = root.issue(SERVER_NAME, private_key("secp256r1"), NOW)
-    alert = refusal(der(leaf), "CN=Old root", trust=[root.certificate])
-    assert alert is AlertDescription.CERTIFICATE_EXPIRED
-
-
-def test_a_ca_that_nobody_trusts_is_unknown() -> None:
-    alert = refusal(credentials(ca="Other CA").chain_der, "issued by 'CN=Other CA'")
-    assert alert is AlertDescription.UNKNOWN_CA
-
-
-def test_a_self_signed_certificate_has_an_unknown_ca() -> None:
-    assert refusal(self_signed().chain_der, "no trusted CA") is AlertDescription.UNKNOWN_CA
-    verify_chain(self_signed().chain_der, SERVER_NAME, self_signed().chain, NOW)
-
-
-def test_a_ca_with_the_name_of_a_trusted_one_is_unknown() -> None:
-    impostor = Authority.create("Test CA", private_key("secp256r1", "impostor"), NOW)
-    leaf = impostor.issue(SERVER_NAME, private_key("secp256r1"), NOW)
-    assert refusal(der(leaf), "no trusted CA") is AlertDescription.UNKNOWN_CA
-    assert refusal(der(leaf, impostor.certificate), "no trusted CA") is AlertDescription.UNKNOWN_CA
-
-
-def test_a_server_certificate_issues_nothing() -> None:
-    key = private_key("secp256r1", "middle")
-    no_ca = Authority(authority().issue("middle.example", key, NOW), key)
-    leaf = no_ca.issue(SERVER_NAME, private_key("secp256r1"), NOW)
-    alert = refusal(der(leaf, no_ca.certificate), "CA certificate")
-    assert alert is AlertDescription.BAD_CERTIFICATE
-
-
-def test_an_ed25519_ca_is_unsupported() -> None:
-    root = Authority.create("Ed CA", private_key("ed25519", "ca"), NOW)
-    leaf = root.issue(SERVER_NAME, private_key("secp256r1"), NOW)
-    alert = refusal(der(leaf), "Ed25519", trust=[root.certificate])
-    assert alert is AlertDescription.UNSUPPORTED_CERTIFICATE
-
-
-def test_a_short_rsa_key_is_unsupported() -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    alert = refusal(der(authority().issue(SERVER_NAME, key, NOW)), "1024 bits")
-    assert alert is AlertDescription.UNSUPPORTED_CERTIFICATE
-
-
-def test_a_key_of_another_kind_is_unsupported() -> None:
-    key = ec.generate_private_key(ec.BrainpoolP256R1())
-    alert = refusal(der(authority().issue(SERVER_NAME, key, NOW)), "brainpoolP256r1")
-    assert alert is AlertDescription.UNSUPPORTED_CERTIFICATE
-
-
-def test_a_certificate_that_is_not_for_signatures_is_bad() -> None:
-    """RFC 8446, 4.4.2.2: digitalSignature is set if there is a keyUsage."""
-    usage = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
-    alert = refusal(der(certificate("server", private_key("rsa"), usage)), "not for signatures")
-    assert alert is AlertDescription.BAD_CERTIFICATE
-
-
-def test_a_certificate_without_alternative_names_is_bad() -> None:
-    alert = refusal(der(certificate(SERVER_NAME, private_key("rsa"))), "subjectAltName")
-    assert alert is AlertDescription.BAD_CERTIFICATE
-
-
-def test_no_certificate_has_an_alert_for_each_side() -> None:
-    """RFC 8446, 4.4.2.4."""
-    assert refusal((), "no certificate") is AlertDescription.DECODE_ERROR
-    with pytest.raises(ProtocolViolation) as caught:
-        verify_client_chain((), TRUST, NOW)
-    assert caught.value.alert is AlertDescription.CERTIFICATE_REQUIRED
-
-
-def test_too_many_certificates_are_bad() -> None:
-    chain = credentials().chain_der * 11
-    assert refusal(chain, "11 certificates") is AlertDescription.BAD_CERTIFICATE
-
-
-def test_a_client_needs_no_name_but_a_ca() -> None:
-    own = credentials(name="client.example")
-
-    assert verify_client_chain(own.chain_der, TRUST, NOW) == own.chain[0]
-    with pytest.raises(ProtocolViolation, match="Other CA") as caught:
-        verify_client_chain(credentials(ca="Other CA").chain_der, TRUST, NOW)
-    assert caught.value.alert is AlertDescription.UNKNOWN_CA
-
-
-@given(st.binary(max_size=100))
-def test_bytes_that_are_no_certificate_are_bad(data: bytes) -> None:
-    assert refusal((data,), "malformed") is AlertDescription.BAD_CERTIFICATE
-
-
-def test_an_odd_name_in_the_peers_certificate_warns_nobody() -> None:
-    """Python's warnings go to our user's log, or are errors there; the peer has no say in them."""
-    common_name, country_name = bytes.fromhex("0603550403"), bytes.fromhex("0603550406")
-    (plain,) = der(*self_signed().chain)
-    odd = plain.replace(common_name, country_name)  # of two letters, by its definition
-    assert refusal((odd,), "no trusted CA") is AlertDescription.UNKNOWN_CA
-
-
-@given(st.data())
-def test_a_damaged_certificate_is_never_good(data: st.DataObject) -> None:
-    signed = credentials().chain[0].tbs_certificate_bytes
-    damaged = bytearray(credentials().chain_der[0])
-    place = damaged.index(signed) + data.draw(st.integers(0, len(signed) - 1))
-    damaged[place] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(ProtocolViolation):
-        verify_chain((bytes(damaged),), SERVER_NAME, TRUST, NOW)
-
-
-@pytest.mark.parametrize("name", ["", "two words", "under_score", "*.example", "ä.example"])
-def test_a_server_name_that_cannot_be_is_our_own_mistake(name: str) -> None:
-    with pytest.raises(UsageError, match="server name"):
-        verify_chain(credentials().chain_der, name, TRUST, NOW)
-    with pytest.raises(UsageError, match="server name"):
-        check_server_name(name, TRUST)
-
-
-def test_no_trust_or_a_time_without_zone_is_our_own_mistake() -> None:
-    with pytest.raises(UsageError, match="no trusted"):
-        verify_chain(credentials().chain_der, SERVER_NAME, [], NOW)
-    with pytest.raises(UsageError, match="time zone"):
-        verify_chain(credentials().chain_der, SERVER_NAME, TRUST, NOW.replace(tzinfo=None))
-
-
-@pytest.mark.parametrize("kind", KEY_KINDS)
+@pytest.mark.parametrize("kind", [*KEY_KINDS, *ML_DSA_KINDS])
 @pytest.mark.parametrize("password", [None, b"open sesame"], ids=["plain", "encrypted"])
 def test_credentials_are_loaded_from_pem_files(
     tmp_path: Path, kind: str, password: bytes | None
@@ -303,11 +110,51 @@ def test_no_key_shows_in_a_repr() -> None:
         assert "private" not in repr(owner).lower()
 
 
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", ".".join(["a" * 60] * 4)])
-def test_demo_credentials_pass_for_their_name(name: str) -> None:
-    ca, own = make_demo_credentials(name)
-    made = own.chain[0].not_valid_before_utc + LIFETIME
+def test_a_certificate_that_is_not_for_signatures_is_refused() -> None:
+    """RFC 8446, 4.4.2.2: digitalSignature is set if there is a keyUsage."""
+    usage = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
+    with pytest.raises(CredentialsError, match="not for signatures"):
+        Credentials((certificate(SERVER_NAME, private_key("rsa"), usage),), private_key("rsa"))
 
-    verify_chain(own.chain_der, name, [ca], made)
-    with pytest.raises(ProtocolViolation):
-        verify_chain(own.chain_der, "other.example", [ca], made)
+
+@pytest.mark.parametrize(
+    ("name", "asked", "fits"),
+    [
+        ("server.example", "server.example", True),
+        ("Server.Example", "server.example", True),
+        ("server.example", "SERVER.example.", True),
+        ("server.example", "other.example", False),
+        ("*.server.example", "a.server.example", True),
+        ("*.server.example", "server.example", False),
+        ("*.server.example", "a.b.server.example", False),
+        ("server.example", "example", False),
+        ("127.0.0.1", "127.0.0.1", False),
+    ],
+)
+def test_the_names_of_a_certificate_are_those_of_its_alternative_names(
+    name: str, asked: str, fits: bool
+) -> None:
+    assert credentials(name=name).is_for(asked) is fits
+
+
+def test_a_certificate_without_alternative_names_is_for_nobody() -> None:
+    key = private_key("secp256r1")
+    assert not Credentials((certificate(SERVER_NAME, key),), key).is_for(SERVER_NAME)
+
+
+def test_the_signatures_of_a_chain_are_those_that_somebody_verifies() -> None:
+    """RFC 8446, 4.2.3: the signature of a self-signed certificate does not count."""
+    ecdsa, ed25519 = 0x0403, 0x0807
+    assert credentials().signed_with([ecdsa])
+    assert not credentials().signed_with([ed25519])
+    root = authority().certificate
+    assert not Credentials((*credentials().chain, root), credentials().private_key).signed_with([])
+    assert Credentials(self_signed().chain, self_signed().private_key).signed_with([])
+
+
+def test_the_issuers_of_a_chain_are_those_of_all_its_certificates() -> None:
+    middle = intermediate("Middle CA")
+    leaf = middle.issue(SERVER_NAME, private_key("secp256r1"), NOW)
+    own = Credentials((leaf, middle.certificate), private_key("secp256r1"))
+    names = {middle.certificate.subject.public_bytes(), TRUST[0].subject.public_bytes()}
+    assert own.issuers == names

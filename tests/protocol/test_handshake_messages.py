@@ -39,7 +39,7 @@ from protocol.handshake_messages import (
     ServerHello,
 )
 from protocol.key_schedule import Transcript
-from protocol.signatures import Signer, verify
+from protocol.signatures import PublicKey, Signer, verify
 from protocol.wire import vector
 from tests.protocol import traces
 from tests.protocol.traces import GCM_TRACES, SENDERS, messages, opened
@@ -354,7 +354,8 @@ def test_the_server_of_a_recorded_session_answers_and_signs(name: str) -> None:
         if isinstance(message, ServerHello) and message.is_hello_retry_request:
             transcript.restart(transcript.digest())
         if isinstance(message, Certificate):
-            key = x509.load_der_x509_certificate(message.chain[0]).public_key()
+            leaf = x509.load_der_x509_certificate(message.chain[0])
+            key = PublicKey.of_certificate(leaf)
         if isinstance(message, CertificateVerify):
             verify(key, message.scheme, Signer.SERVER, transcript.digest(), message.signature)
             return

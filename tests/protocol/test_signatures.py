@@ -1,9 +1,13 @@
 import pytest
+from cryptography.exceptions import InvalidSignature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.alerts import AlertDescription, ProtocolViolation, UsageError
 from protocol.signatures import (
+    AVAILABLE_SCHEMES,
+    PrivateKey,
+    PublicKey,
     SignatureScheme,
     Signer,
     _content,
@@ -13,28 +17,41 @@ from protocol.signatures import (
     sign,
     verify,
 )
-from tests.protocol.certificates import private_key
+from tests.protocol.certificates import (
+    ML_DSA_KINDS,
+    credentials,
+    private_key,
+    rsa_pss_credentials,
+)
 
-KINDS = ("ed25519", "secp256r1", "secp384r1", "secp521r1", "rsa")
+KINDS = ("ed25519", "secp256r1", "secp384r1", "secp521r1", "rsa", "rsa_pss", *ML_DSA_KINDS)
 HASH = bytes(range(32))
 
-FITTING = [(kind, s) for kind in KINDS for s in SignatureScheme if fits(private_key(kind), s)]
+FITTING = [(kind, scheme) for kind in KINDS for scheme in SignatureScheme if fits(kind, scheme)]
 
 
-def refusal(public_key: object, scheme: int, *rest: object, **options: object) -> AlertDescription:
+def own_key(kind: str) -> PrivateKey:
+    return private_key("rsa" if kind == "rsa_pss" else kind)
+
+
+def public_key(kind: str) -> PublicKey:
+    return PublicKey(kind, own_key(kind).public_key())
+
+
+def refusal(public: PublicKey, scheme: int, *rest: object, **options: object) -> AlertDescription:
     with pytest.raises(ProtocolViolation) as caught:
-        verify(public_key, scheme, *rest, **options)
+        verify(public, scheme, *rest, **options)
     return caught.value.alert
 
 
 def test_every_scheme_has_its_kind_of_key() -> None:
-    assert [scheme for _, scheme in FITTING] == list(SignatureScheme)
+    assert [scheme for _, scheme in FITTING] == list(AVAILABLE_SCHEMES)
 
 
 @pytest.mark.parametrize(("kind", "scheme"), FITTING)
 def test_what_one_side_signs_the_other_verifies(kind: str, scheme: SignatureScheme) -> None:
-    key = private_key(kind)
-    verify(key.public_key(), scheme, Signer.SERVER, HASH, sign(key, scheme, Signer.SERVER, HASH))
+    key = own_key(kind)
+    verify(public_key(kind), scheme, Signer.SERVER, HASH, sign(key, scheme, Signer.SERVER, HASH))
 
 
 def test_the_content_is_that_of_the_standard() -> None:
@@ -55,10 +72,9 @@ def test_the_content_is_that_of_the_standard() -> None:
 
 @pytest.mark.parametrize(("kind", "scheme"), FITTING)
 def test_a_wrong_signature_is_a_decrypt_error(kind: str, scheme: SignatureScheme) -> None:
-    key = private_key(kind)
-    good = sign(key, scheme, Signer.SERVER, HASH)
+    good = sign(own_key(kind), scheme, Signer.SERVER, HASH)
     forged = good[:-1] + bytes((good[-1] ^ 1,))
-    public = key.public_key()
+    public = public_key(kind)
 
     error = AlertDescription.DECRYPT_ERROR
     assert refusal(public, scheme, Signer.SERVER, HASH, forged) is error
@@ -71,9 +87,8 @@ def test_a_wrong_signature_is_a_decrypt_error(kind: str, scheme: SignatureScheme
 @pytest.mark.parametrize("scheme", [*SignatureScheme, 0x0401, 0x0203, 0xFFFF])
 def test_a_scheme_that_does_not_fit_the_key_is_an_illegal_parameter(kind: str, scheme: int) -> None:
     """0x0401 is rsa_pkcs1_sha256, which must not sign a CertificateVerify (RFC 8446, 4.2.3)."""
-    if not fits(private_key(kind), scheme):
-        public = private_key(kind).public_key()
-        alert = refusal(public, scheme, Signer.SERVER, HASH, bytes(64))
+    if not fits(kind, scheme):
+        alert = refusal(public_key(kind), scheme, Signer.SERVER, HASH, bytes(64))
         assert alert is AlertDescription.ILLEGAL_PARAMETER
 
 
@@ -82,20 +97,20 @@ def test_a_scheme_that_was_not_offered_is_an_illegal_parameter() -> None:
     good = sign(key, scheme, Signer.SERVER, HASH)
     offered = [SignatureScheme.ECDSA_SECP256R1_SHA256]
 
-    alert = refusal(key.public_key(), scheme, Signer.SERVER, HASH, good, offered=offered)
+    alert = refusal(public_key("ed25519"), scheme, Signer.SERVER, HASH, good, offered=offered)
     assert alert is AlertDescription.ILLEGAL_PARAMETER
 
 
 def test_the_peers_preference_chooses_among_what_the_key_can_do() -> None:
     wanted = [0x0401, 0x0403, 0x0806, 0x0804]
-    assert choose_scheme(private_key("rsa"), wanted) is SignatureScheme.RSA_PSS_RSAE_SHA512
+    assert choose_scheme("rsa", wanted) is SignatureScheme.RSA_PSS_RSAE_SHA512
     ecdsa = SignatureScheme.ECDSA_SECP256R1_SHA256
-    assert choose_scheme(private_key("secp256r1"), wanted) is ecdsa
+    assert choose_scheme("secp256r1", wanted) is ecdsa
 
 
 def test_no_common_scheme_is_a_handshake_failure() -> None:
     with pytest.raises(ProtocolViolation, match="ed25519") as caught:
-        choose_scheme(private_key("ed25519"), [0x0403, 0x0A0A])
+        choose_scheme("ed25519", [0x0403, 0x0A0A])
     assert caught.value.alert is AlertDescription.HANDSHAKE_FAILURE
 
 
@@ -106,7 +121,37 @@ def test_to_sign_with_a_scheme_that_does_not_fit_is_our_own_mistake() -> None:
 
 def test_another_kind_of_key_fits_no_scheme() -> None:
     assert key_kind(object()) == "object"
-    assert not any(fits(object(), scheme) for scheme in SignatureScheme)
+    assert not any(fits("object", scheme) for scheme in SignatureScheme)
+
+
+@pytest.mark.parametrize("kind", [*KINDS[:5], *ML_DSA_KINDS])
+def test_a_certificate_says_what_kind_its_key_is(kind: str) -> None:
+    assert PublicKey.of_certificate(credentials(kind).chain[0]).kind == kind
+
+
+def test_an_rsa_key_for_pss_alone_is_a_kind_of_its_own() -> None:
+    """RFC 8446, 4.2.3: rsa_pss_rsae is for rsaEncryption, rsa_pss_pss for id-RSASSA-PSS."""
+    own, _ = rsa_pss_credentials()
+    public = PublicKey.of_certificate(own.chain[0])
+    assert public.kind == own.kind == "rsa_pss"
+
+    for_pss, for_any = SignatureScheme.RSA_PSS_PSS_SHA256, SignatureScheme.RSA_PSS_RSAE_SHA256
+    signature = sign(own.private_key, for_pss, Signer.SERVER, HASH)
+    verify(public, for_pss, Signer.SERVER, HASH, signature)
+    alert = refusal(public, for_any, Signer.SERVER, HASH, signature)
+    assert alert is AlertDescription.ILLEGAL_PARAMETER
+    alert = refusal(public_key("rsa"), for_pss, Signer.SERVER, HASH, signature)
+    assert alert is AlertDescription.ILLEGAL_PARAMETER
+
+
+@pytest.mark.parametrize("kind", ML_DSA_KINDS)
+def test_ml_dsa_has_an_empty_context(kind: str) -> None:
+    """draft-ietf-tls-mldsa: the context of FIPS 204 is the empty string."""
+    signature = sign(private_key(kind), SignatureScheme[kind.upper()], Signer.CLIENT, HASH)
+    key = private_key(kind).public_key()
+    key.verify(signature, _content(Signer.CLIENT, HASH), b"")
+    with pytest.raises(InvalidSignature):
+        key.verify(signature, _content(Signer.CLIENT, HASH), b"TLS")
 
 
 @settings(max_examples=50)
@@ -115,6 +160,5 @@ def test_no_other_bytes_are_a_signature(
     fitting: tuple[str, SignatureScheme], signature: bytes
 ) -> None:
     kind, scheme = fitting
-    public = private_key(kind).public_key()
-    alert = refusal(public, scheme, Signer.SERVER, HASH, signature)
+    alert = refusal(public_key(kind), scheme, Signer.SERVER, HASH, signature)
     assert alert is AlertDescription.DECRYPT_ERROR
