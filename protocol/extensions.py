@@ -13,10 +13,10 @@ kind of extension; where client and server use different forms, there is one cod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from protocol.alerts import AlertDescription, ProtocolViolation, UsageError
-from protocol.wire import Reader, uint, uints, vector
+from protocol.wire import Reader, numbered_vectors, uint, uints, vector
 
 #: The numbers that stand in supported_versions (RFC 9147, 5.3).
 DTLS_1_2 = 0xFEFD
@@ -60,6 +60,9 @@ class ExtensionType(IntEnum):
     SIGNATURE_ALGORITHMS_CERT = 50
     KEY_SHARE = 51
     CONNECTION_ID = 54
+
+
+_NAMES: dict[int, str] = {number: number.name.lower() for number in ExtensionType}
 
 
 class Place(Enum):
@@ -107,6 +110,14 @@ ALLOWED = {
 }
 
 
+#: The extensions that we know and that must not stand in a message.
+_MISPLACED = {
+    place: frozenset(number for number, places in ALLOWED.items() if place not in places)
+    for place in Place
+}
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
+
+
 class Extension(NamedTuple):
     """One extension: its 16-bit number, known or not, and its raw bytes."""
 
@@ -119,6 +130,8 @@ class Extensions:
 
     def __init__(self, extensions: Iterable[Extension] = ()) -> None:
         self._by_type: dict[int, bytes] = {}
+        #: What each `Codec` has read, so that it need not do so again.
+        self.values: dict[Codec[Any], object] = {}
         for number, data in extensions:
             if number in self._by_type:
                 raise UsageError(f"extension {extension_name(number)} is given twice")
@@ -148,7 +161,7 @@ class Extensions:
 
     def encode(self) -> bytes:
         """The vector of extensions, with its length in two bytes."""
-        return vector(b"".join(uint(n, 2) + vector(d, 2) for n, d in self._by_type.items()), 2)
+        return vector(numbered_vectors(self._by_type.items()), 2)
 
     @classmethod
     def parse(cls, reader: Reader, place: Place) -> "Extensions":
@@ -158,12 +171,13 @@ class Extensions:
         twice, or that must not stand in this message (RFC 8446, 4.2).
         """
         block = reader.nested(2)
-        found: dict[int, bytes] = {}
-        while block.remaining:
-            number, data = block.uint(2), block.vector(2)
-            _check_place(number, place, found)
+        extensions = cls()
+        found, misplaced = extensions._by_type, _MISPLACED[place]
+        for number, data in block.numbered_vectors():
+            if number in found or number in misplaced or _PRE_SHARED_KEY in found:
+                _check_place(number, place, found)
             found[number] = data
-        return cls(Extension(number, data) for number, data in found.items())
+        return extensions
 
     def check_answers(self, offered: "Extensions") -> None:
         """Hold a response against the message that it answers (RFC 8446, 4.2).
@@ -182,10 +196,7 @@ class Extensions:
 
 def extension_name(number: int) -> str:
     """The name of an extension for messages: ``key_share``, or ``extension 0x0a0a``."""
-    try:
-        return ExtensionType(number).name.lower()
-    except ValueError:
-        return f"extension {number:#06x}"
+    return _NAMES.get(number) or f"extension {number:#06x}"
 
 
 def _check_place(number: int, place: Place, before: dict[int, bytes]) -> None:
@@ -202,7 +213,7 @@ def _check_place(number: int, place: Place, before: dict[int, bytes]) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Codec(Generic[T]):
     """Reads and makes one kind of extension in one form."""
 
@@ -219,10 +230,13 @@ class Codec(Generic[T]):
         data = extensions.find(self.type)
         if data is None:
             return None
-        reader = Reader(data, extension_name(self.type))
-        value = self._parse(reader)
-        reader.finish()
-        return value
+        known = extensions.values
+        if self not in known:  # a hello's extensions are read for their syntax, and then again
+            reader = Reader(data, extension_name(self.type))
+            value = self._parse(reader)
+            reader.finish()
+            known[self] = value
+        return cast(T, known[self])
 
     def require(self, extensions: Extensions) -> T:
         """The value; raises `ProtocolViolation` with missing_extension where it is absent."""

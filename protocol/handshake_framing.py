@@ -60,9 +60,10 @@ class Fragment:
     @classmethod
     def parse(cls, reader: Reader) -> "Fragment":
         """Read one fragment; raises `DecodeError`, also for one that leaves its message."""
-        msg_type, length = reader.uint(1), reader.uint(3)
-        message_seq, offset = reader.uint(2), reader.uint(3)
-        data = reader.vector(3)
+        header = reader.take(FRAGMENT_HEADER_BYTES)
+        msg_type, length = header[0], int.from_bytes(header[1:4], "big")
+        message_seq, offset = int.from_bytes(header[4:6], "big"), int.from_bytes(header[6:9], "big")
+        data = reader.take(int.from_bytes(header[9:12], "big"))
         end = offset + len(data)
         if end > length:
             raise DecodeError(f"fragment ends at {end} in a message of {length} bytes")

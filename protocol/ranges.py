@@ -16,6 +16,9 @@ class RangeSet:
 
     def add(self, start: int, stop: int) -> None:
         """Add the positions of one range, whether some of them are in the set or not."""
+        if not self._ranges:  # nearly always: most messages come in one piece
+            self._ranges.append((start, stop))
+            return
         apart = [(low, high) for low, high in self._ranges if high < start or low > stop]
         merged = [(low, high) for low, high in self._ranges if high >= start and low <= stop]
         whole = (min([start, *(low for low, _ in merged)]), max([stop, *(up for _, up in merged)]))

@@ -1,8 +1,13 @@
 """Reading and writing the presentation language of RFC 8446, 3: big-endian, bounded, exact."""
 
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 
 from protocol.alerts import DecodeError, UsageError
+
+#: How `struct` names unsigned numbers of so many bytes.
+_FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_NUMBER_AND_LENGTH = struct.Struct(">HH")
 
 
 class Reader:
@@ -24,13 +29,14 @@ class Reader:
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes."""
-        if count > self.remaining:
+        start = self._position
+        end = start + count
+        if end > len(self._data):
             raise DecodeError(
                 f"{self._what}: {count} bytes announced or needed, {self.remaining} there"
             )
-        start = self._position
-        self._position += count
-        return self._data[start : self._position]
+        self._position = end
+        return self._data[start:end]
 
     def uint(self, size: int) -> int:
         """An unsigned number of ``size`` bytes."""
@@ -38,7 +44,7 @@ class Reader:
 
     def vector(self, length_size: int, minimum: int = 0, maximum: int | None = None) -> bytes:
         """A variable-length vector: its length in ``length_size`` bytes, then its bytes."""
-        length = self.uint(length_size)
+        length = int.from_bytes(self.take(length_size), "big")
         if length < minimum or (maximum is not None and length > maximum):
             raise DecodeError(f"{self._what}: vector of {length} bytes is out of range")
         return self.take(length)
@@ -48,13 +54,17 @@ class Reader:
         return Reader(self.vector(length_size, minimum, maximum), self._what)
 
     def uints(self, size: int, length_size: int, minimum: int = 0) -> tuple[int, ...]:
-        """A variable-length vector of unsigned numbers of ``size`` bytes each."""
+        """A variable-length vector of unsigned numbers of ``size`` bytes each: 1, 2, 4 or 8."""
         data = self.vector(length_size, minimum)
         if len(data) % size:
             raise DecodeError(f"{self._what}: {len(data)} bytes do not hold {size}-byte numbers")
-        return tuple(
-            int.from_bytes(data[at : at + size], "big") for at in range(0, len(data), size)
-        )
+        return struct.unpack(f">{len(data) // size}{_FORMATS[size]}", data)
+
+    def numbered_vectors(self) -> Iterator[tuple[int, bytes]]:
+        """To the end: vectors with lengths of two bytes, each behind a number of two bytes."""
+        while self._position < len(self._data):
+            number, length = _NUMBER_AND_LENGTH.unpack(self.take(_NUMBER_AND_LENGTH.size))
+            yield number, self.take(length)
 
     def finish(self) -> None:
         """Nothing may be left over."""
@@ -75,6 +85,20 @@ def vector(data: bytes, length_size: int) -> bytes:
     return uint(len(data), length_size) + data
 
 
-def uints(values: Iterable[int], size: int, length_size: int) -> bytes:
-    """A variable-length vector of unsigned numbers of ``size`` bytes each."""
-    return vector(b"".join(uint(value, size) for value in values), length_size)
+def uints(values: Sequence[int], size: int, length_size: int) -> bytes:
+    """A variable-length vector of unsigned numbers of ``size`` bytes each: 1, 2, 4 or 8."""
+    try:
+        data = struct.pack(f">{len(values)}{_FORMATS[size]}", *values)
+    except struct.error:
+        raise UsageError(f"one of {values} does not fit {size} bytes") from None
+    return vector(data, length_size)
+
+
+def numbered_vectors(entries: Iterable[tuple[int, bytes]]) -> bytes:
+    """Vectors with lengths of two bytes, each behind a number of two bytes."""
+    try:
+        return b"".join(
+            _NUMBER_AND_LENGTH.pack(number, len(data)) + data for number, data in entries
+        )
+    except struct.error:
+        raise UsageError("a number or a length does not fit two bytes") from None

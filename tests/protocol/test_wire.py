@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.alerts import AlertDescription, DecodeError, UsageError
-from protocol.wire import Reader, uint, uints, vector
+from protocol.wire import Reader, numbered_vectors, uint, uints, vector
 
 
 def test_reads_what_was_written() -> None:
@@ -73,3 +73,38 @@ def test_trailing_bytes_are_a_decode_error() -> None:
 def test_a_vector_comes_back(data: bytes, size: int) -> None:
     if len(data) < 1 << 8 * size:
         assert Reader(vector(data, size), "test").vector(size) == data
+
+
+@given(st.sampled_from([1, 2, 4, 8]), st.data())
+def test_a_list_of_numbers_comes_back(size: int, data: st.DataObject) -> None:
+    values = data.draw(st.lists(st.integers(0, 256**size - 1), max_size=20))
+    encoded = uints(values, size, 2)
+    assert encoded == vector(b"".join(uint(value, size) for value in values), 2)
+    assert Reader(encoded, "test").uints(size, length_size=2) == tuple(values)
+
+
+def test_a_number_in_a_list_that_does_not_fit_is_our_own_mistake() -> None:
+    with pytest.raises(UsageError, match="65536"):
+        uints([1, 65536], 2, 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=20))))
+def test_numbered_vectors_come_back(entries: list[tuple[int, bytes]]) -> None:
+    encoded = numbered_vectors(entries)
+    assert encoded == b"".join(uint(number, 2) + vector(data, 2) for number, data in entries)
+    reader = Reader(encoded, "test")
+    assert list(reader.numbered_vectors()) == entries
+    reader.finish()
+
+
+@pytest.mark.parametrize("missing", range(1, 7))
+def test_a_numbered_vector_that_ends_too_early_is_a_decode_error(missing: int) -> None:
+    encoded = numbered_vectors([(1, b""), (2, b"abc")])
+    with pytest.raises(DecodeError, match="a message"):
+        list(Reader(encoded[:-missing], "a message").numbered_vectors())
+
+
+@pytest.mark.parametrize("entry", [(1 << 16, b""), (-1, b""), (0, bytes(1 << 16))])
+def test_a_numbered_vector_that_does_not_fit_is_our_own_mistake(entry: tuple[int, bytes]) -> None:
+    with pytest.raises(UsageError, match="two bytes"):
+        numbered_vectors([entry])
