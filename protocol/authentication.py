@@ -1,6 +1,7 @@
 """Which of our credentials to use, and what to ask of the peer's (RFC 8446, 4.4.2.2, 4.4.2.3)."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -65,9 +66,10 @@ def client_credentials(own: Sequence[Credentials], request: Extensions) -> Crede
     return max(usable, key=lambda c: not authorities.isdisjoint(c.issuers), default=None)
 
 
-def signature_extensions(schemes: Sequence[int]) -> list[Extension]:
+@lru_cache
+def signature_extensions(schemes: tuple[int, ...]) -> tuple[Extension, ...]:
     """What signatures we take: of the peer itself, and in its certificates."""
-    return [SIGNATURE_ALGORITHMS.make(schemes), SIGNATURE_ALGORITHMS_CERT.make(CHAIN_SCHEMES)]
+    return SIGNATURE_ALGORITHMS.make(schemes), SIGNATURE_ALGORITHMS_CERT.make(CHAIN_SCHEMES)
 
 
 def authorities_extension(trust: Sequence[x509.Certificate]) -> list[Extension]:

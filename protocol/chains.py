@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -186,6 +187,7 @@ def _server_verifier(server_name: str, policy: PolicyBuilder) -> ServerVerifier:
         raise UsageError(f"server name {server_name!r}: {error}") from None
 
 
+@lru_cache
 def _subject_to_verify(server_name: str) -> x509.DNSName | x509.IPAddress:
     try:
         return x509.IPAddress(ip_address(server_name))

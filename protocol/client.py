@@ -24,6 +24,7 @@ with a PSK of the client's, an external one or a ticket (figures 8 and 9):
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 from protocol.alerts import AlertDescription, ProtocolViolation
@@ -342,10 +343,11 @@ def _fits(ticket: SessionTicket, config: ConnectionConfig) -> bool:
     )
 
 
-def _server_name(name: str) -> list[Extension]:
+@lru_cache
+def _server_name(name: str) -> tuple[Extension, ...]:
     """server_name carries DNS names only, no addresses (RFC 6066, 3)."""
     try:
         ip_address(name)
     except ValueError:
-        return [SERVER_NAME.make(name)]
-    return []
+        return (SERVER_NAME.make(name),)
+    return ()

@@ -240,13 +240,13 @@ class Delivery:
         if all(fragment.message_seq < self._flight_start for fragment in fragments):
             self._peer_repeats(now)
             return
-        arrivals = {self._reassembler.add(fragment) for fragment in fragments}
-        is_new = not arrivals <= {Arrival.OLD, Arrival.NOT_KEPT}
+        arrivals = [self._reassembler.add(fragment) for fragment in fragments]
+        is_new = Arrival.IN_ORDER in arrivals or Arrival.OUT_OF_ORDER in arrivals
         if is_new and record.number.epoch != PLAINTEXT_EPOCH:  # there only a whole hello counts
             self._answered()
         if Arrival.NOT_KEPT in arrivals or any(map(self._is_waiting_update, fragments)):
             return
-        if self._finished or arrivals != {Arrival.IN_ORDER}:
+        if self._finished or any(arrival is not Arrival.IN_ORDER for arrival in arrivals):
             self._acks.demand(record.number, now)
         else:
             self._acks.hold(record.number, now, self._timer.interval * _PATIENCE)

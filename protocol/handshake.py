@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 from cryptography import x509
 
@@ -56,10 +56,23 @@ PeerHello: TypeAlias = type[ClientHello] | type[ServerHello] | type[HelloVerifyR
 class Encodable(Protocol):
     """A handshake message to be sent."""
 
-    msg_type: ClassVar[HandshakeType]
+    @property
+    def msg_type(self) -> HandshakeType:
+        """Its type."""
 
     def encode(self) -> bytes:
         """The body."""
+
+
+class Encoded(NamedTuple):
+    """A message with its body made."""
+
+    msg_type: HandshakeType
+    body: bytes
+
+    def encode(self) -> bytes:
+        """The body."""
+        return self.body
 
 
 class Channel(NegotiationChannel, Protocol):
@@ -205,9 +218,10 @@ class Handshake:
         self._transcript.restart(self._transcript.digest())
 
     def _record(self, message: Encodable) -> Encodable:
-        """Add a message of ours to the transcript."""
-        self._transcript.add(message.msg_type, message.encode())
-        return message
+        """Add a message of ours to the transcript; returns it with its body, ready to be sent."""
+        body = message.encode()
+        self._transcript.add(message.msg_type, body)
+        return Encoded(message.msg_type, body)
 
     def _authentication(
         self, credentials: Credentials, peer_schemes: Sequence[int]

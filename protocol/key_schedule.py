@@ -4,11 +4,11 @@ RFC 8446, 7.1 to 7.5, with the label prefix of RFC 9147, 5.9: "dtls13", and no s
 secrets are as long as the output of the suite's hash. None appears in a repr.
 """
 
+import hashlib
 import hmac
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from protocol.alerts import UsageError
 from protocol.crypto.provider import TrafficKeys
@@ -210,16 +210,10 @@ def expand_label(
 ) -> bytes:
     """HKDF-Expand-Label (RFC 8446, 7.1; RFC 9147, 5.9); ``label`` comes without its prefix."""
     full_label = _LABEL_PREFIX + label
-    info = b"".join(
-        (
-            length.to_bytes(2, "big"),
-            len(full_label).to_bytes(1, "big"),
-            full_label,
-            len(context).to_bytes(1, "big"),
-            context,
-        )
-    )
-    return HKDFExpand(suite.parameters.hash, length, info).derive(secret)
+    info = b"%b%c%b%c%b" % (
+        length.to_bytes(2, "big"), len(full_label), full_label, len(context), context,
+    )  # fmt: skip
+    return _expand(suite.parameters.hash, secret, info, length)
 
 
 def _derive_secret(
@@ -228,12 +222,19 @@ def _derive_secret(
     return expand_label(suite, secret, label, transcript_hash, suite.parameters.hash_bytes)
 
 
+def _expand(algorithm: hashes.HashAlgorithm, secret: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand (RFC 5869, 2.3); nearly always the first block is enough."""
+    block = output = hmac.digest(secret, info + b"\1", algorithm.name)
+    for number in range(2, -(-length // algorithm.digest_size) + 1):
+        block = hmac.digest(secret, b"%b%b%c" % (block, info, number), algorithm.name)
+        output += block
+    return output[:length]
+
+
 def _extract(suite: CipherSuite, salt: bytes, input_key: bytes) -> bytes:
     """HKDF-Extract (RFC 5869, 2.2)."""
     return hmac.digest(salt, input_key, suite.parameters.hash.name)
 
 
 def _hash(suite: CipherSuite, data: bytes) -> bytes:
-    state = hashes.Hash(suite.parameters.hash)
-    state.update(data)
-    return state.finalize()
+    return hashlib.new(suite.parameters.hash.name, data).digest()

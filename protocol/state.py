@@ -133,6 +133,13 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
 }
 
 
+#: The message types that may come in each state.
+_EXPECTED = {
+    state: frozenset(kind for kind, steps in _STEPS.items() if not steps.isdisjoint(transitions))
+    for state, transitions in TRANSITIONS.items()
+}
+
+
 class StateMachine:
     """Where one side is in the table."""
 
@@ -146,8 +153,7 @@ class StateMachine:
 
     def check(self, msg_type: int) -> None:
         """Raises `ProtocolViolation` (unexpected_message) for a type that may not come now."""
-        steps = _STEPS.get(msg_type, set())  # type: ignore[call-overload]
-        if steps.isdisjoint(TRANSITIONS[self.state]):
+        if msg_type not in _EXPECTED[self.state]:
             raise ProtocolViolation(
                 AlertDescription.UNEXPECTED_MESSAGE,
                 f"handshake message {_name(msg_type)} while in state {self.state.name}",
