@@ -1,5 +1,8 @@
 """Handshakes with every kind of group, key and certificate that there is."""
 
+import subprocess
+import sys
+
 import pytest
 
 from intaglio.certificates import Authority
@@ -165,3 +168,31 @@ def test_a_group_or_scheme_that_is_not_available_is_our_own_mistake(monkeypatch)
         client_config(**fitting | {"groups": (HYBRID,)})
     with pytest.raises(UsageError, match=r"signature_schemes must be what .* has, not .*MLDSA44"):
         client_config(**fitting | {"signature_schemes": (SignatureScheme.MLDSA44,)})
+
+
+OLD_CRYPTOGRAPHY = """
+import sys
+from cryptography import x509
+from cryptography.hazmat.primitives import asymmetric
+for name in ("mlkem", "mldsa"):
+    sys.modules[f"{asymmetric.__name__}.{name}"] = None
+    vars(asymmetric).pop(name, None)
+from protocol.key_exchange import NamedGroup, generate, respond
+from protocol.alerts import UsageError
+from tests.protocol.pair import Pair, client_config
+pair = Pair.connected()
+assert NamedGroup.X25519MLKEM768 not in client_config().groups
+assert not any("MLDSA" in scheme.name for scheme in client_config().signature_schemes)
+for call in (generate, lambda group: respond(group, bytes(1216))):
+    try:
+        call(NamedGroup.X25519MLKEM768)
+    except UsageError:
+        print("not available")
+"""
+
+
+def test_an_older_cryptography_lacks_ml_kem_and_ml_dsa_only():
+    run = subprocess.run(
+        [sys.executable, "-c", OLD_CRYPTOGRAPHY], capture_output=True, text=True, check=False
+    )
+    assert (run.stderr, run.stdout) == ("", "not available\n" * 2)

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 
 import pytest
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from protocol import key_schedule
 from protocol.alerts import UsageError
@@ -72,6 +73,16 @@ def test_the_label_is_dtls13_without_a_space() -> None:
     info = b"\x00\x10" + b"\x09dtls13key" + b"\x00"
     expected = hmac.digest(secret, info + b"\x01", "sha256")[:16]
     assert expand_label(SUITE, secret, b"key", b"", 16) == expected
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 48, 49, 64, 65, 96, 97, 500])
+def test_longer_output_is_that_of_hkdf_expand(suite: CipherSuite, length: int) -> None:
+    """RFC 5869, 2.3, as pyca/cryptography has it."""
+    secret, context = bytes(suite.parameters.hash_bytes), b"some context"
+    info = length.to_bytes(2, "big") + b"\x0edtls13exporter" + bytes((len(context),)) + context
+    expected = HKDFExpand(suite.parameters.hash, length, info).derive(secret)
+    assert expand_label(suite, secret, b"exporter", context, length) == expected
 
 
 def test_exported_material_depends_on_each_input() -> None:
