@@ -125,7 +125,7 @@ class _Partial:
 
     @property
     def whole(self) -> bool:
-        return next(self.received.gaps(len(self.data)), None) is None
+        return self.received.prefix() == len(self.data)
 
     def insert(self, fragment: Fragment) -> bool:
         stop = fragment.offset + len(fragment.data)

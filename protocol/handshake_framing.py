@@ -6,13 +6,16 @@ A message on the wire is one or more fragments, each with the DTLS header of RFC
     msg_type (8) | length (24) | message_seq (16) | fragment_offset (24) | fragment_length (24)
 """
 
+import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from protocol.alerts import DecodeError
-from protocol.wire import Reader, uint, vector
+from protocol.alerts import DecodeError, UsageError
+from protocol.wire import Reader
 
-FRAGMENT_HEADER_BYTES = 12
+#: Numbers of 24 bits are bytes to `struct`.
+_HEADER = struct.Struct(">B3sH3s3s")
+FRAGMENT_HEADER_BYTES = _HEADER.size
 
 
 class HandshakeType(IntEnum):
@@ -49,21 +52,24 @@ class Fragment:
 
     def encode(self) -> bytes:
         """Header and data; raises `UsageError` for a field that does not fit."""
-        header = (
-            uint(self.msg_type, 1)
-            + uint(self.length, 3)
-            + uint(self.message_seq, 2)
-            + uint(self.offset, 3)
-        )
-        return header + vector(self.data, 3)
+        try:
+            header = _HEADER.pack(
+                self.msg_type,
+                self.length.to_bytes(3, "big"),
+                self.message_seq,
+                self.offset.to_bytes(3, "big"),
+                len(self.data).to_bytes(3, "big"),
+            )
+        except (struct.error, OverflowError):
+            raise UsageError(f"{self} does not fit its header") from None
+        return header + self.data
 
     @classmethod
     def parse(cls, reader: Reader) -> "Fragment":
         """Read one fragment; raises `DecodeError`, also for one that leaves its message."""
-        header = reader.take(FRAGMENT_HEADER_BYTES)
-        msg_type, length = header[0], int.from_bytes(header[1:4], "big")
-        message_seq, offset = int.from_bytes(header[4:6], "big"), int.from_bytes(header[6:9], "big")
-        data = reader.take(int.from_bytes(header[9:12], "big"))
+        msg_type, length, message_seq, offset, size = _HEADER.unpack(reader.take(_HEADER.size))
+        length, offset = int.from_bytes(length, "big"), int.from_bytes(offset, "big")
+        data = reader.take(int.from_bytes(size, "big"))
         end = offset + len(data)
         if end > length:
             raise DecodeError(f"fragment ends at {end} in a message of {length} bytes")

@@ -8,6 +8,7 @@ what has a value that the standards forbid raises `ProtocolViolation` with the a
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
 
 from protocol.alerts import AlertDescription, ProtocolViolation
@@ -80,6 +81,7 @@ class ClientHello:
         )
 
     @classmethod
+    @lru_cache(maxsize=1)  # a hello is looked at before it counts, and then again
     def parse(cls, body: bytes) -> "ClientHello":
         """Read a body, and the syntax of those extensions that a server of ours reads."""
         reader = Reader(body, "ClientHello")
@@ -151,6 +153,7 @@ class ServerHello:
         )
 
     @classmethod
+    @lru_cache(maxsize=1)  # a hello is looked at before it counts, and then again
     def parse(cls, body: bytes) -> "ServerHello":
         """Read a body, and the syntax of those extensions that a client of ours reads."""
         reader = Reader(body, "ServerHello")

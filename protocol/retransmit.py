@@ -7,6 +7,7 @@ what is not acknowledged is sent again, cut anew to the room that there is (RFC 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from protocol.crypto.provider import RecordNumber
 from protocol.handshake_framing import Fragment
@@ -29,8 +30,7 @@ class OutgoingMessage:
         )
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(NamedTuple):
     message_seq: int
     start: int
     stop: int
