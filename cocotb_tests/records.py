@@ -14,9 +14,12 @@ from protocol.crypto.openssl import SoftwareProvider
 from protocol.crypto.provider import OpenedRecord, Opener, Refusal, TrafficKeys
 from protocol.crypto.suites import CipherSuite
 
-__all__ = ["FORMS", "Direction", "expected_answer"]
+__all__ = ["FORMS", "SUITES", "Direction", "expected_answer"]
 
 FORMS = tuple(HeaderForm(bits) for bits in (0x00, 0x04, 0x08, 0x0C))
+
+#: What the device has, as TLS numbers them.
+SUITES = [CipherSuite(0x1300 | suite) for suite in Suite]
 
 _STATUS = {
     Refusal.MALFORMED: Status.MALFORMED_RECORD,

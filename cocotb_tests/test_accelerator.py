@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cocotb_tests.cavp import gcm_vectors
 from cocotb_tests.host import Host, aead_payload
-from cocotb_tests.records import FORMS, Direction, expected_answer
+from cocotb_tests.records import FORMS, SUITES, Direction, expected_answer
 from cocotb_tests.runner import FULL, SEED, run
 from driver.messages import (
     ALL_SLOTS,
@@ -25,7 +25,7 @@ from driver.messages import (
 from hdl.accelerator import Accelerator
 from hdl.packet_stream import AXI4StreamTop
 from hdl.profile import PROFILES
-from protocol.crypto.provider import OpenedRecord, RecordNumber
+from protocol.crypto.provider import OpenedRecord
 from protocol.crypto.suites import CipherSuite
 
 ROUNDS = 20 if FULL else 1
@@ -140,7 +140,7 @@ async def random_aead_messages(dut):
 
 
 @cocotb.test()
-@cocotb.parametrize(suite=list(CipherSuite), form=FORMS)
+@cocotb.parametrize(suite=SUITES, form=FORMS)
 async def the_protocol_opens_what_it_seals(dut, suite, form):
     host, rng = await start(dut, f"seal {suite} {form}")
     for _ in range(2 * ROUNDS):
@@ -155,13 +155,13 @@ async def the_protocol_opens_what_it_seals(dut, suite, form):
             assert answer == (Status.OK, direction.seal(number, inner, form))
             content = inner.rstrip(b"\0")
             assert opener.open(answer.payload) == OpenedRecord(
-                RecordNumber(direction.epoch, number), content[-1], content[:-1]
+                direction.epoch, number, content[-1], content[:-1]
             )
     await host.finish()
 
 
 @cocotb.test()
-@cocotb.parametrize(suite=list(CipherSuite), together=[False, True])
+@cocotb.parametrize(suite=SUITES, together=[False, True])
 async def it_opens_and_refuses_what_the_protocol_does(dut, suite, together):
     """Records in disorder, replayed, too old, of other epochs, damaged; in every form.
 
@@ -198,8 +198,7 @@ async def it_opens_and_refuses_what_the_protocol_does(dut, suite, together):
 @cocotb.test()
 async def slots_do_not_touch_each_other(dut):
     host, rng = await start(dut, "slots")
-    suites = list(CipherSuite)
-    directions = [Direction.random(rng, rng.choice(suites)) for _ in range(PROFILE.slots // 2)]
+    directions = [Direction.random(rng, rng.choice(SUITES)) for _ in range(PROFILE.slots // 2)]
     for index, direction in enumerate(directions):
         await host.load(2 * index, direction.load(Usage.SEAL))
         await host.load(2 * index + 1, direction.load(Usage.OPEN))

@@ -12,7 +12,7 @@ from protocol.alerts import UsageError
 from protocol.certificates import Credentials
 from protocol.chains import ChainVerifier
 from protocol.crypto.provider import LONGEST_CONTENT, CryptoProvider
-from protocol.crypto.suites import CipherSuite
+from protocol.crypto.suites import DEFAULT_SUITES, CipherSuite
 from protocol.key_exchange import AVAILABLE_GROUPS, NamedGroup
 from protocol.keylog import KeyLog
 from protocol.psk import ExternalPsk, same_hash
@@ -51,8 +51,9 @@ class ConnectionConfig:
     trust: tuple[x509.Certificate, ...] = ()
     #: Who the client wants to talk to: a DNS name or an IP address.
     server_name: str | None = None
-    #: Preferred first, as the groups and the signature schemes.
-    suites: tuple[CipherSuite, ...] = tuple(CipherSuite)
+    #: Preferred first, as the groups and the signature schemes. The default leaves out what the
+    #: provider lacks.
+    suites: tuple[CipherSuite, ...] = DEFAULT_SUITES
     #: A client sends a key share of the first one.
     groups: tuple[NamedGroup, ...] = AVAILABLE_GROUPS
     signature_schemes: tuple[SignatureScheme, ...] = AVAILABLE_SCHEMES
@@ -83,8 +84,8 @@ class ConnectionConfig:
     handshake_timeout: float = 60.0
     #: Longest handshake message to take, in bytes; twice of it bounds the memory for fragments.
     max_handshake_message: int = 65_536
-    #: After so many records under one key, a KeyUpdate changes it. AES-GCM's limit is 2**24.5.
-    update_keys_after: int = 1 << 23
+    #: After so many records under one key, a KeyUpdate changes it. AES-CCM's limit is 2**23.
+    update_keys_after: int = 1 << 22
     #: The time at which certificates have to be valid, and by which tickets age.
     verification_time: Callable[[], datetime] = _utc_now
     key_log: KeyLog | None = None
@@ -92,6 +93,9 @@ class ConnectionConfig:
     random: Callable[[int], bytes] = field(default=os.urandom, repr=False)
 
     def __post_init__(self) -> None:
+        if self.suites is DEFAULT_SUITES and not self.provider.suites.issuperset(DEFAULT_SUITES):
+            there = tuple(suite for suite in DEFAULT_SUITES if suite in self.provider.suites)
+            object.__setattr__(self, "suites", there)
         for name in ("suites", "groups", "signature_schemes", "psk_modes"):
             _require(bool(getattr(self, name)), name, "at least one", ())
         for name, available in (

@@ -56,6 +56,9 @@ from protocol.server import ServerHandshake
 from protocol.session import SessionTicket
 from protocol.stats import Drop, Statistics
 
+#: As a plain number: to look it up in its class takes longer than to compare it.
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+
 #: What ends a connection after records that were refused, and the alert for it.
 _FATAL_REFUSALS = {
     Refusal.NO_CONTENT_TYPE: (
@@ -115,10 +118,13 @@ class Connection:
         self._wanted_update: KeyUpdate | None = None
         self._updating = False
         #: The highest number of a protected record of the peer.
-        self._newest = RecordNumber(PLAINTEXT_EPOCH, _NO_NUMBER)
+        self._newest_epoch, self._newest_number = PLAINTEXT_EPOCH, _NO_NUMBER
         #: The number of the peer's close_notify: what comes after it is ignored.
         self._closed_at: RecordNumber | None = None
+        self._connected = False
         self._terminated = False
+        #: Whether `_proceed` has nothing to do until something else than data comes or goes.
+        self._settled = False
 
     @classmethod
     def client(
@@ -142,7 +148,7 @@ class Connection:
     @property
     def connected(self) -> bool:
         """Whether `send` may be called."""
-        return self._handshake.machine.connected and not self._terminated
+        return self._connected
 
     @property
     def max_payload(self) -> int:
@@ -172,32 +178,37 @@ class Connection:
         Returns whether it holds a genuine record that is newer than all before it: only such a
         datagram may tell that the peer has another address now (RFC 9146, 6).
         """
-        newest = self._newest
         if self._terminated:
             return False
-        with self._errors_end_it(now):
+        self._now = now
+        epoch, number = self._newest_epoch, self._newest_number
+        try:
             for record in self._records.open_datagram(data):
-                if record.number > self._newest:
-                    self._newest = record.number
                 self._receive_record(record)
                 if self._terminated:
                     break
             else:
-                self._check_refusals()
-                self._proceed()
-        return self._newest > newest
+                if self._records.alarm:
+                    self._check_keys()
+                if not self._settled:
+                    self._proceed()
+        except Exception as error:
+            self._end_with(error)
+        return self._newest_number != number or self._newest_epoch != epoch
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """What has to be sent to the peer now, in this order; each of at most the MTU."""
-        with self._errors_end_it(now):
-            self._proceed()
+        self._now = now
+        if not self._settled:
+            with self._errors_end_it(now):
+                self._proceed()
         return self._outbox.take()
 
     def timer(self) -> float | None:
         """When `handle_timer` has to be called, if nothing else happens before; None: never."""
-        deadlines = (self._deadline, self._delivery.deadline)
-        if self._terminated:
+        if self._terminated or self._settled:
             return None
+        deadlines = (self._deadline, self._delivery.deadline)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -220,17 +231,18 @@ class Connection:
         ``padding`` is how many bytes the record is longer, to hide the length of ``data``. Raises
         `UsageError` for more than `max_payload` bytes in all, and when not `connected`.
         """
-        if not self.connected:
+        if not self._connected:
             raise UsageError("data cannot be sent: the connection is not established")
-        if len(data) + padding > self.max_payload:
-            raise UsageError(
-                f"{len(data) + padding} bytes are over {self.max_payload}, the largest payload"
-            )
-        with self._errors_end_it(self._now):
-            number = self._outbox.send_data(self._epochs.write_epoch, data, padding)
-            worn = number.sequence_number + 1 >= self._config.update_keys_after
-            if worn and not self._updating:
+        size = len(data) + padding
+        outbox = self._outbox
+        if size > outbox.content_limit or size + self._records.overhead > self._config.mtu:
+            raise UsageError(f"{size} bytes are over {self.max_payload}, the largest payload")
+        try:
+            number = outbox.send_data(self._delivery.write_epoch, data, padding)
+            if number + 1 >= self._config.update_keys_after and not self._updating:
                 self._want_update(request_peer=False)
+        except Exception as error:
+            self._end_with(error)
 
     def send_early(self, data: bytes) -> None:
         """Send early data, one record, before the handshake is complete.
@@ -323,28 +335,45 @@ class Connection:
     @contextmanager
     def _errors_end_it(self, now: float) -> Iterator[None]:
         self._now = now
+        self._settled = False
         try:
             yield
-        except ProtocolViolation as violation:
-            self._fail(violation.alert, str(violation))
-        except LocalError as error:
-            self._fail(AlertDescription.INTERNAL_ERROR, str(error))
-        except KeyLimitError as error:
-            self._terminate(str(error))
         except Exception as error:
-            self._fail(AlertDescription.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-            raise
+            self._end_with(error)
+
+    def _end_with(self, error: Exception) -> None:
+        """End the connection for an error, which is raised again if it is a stranger."""
+        self._settled = False
+        match error:
+            case ProtocolViolation():
+                self._fail(error.alert, str(error))
+            case LocalError():
+                self._fail(AlertDescription.INTERNAL_ERROR, str(error))
+            case KeyLimitError():
+                self._terminate(str(error))
+            case _:
+                self._fail(AlertDescription.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+                raise error
 
     def _receive_record(self, record: OpenedRecord) -> None:
+        epoch, number = record.epoch, record.sequence_number
+        if epoch > self._newest_epoch:
+            self._newest_epoch, self._newest_number = epoch, number
+            self._epochs.saw(epoch)
+        elif number > self._newest_number and epoch == self._newest_epoch:
+            self._newest_number = number
         if self._closed_at is not None and record.number > self._closed_at:
             return
-        if record.number.epoch < HANDSHAKE_EPOCH:
-            if record.number.epoch == PLAINTEXT_EPOCH:
+        if record.content_type == _APPLICATION_DATA and epoch >= APPLICATION_EPOCH:
+            self._events.append(DataReceived(record.content))
+            return
+        self._settled = False
+        if epoch < HANDSHAKE_EPOCH:
+            if epoch == PLAINTEXT_EPOCH:
                 self._receive_plaintext(record)
             else:
                 self._receive_early(record)
             return
-        self._epochs.saw(record.number.epoch)
         match record.content_type:
             case ContentType.HANDSHAKE:
                 self._delivery.receive(record, self._now)
@@ -354,12 +383,10 @@ class Connection:
                 self._check_arrived()
             case ContentType.ALERT:
                 self._on_alert(record)
-            case ContentType.APPLICATION_DATA if record.number.epoch >= APPLICATION_EPOCH:
-                self._events.append(DataReceived(record.content))
             case unexpected:
                 raise ProtocolViolation(
                     AlertDescription.UNEXPECTED_MESSAGE,
-                    f"content type {unexpected} in epoch {record.number.epoch}",
+                    f"content type {unexpected} in epoch {epoch}",
                 )
 
     def _receive_early(self, record: OpenedRecord) -> None:
@@ -414,10 +441,15 @@ class Connection:
             self._closed_at = record.number
             self._events.append(PeerClosed())
 
-    def _check_refusals(self) -> None:
-        if self._records.fatal is not None:
-            alert, problem = _FATAL_REFUSALS[self._records.fatal]
+    def _check_keys(self) -> None:
+        """Ask for new keys of the peer's before too many forgeries; raises when it is too late."""
+        records = self._records
+        records.alarm = False
+        if records.fatal is not None:
+            alert, problem = _FATAL_REFUSALS[records.fatal]
             raise ProtocolViolation(alert, problem)
+        if self._connected and records.worn_opener == self._epochs.read_epoch:
+            self._want_update(request_peer=True)
 
     def _check_arrived(self) -> None:
         """Once our KeyUpdate is acknowledged, its keys are in use (RFC 9147, 8)."""
@@ -429,6 +461,7 @@ class Connection:
             self._events.append(WriteKeysUpdated(self._epochs.next_write()))
 
     def _want_update(self, *, request_peer: bool) -> None:
+        self._settled = False
         if self._wanted_update is not None:
             request_peer = request_peer or self._wanted_update.update_requested
         self._wanted_update = KeyUpdate(request_peer)
@@ -442,8 +475,11 @@ class Connection:
             return
         self._deadline = None
         self._epochs.all_arrived()
-        if self._delivery.exhausted:  # No epoch wraps: each takes a message (RFC 9147bis, 8).
-            return
+        if not self._delivery.exhausted:  # No epoch wraps: each takes a message (RFC 9147bis, 8).
+            self._send_next_message()
+        self._settled = self._delivery.deadline is None
+
+    def _send_next_message(self) -> None:
         message: Encodable | None = self._ids.next_message()
         if message is None and self._wanted_update is not None:
             message, self._wanted_update = self._wanted_update, None
@@ -468,6 +504,7 @@ class Connection:
     ) -> None:
         if not self._terminated:
             self._terminated = True
+            self._connected = False
             self._events.append(ConnectionTerminated(reason, alert, by_peer))
             self._records.close()
 
@@ -495,6 +532,7 @@ class _Channel:
 
     def complete(self, result: HandshakeCompleted, *, acknowledge: bool) -> None:
         connection = self._connection
+        connection._connected = True
         connection._delivery.finish(connection._now, acknowledge=acknowledge)
         if acknowledge:  # only a ticket of ours may still be outstanding
             connection._deadline = connection._now + connection._config.handshake_timeout

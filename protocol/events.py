@@ -23,6 +23,8 @@ class HandshakeCompleted:
     peer_certificate: x509.Certificate | None
     #: On a server: the name that the client asked for.
     server_name: str | None
+    #: The name of the provider that protects the records.
+    provider: str
     #: What the server chose of the client's offers (RFC 7301); None if they did not agree on one.
     alpn_protocol: str | None = None
     #: What the peer's records to us begin with, and ours to it; empty: no connection ID.
@@ -36,7 +38,8 @@ class HandshakeCompleted:
     early_data: bool = False
 
 
-@dataclass(frozen=True)
+# Made once a record, and not frozen: that would double the time it takes.
+@dataclass(slots=True, unsafe_hash=True)
 class DataReceived:
     """The content of one application record. Records arrive in any order, or not at all."""
 

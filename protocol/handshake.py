@@ -9,6 +9,7 @@ from cryptography import x509
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.certificates import Credentials
 from protocol.config import ConnectionConfig
+from protocol.crypto.fallback import protector
 from protocol.crypto.suites import CipherSuite
 from protocol.events import Event, HandshakeCompleted
 from protocol.fragments import Message
@@ -284,6 +285,7 @@ class Handshake:
             self._group,
             self._peer_certificate,
             self._server_name,
+            protector(self._config.provider, self._suite).name,
             self._negotiation.alpn_protocol,
             self._negotiation.receive_id,
             self._negotiation.send_id,

@@ -3,9 +3,8 @@
 from protocol.crypto.provider import LONGEST_CONTENT, RecordNumber
 from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType, RecordLayer
 
-#: Unified header with a 16-bit number and a length but no connection ID, content type, tag of
-#: AES-GCM.
-_CIPHERTEXT_OVERHEAD = 5 + 1 + 16
+#: As a plain number: to look it up in its class takes longer than to compare it.
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
 
 class Outbox:
@@ -28,8 +27,7 @@ class Outbox:
         """How many bytes of content a record of ``epoch`` has that fills ``size`` bytes."""
         if not epoch:
             return min(LONGEST_CONTENT, size - PLAINTEXT_HEADER_BYTES)
-        overhead = _CIPHERTEXT_OVERHEAD + len(self._records.send_id)
-        return min(self.content_limit, size - overhead)
+        return min(self.content_limit, size - self._records.overhead)
 
     def room(self, epoch: int) -> int:
         """How many bytes of content fit the datagram that is being filled; 0 or less if none."""
@@ -51,19 +49,22 @@ class Outbox:
         self._filling += record.data
         return record.number
 
-    def send_data(self, epoch: int, content: bytes, padding: int = 0) -> RecordNumber:
+    def send_data(self, epoch: int, content: bytes, padding: int = 0) -> int:
         """Seal application data, in a datagram of its own; raises `KeyLimitError`.
 
-        ``padding`` is how many zeros follow it in the record (RFC 8446, 5.4).
+        ``padding`` is how many zeros follow it in the record (RFC 8446, 5.4). Returns the sequence
+        number.
         """
-        self.next_datagram()
-        number = self.send(epoch, ContentType.APPLICATION_DATA, content, padding)
-        self.next_datagram()
-        return number
+        if self._filling:
+            self.next_datagram()
+        record = self._records.seal(epoch, _APPLICATION_DATA, content, padding)
+        self._datagrams.append(record.data)
+        return record.sequence_number
 
     def take(self) -> list[bytes]:
         """The datagrams to send now."""
-        self.next_datagram()
+        if self._filling:
+            self.next_datagram()
         datagrams, self._datagrams = self._datagrams, []
         self._records.statistics.datagrams_sent += len(datagrams)
         return datagrams

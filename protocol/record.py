@@ -9,9 +9,10 @@ All fields are big-endian; widths are in bits.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from enum import IntEnum
+from typing import TypeAlias
 
 from protocol import unified_header
 from protocol.crypto.provider import (
@@ -20,7 +21,6 @@ from protocol.crypto.provider import (
     KeyLimitError,
     OpenedRecord,
     Opener,
-    RecordNumber,
     Refusal,
     SealedRecord,
     Sealer,
@@ -32,6 +32,11 @@ _PLAINTEXT_HEADER = struct.Struct(">BHHHIH")
 PLAINTEXT_HEADER_BYTES = _PLAINTEXT_HEADER.size
 _LEGACY_RECORD_VERSION = 0xFEFD
 _LAST_NUMBER = (1 << 48) - 1
+_EPOCH_MASK = unified_header.EPOCH_MASK
+#: What a DTLSCiphertext of ours has beside its content, connection ID and tag: a first byte, a
+#: 16-bit number, a length and a content type.
+_CIPHERTEXT_OVERHEAD = 1 + 2 + 2 + 1
+_LONGEST_TAG = 16
 #: How far behind the others records under a connection ID of their own may be.
 _REORDERING = 64
 
@@ -77,7 +82,7 @@ def parse_plaintext(record: bytes) -> OpenedRecord | None:
         return None
     if length > LONGEST_CONTENT:
         return None
-    return OpenedRecord(RecordNumber(0, high << 32 | low), content_type, fragment)
+    return OpenedRecord(0, high << 32 | low, content_type, fragment)
 
 
 class PlaintextSealer:
@@ -91,9 +96,9 @@ class PlaintextSealer:
         if self._next > _LAST_NUMBER:
             raise KeyLimitError("epoch 0 has no record numbers left")
         record = build_plaintext(content_type, self._next, content)
-        number = RecordNumber(0, self._next)
+        number = self._next
         self._next += 1
-        return SealedRecord(number, record)
+        return SealedRecord(0, number, record)
 
     @property
     def next_number(self) -> int:
@@ -118,7 +123,10 @@ class _EpochOpeners:
         self._provider = provider
         # Without connection IDs there is only one opener, and nothing else needs the keys.
         self._keys = keys if connection_id else None
-        self._epoch = epoch
+        self.epoch = epoch
+        #: How many forgeries the key has seen, and how many it may see.
+        self.forgeries = 0
+        self.forgery_limit = keys.suite.parameters.forgery_limit
         #: One above the highest number that a forgotten opener has opened.
         self._reached = 0
         self.by_id = {connection_id: provider.opener(keys, epoch, connection_id)}
@@ -128,7 +136,7 @@ class _EpochOpeners:
         assert self._keys is not None
         reached = max([self._reached, *(opener.next_number for opener in self.by_id.values())])
         first = max(0, reached - _REORDERING)
-        opener = self._provider.opener(self._keys, self._epoch, connection_id, first)
+        opener = self._provider.opener(self._keys, self.epoch, connection_id, first)
         self.by_id[connection_id] = opener
         return opener
 
@@ -146,6 +154,15 @@ class _EpochOpeners:
                 each.callback(self.forget, connection_id)
 
 
+def _refuse(record: bytes) -> Drop:
+    return Drop.NO_KEY
+
+
+#: How to open records that begin alike: what opens them, whether the header has a length, and how
+#: long it is.
+_Route: TypeAlias = tuple[Callable[[bytes], OpenedRecord | Refusal | Drop], bool, int]
+
+
 class RecordLayer:
     """The records of one connection, both directions, all epochs.
 
@@ -156,11 +173,17 @@ class RecordLayer:
     Whatever is wrong with what comes in is dropped and counted in ``statistics``, never raised.
     ``fatal`` is the refusal after which the connection must end, once there was one:
     NO_CONTENT_TYPE (alert unexpected_message; RFC 8446, 5.4) or KEY_LIMIT (RFC 9147, 4.5.3).
+    ``worn_opener`` is the epoch of the last key that saw half of the forgeries which its suite
+    allows. When one of the two changes, ``alarm`` is set, for the owner to clear.
     """
 
     def __init__(self, provider: CryptoProvider, statistics: Statistics | None = None) -> None:
         self.statistics = statistics if statistics is not None else Statistics()
         self.fatal: Refusal | None = None
+        self.worn_opener: int | None = None
+        self.alarm = False
+        #: What a protected record of ours has beside its content, in bytes.
+        self.overhead = _CIPHERTEXT_OVERHEAD + _LONGEST_TAG
         self._provider = provider
         #: The connection IDs that records may come with; all of one length, which may be 0.
         self._receive_ids = {b""}
@@ -168,7 +191,11 @@ class RecordLayer:
         self.receive_id = b""
         #: The connection ID that records are sent with, if any.
         self.send_id = b""
+        #: What comes before the number in a header: the first byte and the connection ID.
+        self._prefix_bytes = 1
         self._layouts = unified_header.layouts(0)
+        #: What records have begun with so far. It is forgotten when keys or connection IDs change.
+        self._routes: dict[bytes, _Route] = {}
         self._sealers: dict[int, Sealer] = {0: PlaintextSealer()}
         #: The keys of the sealers, if there are connection IDs to change.
         self._write_keys: dict[int, TrafficKeys] = {}
@@ -186,6 +213,7 @@ class RecordLayer:
         self._receive_ids = {receive}
         self.receive_id = receive
         self.send_id = send
+        self._prefix_bytes = 1 + len(receive)
         self._layouts = unified_header.layouts(len(receive))
 
     def accept_id(self, connection_id: bytes) -> None:
@@ -194,12 +222,14 @@ class RecordLayer:
 
     def forget_id(self, connection_id: bytes) -> None:
         """Records no longer come with this connection ID."""
+        self._routes.clear()
         self._receive_ids.discard(connection_id)
         for openers in self._openers.values():
             openers.forget(connection_id)
 
     def change_send_id(self, connection_id: bytes) -> None:
         """Send with this connection ID from now on, in all epochs; the numbers go on."""
+        self.overhead += len(connection_id) - len(self.send_id)
         self.send_id = connection_id
         for epoch, keys in self._write_keys.items():
             old = self._sealers.pop(epoch)
@@ -211,6 +241,7 @@ class RecordLayer:
         """Protect the records of ``epoch``, which is not 0, with these keys."""
         self.discard_sealer(epoch)
         self._sealers[epoch] = self._provider.sealer(keys, epoch, self.send_id)
+        self.overhead = _CIPHERTEXT_OVERHEAD + len(self.send_id) + keys.suite.parameters.tag_bytes
         if self.send_id:
             self._write_keys[epoch] = keys
 
@@ -253,12 +284,12 @@ class RecordLayer:
         Raises `KeyLimitError`, ValueError for more than 2**14 bytes, and LookupError when the
         epoch has no sealer.
         """
-        sealer = self._sealers.get(epoch)
-        if sealer is None:
+        if epoch not in self._sealers:
             raise LookupError(f"no keys to seal records of epoch {epoch}")
-        record = sealer.seal(content_type, content, padding)
-        self.statistics.records_sent += 1
-        self.statistics.bytes_sent += len(record.data)
+        record = self._sealers[epoch].seal(content_type, content, padding)
+        statistics = self.statistics
+        statistics.records_sent += 1
+        statistics.bytes_sent += len(record.data)
         return record
 
     def open_datagram(self, data: bytes) -> Iterator[OpenedRecord]:
@@ -266,69 +297,95 @@ class RecordLayer:
 
         Each is opened when it is asked for and not before: the one before it may bring the keys.
         """
-        self.statistics.datagrams_received += 1
+        statistics = self.statistics
+        statistics.datagrams_received += 1
         while data:
-            if data[0] in _PLAINTEXT_TYPES:
-                end = _plaintext_end(data)
-                result = self._open_plaintext(data[:end])
-            elif data[0] & unified_header.FIXED_MASK == unified_header.FIXED_BITS:
-                end = self._ciphertext_end(data)
-                result = self._open_ciphertext(data[:end])
+            route = self._routes.get(data[: self._prefix_bytes]) or self._find_route(data)
+            if route is None:
+                end, result = self._open_other(data)
             else:
+                open_record, has_length, size = route
                 end = len(data)
-                result = Drop.NOT_DTLS
+                if has_length and end >= size:
+                    end = size + (data[size - 2] << 8 | data[size - 1])
+                result = open_record(data[:end])
             if isinstance(result, OpenedRecord):
-                self.statistics.records_received += 1
-                self.statistics.bytes_received += end
+                statistics.records_received += 1
+                statistics.bytes_received += end
                 yield result
             else:
-                self._count(result)
+                self._drop(result, data[0])
+            if end >= len(data):
+                return
             data = data[end:]
+
+    def _open_other(self, data: bytes) -> tuple[int, OpenedRecord | Drop | Refusal]:
+        """What no DTLSCiphertext of ours begins like: where its first record ends, and the record.
+
+        One of another association is as long as the datagram, because all that follows must be
+        discarded with it (RFC 9147, 4).
+        """
+        if data[0] in _PLAINTEXT_TYPES:
+            end = _plaintext_end(data)
+            return end, self._open_plaintext(data[:end])
+        if data[0] & unified_header.FIXED_MASK == unified_header.FIXED_BITS:
+            return len(data), Drop.CONNECTION_ID
+        return len(data), Drop.NOT_DTLS
 
     def _open_plaintext(self, record: bytes) -> OpenedRecord | Drop | Refusal:
         if not self._plaintext_open:
             return Drop.NO_KEY
         return parse_plaintext(record) or Refusal.MALFORMED
 
-    def _open_ciphertext(self, record: bytes) -> OpenedRecord | Drop | Refusal:
-        layout = self._layouts[record[0]]
-        if layout is None:
-            return Drop.CONNECTION_ID
-        connection_id = record[1 : layout.number_offset]
-        if connection_id not in self._receive_ids:
-            return Drop.CONNECTION_ID
-        openers = self._newest[record[0] & unified_header.EPOCH_MASK]
-        if openers is None:
-            return Drop.NO_KEY
-        opener = openers.by_id.get(connection_id)
-        if opener is None:
-            opener = openers.add(connection_id)
-            self.receive_id = connection_id
-        return opener.open(record)
-
-    def _ciphertext_end(self, data: bytes) -> int:
-        """Where the first record ends: the whole datagram, unless a length field says otherwise.
-
-        A record of another association is as long as the datagram, because all that follows must
-        be discarded with it (RFC 9147, 4).
-        """
+    def _find_route(self, data: bytes) -> _Route | None:
+        """How to open what a datagram begins with; None if that is no DTLSCiphertext of ours."""
         layout = self._layouts[data[0]]
-        if layout is None or not layout.has_length:
-            return len(data)
-        if data[1 : layout.number_offset] not in self._receive_ids:
-            return len(data)
-        header_bytes = layout.header_bytes
-        return header_bytes + int.from_bytes(data[header_bytes - 2 : header_bytes], "big")
+        if layout is None or data[1 : self._prefix_bytes] not in self._receive_ids:
+            return None
+        openers = self._newest[data[0] & _EPOCH_MASK]
+        open_record = _refuse if openers is None else self._opener(openers, data).open
+        route = (open_record, layout.has_length, layout.header_bytes)
+        self._routes[data[: self._prefix_bytes]] = route
+        return route
+
+    def _opener(self, openers: _EpochOpeners, data: bytes) -> Opener:
+        """That for the connection ID in a record; there is none yet if the peer has a new one."""
+        connection_id = data[1 : self._prefix_bytes]
+        if connection_id not in openers.by_id:
+            openers.add(connection_id)
+            self.receive_id = connection_id
+        return openers.by_id[connection_id]
 
     def _find_newest(self) -> None:
+        self._routes.clear()
         self._newest = [None] * 4
         for epoch in sorted(self._openers):
             self._newest[epoch & unified_header.EPOCH_MASK] = self._openers[epoch]
 
-    def _count(self, reason: Drop | Refusal) -> None:
+    def _drop(self, reason: Drop | Refusal, first: int) -> None:
+        """Count a record that was not opened, by its first byte, and see what follows."""
         self.statistics.drops[reason] += 1
-        if reason is Refusal.NO_CONTENT_TYPE or reason is Refusal.KEY_LIMIT:
-            self.fatal = reason
+        openers = self._newest[first & _EPOCH_MASK]
+        if reason is Refusal.NO_CONTENT_TYPE:
+            self._end(reason)
+        elif reason is Refusal.BAD_TAG and openers is not None:
+            openers.forgeries += 1
+            if openers.forgeries == openers.forgery_limit // 2:
+                self.worn_opener, self.alarm = openers.epoch, True
+            elif openers.forgeries > openers.forgery_limit:  # of several openers together
+                self._end_key(openers.epoch)
+        elif reason is Refusal.KEY_LIMIT and openers is not None:
+            self._end_key(openers.epoch)
+
+    def _end_key(self, epoch: int) -> None:
+        """A key has seen all forgeries that it may: an old one goes, the newest is fatal."""
+        if epoch == max(self._openers):
+            self._end(Refusal.KEY_LIMIT)
+        else:
+            self.discard_opener(epoch)
+
+    def _end(self, reason: Refusal) -> None:
+        self.fatal, self.alarm = reason, True
 
 
 def _plaintext_end(data: bytes) -> int:

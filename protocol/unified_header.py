@@ -12,10 +12,10 @@
 All fields are big-endian.
 """
 
+import struct
+from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
-
-from protocol.crypto.provider import LONGEST_CONTENT
+from typing import Any, Final, NamedTuple
 
 #: What the three high bits of the first byte are, and which they are.
 FIXED_BITS = 0x20
@@ -25,10 +25,8 @@ SEQUENCE_NUMBER_16 = 0x08
 LENGTH = 0x04
 EPOCH_MASK = 0x03
 
-#: Bytes of an encrypted record: a content type and the tag of AES-GCM at least, and at most 2**14
-#: bytes of content and padding before them (RFC 8446, 5.4).
-SHORTEST_CIPHERTEXT = 1 + 16
-LONGEST_CIPHERTEXT = LONGEST_CONTENT + 1 + 16
+#: What stands in the place of the length in a `Form` whose headers have none.
+NO_LENGTH: Final = b""
 
 
 class Layout(NamedTuple):
@@ -49,6 +47,27 @@ class UnifiedHeader(NamedTuple):
     #: Bytes of the encrypted record; None if the header does not say.
     length: int | None
 
+    @property
+    def header_bytes(self) -> int:
+        """How long the header itself is."""
+        length_bytes = 0 if self.length is None else 2
+        return 1 + len(self.connection_id) + len(self.number_bytes) + length_bytes
+
+
+class Form(NamedTuple):
+    """How to take a header with a given first byte apart, and how to put it together.
+
+    ``unpack`` gives what ``pack`` takes: what stands before the number, the number's low bits, and
+    the length or `NO_LENGTH`.
+    """
+
+    unpack: Callable[[bytes], tuple[Any, ...]]
+    pack: Callable[[bytes, int, int | bytes], bytes]
+    #: What stands before the number if epoch and connection ID are right.
+    prefix: bytes
+    number_bits: int
+    header_bytes: int
+
 
 @cache
 def layouts(connection_id_bytes: int) -> tuple[Layout | None, ...]:
@@ -58,6 +77,22 @@ def layouts(connection_id_bytes: int) -> tuple[Layout | None, ...]:
     peer that was asked for a connection ID sends it always, another never (RFC 9147, 4 and 9.1).
     """
     return tuple(_layout(first, connection_id_bytes) for first in range(256))
+
+
+def forms(epoch_bits: int, connection_id: bytes) -> dict[int, Form]:
+    """The forms that a header may have in one epoch, by its first byte."""
+    return {
+        first: _form(first, layout, connection_id)
+        for first, layout in enumerate(layouts(len(connection_id)))
+        if layout is not None and first & EPOCH_MASK == epoch_bits
+    }
+
+
+def _form(first: int, layout: Layout, connection_id: bytes) -> Form:
+    number, length = "BH"[layout.number_bytes - 1], "H" if layout.has_length else "0s"
+    codec = struct.Struct(f">{layout.number_offset}s{number}{length}")
+    prefix = bytes((first,)) + connection_id
+    return Form(codec.unpack_from, codec.pack, prefix, 8 * layout.number_bytes, layout.header_bytes)
 
 
 def _layout(first: int, connection_id_bytes: int) -> Layout | None:

@@ -12,7 +12,7 @@ class ReplayWindow:
     Numbers below ``first`` count as accepted from the beginning.
 
     `check` changes nothing, so that it may be asked of a number that nobody has authenticated;
-    `update` comes after authentication.
+    `update` comes after authentication, and so does `accept`, which is both.
     """
 
     def __init__(self, width: int = 64, first: int = 0) -> None:
@@ -43,3 +43,15 @@ class ReplayWindow:
             self.next = number + 1
         else:
             self.seen |= 1 << age
+
+    def accept(self, number: int) -> Refusal | None:
+        """Accept ``number`` if it is new; otherwise why not."""
+        if number == self.next:  # nearly always, and after all others before it
+            self.next = number + 1
+            if self.seen != self._mask:
+                self.seen = (self.seen << 1 | 1) & self._mask
+            return None
+        refusal = self.check(number)
+        if refusal is None:
+            self.update(number)
+        return refusal

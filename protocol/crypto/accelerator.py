@@ -7,7 +7,6 @@ from driver import Device, DriverError, Load, RequestRefused, Status, Suite, Usa
 from protocol.crypto.provider import (
     KeyLimitError,
     OpenedRecord,
-    RecordNumber,
     Refusal,
     SealedRecord,
     TrafficKeys,
@@ -28,9 +27,7 @@ class AcceleratorProvider:
     def __init__(self, device: Device):
         self._device = device
         self.name = f"accelerator ({device.info.profile})"
-        self.suites = frozenset(
-            suite for suite in CipherSuite if _device_suite(suite) in device.info.suites
-        )
+        self.suites = frozenset(map(_tls_suite, device.info.suites))
         self.largest_content = device.info.largest_record
         self.longest_connection_id = device.info.connection_id_bytes
         #: Records that the device has sealed and opened for this provider.
@@ -59,7 +56,7 @@ class AcceleratorProvider:
         while self._unfreed:
             self._free(self._unfreed.pop())
         load = Load(
-            suite=_device_suite(keys.suite),
+            suite=Suite(keys.suite & 0xFF),
             usage=usage,
             key=keys.key,
             iv=keys.iv,
@@ -150,7 +147,7 @@ class AcceleratorSealer:
             raise
         self._next = number + 1
         self._provider.records_sealed += 1
-        return SealedRecord(RecordNumber(self._epoch, number), data)
+        return SealedRecord(self._epoch, number, data)
 
     def close(self) -> None:
         """Zeroize and free the slot."""
@@ -192,14 +189,15 @@ class AcceleratorOpener:
             return self._REFUSALS[refused.status]
         self._provider.records_opened += 1
         self._next = max(self._next, opened.sequence_number + 1)
-        number = RecordNumber(self._epoch, opened.sequence_number)
-        return OpenedRecord(number, opened.content_type, opened.content)
+        return OpenedRecord(
+            self._epoch, opened.sequence_number, opened.content_type, opened.content
+        )
 
     def close(self) -> None:
         """Zeroize and free the slot."""
         self._slot.close()
 
 
-def _device_suite(suite: CipherSuite) -> Suite:
+def _tls_suite(suite: Suite) -> CipherSuite:
     """A device names a suite by the low byte of its TLS number."""
-    return Suite(suite & 0xFF)
+    return CipherSuite(0x1300 | suite)

@@ -10,6 +10,7 @@ from hdl.profile import COMPACT
 from protocol.crypto.accelerator import AcceleratorProvider
 from protocol.crypto.openssl import SoftwareProvider
 from protocol.crypto.provider import CryptoProvider
+from protocol.crypto.suites import CipherSuite
 from sim import CompiledModel, SimulatedLink
 from sim.model_link import ModelLink
 
@@ -28,8 +29,17 @@ def accelerator_rtl() -> CryptoProvider:
     return AcceleratorProvider(Device(link, timeout=60))
 
 
+#: What the accelerator has.
+GCM_SUITES = (CipherSuite.TLS_AES_128_GCM_SHA256, CipherSuite.TLS_AES_256_GCM_SHA384)
+
 PROVIDERS: dict[str, Callable[[], CryptoProvider]] = {
     "software": SoftwareProvider,
     "accelerator_model": accelerator_model,
     "accelerator_rtl": accelerator_rtl,
 }
+#: Each provider with each of its suites.
+PROVIDERS_AND_SUITES = [
+    (name, suite)
+    for name in PROVIDERS
+    for suite in (CipherSuite if name == "software" else GCM_SUITES)
+]

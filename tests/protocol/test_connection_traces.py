@@ -12,6 +12,8 @@ from cryptography import x509
 
 from protocol.client import ClientHandshake
 from protocol.connection import Connection
+from protocol.crypto.fallback import FallbackProvider
+from protocol.crypto.openssl import SoftwareProvider
 from protocol.events import DataReceived, HandshakeCompleted, PeerClosed, ReadKeysUpdated
 from protocol.extensions import CLIENT_KEY_SHARES
 from protocol.handshake_framing import HandshakeType
@@ -27,6 +29,8 @@ from tests.protocol.traces import Trace, messages, opened
 PLAIN = ["boringssl-x25519", "boringssl-x25519-keyupdate"]
 #: These have a HelloRetryRequest with a cookie, which our server does not send.
 COOKIE = ["wolfssl-5.5.4-aes128-gcm-sha256", "wolfssl-5.5.4-aes256-gcm-sha384"]
+#: As COOKIE, with suites that the accelerator lacks.
+SOFTWARE = ["wolfssl-5.5.4-chacha20-poly1305-sha256", "wolfssl-5.5.4-aes128-ccm-sha256"]
 #: As COOKIE, with connection IDs in both directions.
 CONNECTION_ID = ["wolfssl-5.5.4-cid-keyupdate"]
 #: A ClientHello of two datagrams.
@@ -111,7 +115,7 @@ def events(connection):
 
 
 @pytest.mark.parametrize("provider", ["software", "accelerator_model"])
-@pytest.mark.parametrize("name", PLAIN + COOKIE + CONNECTION_ID + FRAGMENTED)
+@pytest.mark.parametrize("name", PLAIN + COOKIE + SOFTWARE + CONNECTION_ID + FRAGMENTED)
 def test_our_client_accepts_the_flights_of_other_servers(name, provider, monkeypatch):
     trace = traces.load(name)
     sent = handshake_messages(trace, "client")
@@ -123,7 +127,8 @@ def test_our_client_accepts_the_flights_of_other_servers(name, provider, monkeyp
         lambda _self, chain, *_: x509.load_der_x509_certificate(chain[0]),
     )
     config = client_config(
-        provider=PROVIDERS[provider](), connection_id=lambda: trace.connection_id("client")
+        provider=FallbackProvider(PROVIDERS[provider](), SoftwareProvider()),
+        connection_id=lambda: trace.connection_id("client"),
     )
     client = Connection(config, 0.0, RecordedClient)
     client._handshake.start()

@@ -8,7 +8,6 @@ import pytest
 from protocol.alerts import AlertDescription, UsageError
 from protocol.connection import Connection
 from protocol.crypto.openssl import SoftwareProvider
-from protocol.crypto.suites import CipherSuite
 from protocol.early_data import ReplayDefence
 from protocol.events import DataReceived, EarlyDataRejected, HandshakeCompleted, TicketReceived
 from protocol.extensions import ExtensionType
@@ -20,7 +19,7 @@ from protocol.record import ContentType, RecordLayer, parse_plaintext
 from protocol.stats import Drop
 from protocol.tickets import TicketIssuer
 from tests.protocol.pair import Network, Pair
-from tests.protocol.providers import PROVIDERS
+from tests.protocol.providers import PROVIDERS, PROVIDERS_AND_SUITES
 from tests.protocol.sessions import Resumable, resumed
 
 ALLOWED = 5000
@@ -73,8 +72,7 @@ def alive(pair):
     )
 
 
-@pytest.mark.parametrize("suite", CipherSuite)
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(("provider", "suite"), PROVIDERS_AND_SUITES)
 def test_early_data_comes_before_the_handshake_is_complete(provider, suite):
     world = Resumable(PROVIDERS[provider], early=ALLOWED, suites=(suite,))
     pair = run(world)

@@ -3,14 +3,14 @@
 import pytest
 
 from protocol.alerts import UsageError
-from protocol.crypto.suites import CipherSuite
+from protocol.crypto.suites import DEFAULT_SUITES
 from tests.protocol.pair import Pair, client_config
 from tests.protocol.sessions import Resumable
 
 LABEL = b"EXPORTER-test"
 
 
-@pytest.mark.parametrize("suite", CipherSuite)
+@pytest.mark.parametrize("suite", DEFAULT_SUITES)
 def test_both_sides_export_the_same_and_each_input_matters(suite):
     pair = Pair.connected(client_config(suites=(suite,)))
     inputs = [(LABEL, b"", 48), (LABEL, b"context", 48), (b"EXPORTER-other", b"", 48)]

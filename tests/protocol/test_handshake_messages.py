@@ -42,7 +42,7 @@ from protocol.key_schedule import Transcript
 from protocol.signatures import PublicKey, Signer, verify
 from protocol.wire import vector
 from tests.protocol import traces
-from tests.protocol.traces import GCM_TRACES, SENDERS, messages, opened
+from tests.protocol.traces import SENDERS, TRACES, messages, opened
 
 RANDOM = bytes(range(32))
 AES_128 = 0x1301
@@ -327,7 +327,7 @@ def test_any_bytes_are_fragments_or_a_violation(content: bytes) -> None:
     assert b"".join(fragment.encode() for fragment in fragments) == content
 
 
-@pytest.mark.parametrize("name", GCM_TRACES)
+@pytest.mark.parametrize("name", TRACES)
 @pytest.mark.parametrize("sender", SENDERS)
 def test_recorded_messages_are_read_and_written_byte_for_byte(name: str, sender: str) -> None:
     recorded = messages(opened(traces.load(name), sender, SoftwareProvider()))
@@ -337,7 +337,7 @@ def test_recorded_messages_are_read_and_written_byte_for_byte(name: str, sender:
         assert message.encode() == body
 
 
-@pytest.mark.parametrize("name", GCM_TRACES)
+@pytest.mark.parametrize("name", TRACES)
 def test_the_server_of_a_recorded_session_answers_and_signs(name: str) -> None:
     """Its CertificateVerify is over the transcript of everything before."""
     trace = traces.load(name)

@@ -20,7 +20,7 @@ from tests.protocol.certificates import (
     credentials,
 )
 from tests.protocol.pair import Network, Pair
-from tests.protocol.providers import PROVIDERS
+from tests.protocol.providers import PROVIDERS, PROVIDERS_AND_SUITES
 from tests.protocol.sessions import Resumable, resumed
 
 TRUST = (authority().certificate,)
@@ -29,8 +29,7 @@ WEEK = 7 * 86_400
 
 
 @pytest.mark.parametrize("mode", PskMode)
-@pytest.mark.parametrize("suite", CipherSuite)
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(("provider", "suite"), PROVIDERS_AND_SUITES)
 def test_a_session_is_resumed_again_and_again_with_the_identity_of_the_first(provider, suite, mode):
     world = Resumable(PROVIDERS[provider], suites=(suite,), psk_modes=(mode,))
     ticket, tickets = world.ticket(), set()

@@ -8,24 +8,34 @@ from protocol.key_schedule import Transcript, finished_mac
 from protocol.record import ContentType
 from protocol.stats import Drop
 from tests.protocol import traces
-from tests.protocol.providers import PROVIDERS
-from tests.protocol.traces import GCM_TRACES, SENDERS, Trace, messages, opened, record_layer
+from tests.protocol.providers import PROVIDERS, PROVIDERS_AND_SUITES
+from tests.protocol.traces import SENDERS, TRACES, Trace, messages, opened, record_layer
 
 FINISHED = 20
 #: The random of a ServerHello that is a HelloRetryRequest (RFC 8446, 4.1.3).
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 
-@pytest.fixture(params=PROVIDERS)
+each_trace = pytest.mark.parametrize("trace", TRACES, indirect=True)
+#: Each provider with the traces of its suites.
+each_trace_and_provider = pytest.mark.parametrize(
+    ("trace", "provider"),
+    [(name, who) for who, has in PROVIDERS_AND_SUITES for name in TRACES if TRACES[name] is has],
+    indirect=True,
+)
+
+
+@pytest.fixture
 def provider(request: pytest.FixtureRequest) -> CryptoProvider:
     return PROVIDERS[request.param]()
 
 
-@pytest.fixture(params=GCM_TRACES)
+@pytest.fixture
 def trace(request: pytest.FixtureRequest) -> Trace:
     return traces.load(request.param)
 
 
+@each_trace_and_provider
 @pytest.mark.parametrize("sender", SENDERS)
 def test_every_record_is_opened(trace: Trace, sender: str, provider: CryptoProvider) -> None:
     records = opened(trace, sender, provider)
@@ -42,6 +52,7 @@ def test_every_record_is_opened(trace: Trace, sender: str, provider: CryptoProvi
         assert numbers == list(range(len(numbers)))
 
 
+@each_trace
 def test_finished_messages_follow_from_the_transcript(trace: Trace) -> None:
     client, server = (messages(opened(trace, sender, SoftwareProvider())) for sender in SENDERS)
     transcript = Transcript()
@@ -65,6 +76,7 @@ def test_finished_messages_follow_from_the_transcript(trace: Trace) -> None:
     assert body == finished_mac(trace.suite, secret, transcript.digest())
 
 
+@each_trace_and_provider
 @pytest.mark.parametrize("sender", SENDERS)
 def test_a_second_time_every_protected_record_is_replayed(
     trace: Trace, sender: str, provider: CryptoProvider
@@ -84,6 +96,7 @@ def test_a_second_time_every_protected_record_is_replayed(
     }
 
 
+@each_trace_and_provider
 @pytest.mark.parametrize("sender", SENDERS)
 def test_a_forgery_is_dropped_and_does_not_harm_the_genuine_record(
     trace: Trace, sender: str, provider: CryptoProvider

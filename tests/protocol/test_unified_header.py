@@ -31,7 +31,7 @@ def test_parse_reverses_build(
         assert parse(header[:end], len(connection_id)) is None
     layout = layouts(len(connection_id))[header[0]]
     assert layout is not None
-    assert layout.header_bytes == len(header)
+    assert layout.header_bytes == expected.header_bytes == len(header)
 
 
 @pytest.mark.parametrize("first", [0x00, 0x16, 0x1F, 0x40, 0x80, 0xA0, 0xE0, 0xFF])
@@ -44,5 +44,17 @@ def test_the_connection_id_is_there_exactly_if_it_was_negotiated() -> None:
     assert parse(build(2, 0, 20), 1) is None
 
 
-def test_the_longest_ciphertext_is_that_of_the_longest_content() -> None:
-    assert unified_header.LONGEST_CIPHERTEXT == 2**14 + 1 + 16
+@pytest.mark.parametrize(("connection_id", "number_bytes", "length", "epoch"), FORMS)
+def test_a_form_unpacks_what_it_packs(
+    connection_id: bytes, number_bytes: int, length: int | None, epoch: int
+) -> None:
+    header = build(epoch, 0x1234, length, connection_id, number_bytes)
+    forms = unified_header.forms(epoch, connection_id)
+    form = forms[header[0]]
+    fields = form.unpack(header + b"body")
+    low = 0x1234 if number_bytes == 2 else 0x34
+    assert fields == (form.prefix, low, unified_header.NO_LENGTH if length is None else length)
+    assert form.pack(*fields) == header
+    assert (form.number_bits, form.header_bytes) == (8 * number_bytes, len(header))
+    assert len(forms) == 4
+    assert all(first & 3 == epoch for first in forms)

@@ -1,3 +1,5 @@
+from copy import copy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,9 +9,13 @@ from protocol.window import ReplayWindow
 
 
 def accept(window: ReplayWindow, number: int) -> Refusal | None:
-    refusal = window.check(number)
+    """`accept`, which does what `check` and `update` do."""
+    other = copy(window)
+    refusal = other.check(number)
     if refusal is None:
-        window.update(number)
+        other.update(number)
+    assert window.accept(number) is refusal
+    assert (window.next, window.seen) == (other.next, other.seen)
     return refusal
 
 
@@ -37,6 +43,14 @@ def test_what_is_below_the_first_counts_as_accepted() -> None:
     assert accept(window, 100) is Refusal.REPLAYED
     few = ReplayWindow(8, first=2)
     assert [accept(few, number) for number in range(3)] == [Refusal.REPLAYED] * 2 + [None]
+
+
+def test_numbers_in_order_fill_the_window() -> None:
+    window = ReplayWindow(8)
+    for number in range(20):
+        assert accept(window, number) is None
+        assert accept(window, number) is Refusal.REPLAYED
+    assert (window.next, window.seen) == (20, 0xFF)
 
 
 def test_check_changes_nothing() -> None:

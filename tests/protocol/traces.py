@@ -2,8 +2,11 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
 from protocol.crypto.provider import CryptoProvider, OpenedRecord
 from protocol.crypto.suites import CipherSuite
@@ -11,9 +14,11 @@ from protocol.key_schedule import next_generation, traffic_keys
 from protocol.record import ContentType, RecordLayer
 
 SENDERS = ("client", "server")
-GCM_TRACES = {
+TRACES = {
     "wolfssl-5.5.4-aes128-gcm-sha256": CipherSuite.TLS_AES_128_GCM_SHA256,
     "wolfssl-5.5.4-aes256-gcm-sha384": CipherSuite.TLS_AES_256_GCM_SHA384,
+    "wolfssl-5.5.4-chacha20-poly1305-sha256": CipherSuite.TLS_CHACHA20_POLY1305_SHA256,
+    "wolfssl-5.5.4-aes128-ccm-sha256": CipherSuite.TLS_AES_128_CCM_SHA256,
     "wolfssl-5.5.4-cid-keyupdate": CipherSuite.TLS_AES_128_GCM_SHA256,
     "boringssl-x25519": CipherSuite.TLS_AES_128_GCM_SHA256,
     "boringssl-x25519-keyupdate": CipherSuite.TLS_AES_128_GCM_SHA256,
@@ -52,12 +57,38 @@ class Trace:
 def load(name: str) -> Trace:
     document = json.loads((_DIRECTORY / f"{name}.json").read_text())
     fields = [line.split() for line in document["keylog"]]
-    return Trace(
+    trace = Trace(
         name,
-        GCM_TRACES[name],
+        TRACES[name],
         {label: bytes.fromhex(secret) for label, _, secret in fields},
         [(entry["sender"], bytes.fromhex(entry["hex"])) for entry in document["datagrams"]],
     )
+    if trace.suite == CipherSuite.TLS_CHACHA20_POLY1305_SHA256:
+        corrected = [(sender, _remask(trace, sender, data)) for sender, data in trace.datagrams]
+        trace = replace(trace, datagrams=corrected)
+    return trace
+
+
+def _remask(trace: Trace, sender: str, datagram: bytes) -> bytes:
+    """The datagram with its record numbers masked as RFC 9147, 4.2.3 has it.
+
+    wolfSSL 5.5.4 takes the block counter of ChaCha20 from the sample with its bytes in reverse,
+    which its pull request 6641 has mended since. In all else its records are as they were sent.
+    """
+    secrets = {2: trace.handshake_secret(sender), 3: trace.application_secret(sender)}
+    corrected, at = bytearray(datagram), 0
+    while at < len(datagram):
+        if datagram[at] & 0xE0 != 0x20:
+            at += 13 + int.from_bytes(datagram[at + 11 : at + 13], "big")
+            continue
+        assert datagram[at] & 0x1C == 0x0C  # a number of 16 bits and a length
+        key = traffic_keys(trace.suite, secrets[datagram[at] & 3]).record_number_key
+        sample = datagram[at + 5 : at + 21]
+        for counter in (sample[3::-1], sample[:4]):
+            stream = Cipher(ChaCha20(key, counter + sample[4:]), None).encryptor()
+            corrected[at + 1 : at + 3] = stream.update(bytes(corrected[at + 1 : at + 3]))
+        at += 5 + int.from_bytes(datagram[at + 3 : at + 5], "big")
+    return bytes(corrected)
 
 
 def record_layer(trace: Trace, sender: str, provider: CryptoProvider) -> RecordLayer:
