@@ -25,7 +25,7 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify bench-rtl synth pareto lint clean
+.PHONY: help demo test verify bench-rtl bench-records synth pareto lint clean
 .NOTPARALLEL:
 
 help: ## print this list
@@ -42,6 +42,9 @@ verify: $(TEST_ENV) ## RTL verification in full: all vectors, more seeds (under 
 
 bench-rtl: $(DEMO_ENV) ## cycles a record in the compiled gateware, beside the limit; options in BENCH_ARGS
 	@$(BIN)/python -m benchmarks.record_rate --json build/bench-rtl.json $(BENCH_ARGS)
+
+bench-records: $(DEMO_ENV) ## what a record costs in software, beside one AEAD call; options in BENCH_ARGS
+	@$(BIN)/python -m benchmarks.dtls_records --json build/bench-records.json $(BENCH_ARGS)
 
 synth: $(SYNTH_ENV) ## size and clock on FPGAs as a Markdown table (half an hour); SYNTH_ARGS
 	@$(BIN)/intaglio synth $(SYNTH_ARGS) --markdown
