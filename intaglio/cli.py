@@ -5,8 +5,6 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import StrEnum
 from importlib.metadata import version
@@ -16,14 +14,14 @@ from typing import Annotated
 
 import typer
 
-from boards.tools import SynthesisError
-from driver import DriverError
+from intaglio.connect import connect
 from intaglio.demo import DemoOptions, DemoResult, run_demo
 from intaglio.display import DemoDisplay, print_result
+from intaglio.failures import fail, one_sentence, refusing
 from intaglio.files import append_privately, check_readable, check_writable, naming
-from intaglio.transfer import LARGEST_FILE, FileTooLargeError
-from protocol.alerts import LocalError
-from protocol.asyncio import SessionClosedError
+from intaglio.providers import ProviderName
+from intaglio.serve import serve
+from intaglio.transfer import LARGEST_FILE
 from protocol.crypto.suites import CipherSuite
 
 app = typer.Typer(
@@ -36,13 +34,6 @@ app = typer.Typer(
 _MEBIBYTE = 1 << 20
 #: With waves every cycle costs disk space, so the file is small unless the user says otherwise.
 _BYTES_WITH_WAVES = 4096
-
-
-class ProviderName(StrEnum):
-    """Who protects the demo's records."""
-
-    ACCELERATOR = "accelerator"
-    SOFTWARE = "software"
 
 
 class SuiteName(StrEnum):
@@ -132,7 +123,7 @@ def demo(
         raise typer.BadParameter("--size is for random bytes: it does not go with --file")
     if size is None:
         size = _MEBIBYTE if waves is None else _BYTES_WITH_WAVES
-    with _one_sentence(), tempfile.TemporaryDirectory(prefix="intaglio-") as folder:
+    with one_sentence(), tempfile.TemporaryDirectory(prefix="intaglio-") as folder:
         check_readable(file)
         check_writable(waves, keylog, json_file)
         options = DemoOptions(
@@ -164,6 +155,10 @@ def _random_file(path: Path, size: int) -> Path:
     return path
 
 
+app.command()(connect)
+app.command()(serve)
+
+
 @app.command()
 def generate(
     profile: Annotated[str, typer.Option(help="What to start from.")] = "compact",
@@ -181,7 +176,7 @@ def generate(
     json_file: JsonOption = None,
 ) -> None:
     """Write the accelerator as Verilog with AXI4-Stream ports."""
-    with _one_sentence():
+    with one_sentence():
         from intaglio.generate import derive_profile, write_verilog
 
         changes = {
@@ -194,7 +189,7 @@ def generate(
             "bus_bytes": bus_bytes,
         }
         check_writable(output, json_file)
-        with _refusing():
+        with refusing():
             chosen = derive_profile(profile, changes)
             report = write_verilog(chosen, module, output)
         _write_json(json_file, report)
@@ -231,7 +226,7 @@ def synth(
     json_file: JsonOption = None,
 ) -> None:
     """Say how large the accelerator is on a device, and how fast after placing and routing."""
-    with _one_sentence():
+    with one_sentence():
         from boards.measurements import TABLE, Measurement, save_measurements
         from intaglio.synth import (
             Outcome,
@@ -252,7 +247,7 @@ def synth(
             "bus_bytes": bus_bytes,
         }
         check_writable(json_file, TABLE if save else None)
-        with _refusing():
+        with refusing():
             found = find_pairs(pairs, changes)
         outcomes: list[Outcome] = []
         try:
@@ -277,7 +272,7 @@ def plan(
     json_file: JsonOption = None,
 ) -> None:
     """Say which profile reaches a rate on a device, by measured clocks; exit code 1: none does."""
-    with _one_sentence():
+    with one_sentence():
         from boards.devices import find_device
         from boards.measurements import TABLE, load_measurements
         from intaglio.plan import (
@@ -290,14 +285,14 @@ def plan(
         )
 
         check_writable(json_file)
-        with _refusing():
+        with refusing():
             goal = Goal(parse_rate(target), find_device(device), record, int(key))
         candidates = find_candidates(goal, load_measurements(TABLE))
         print_plan(goal, candidates)
         _write_json(json_file, report(goal, candidates))
         missed = shortfall(goal, candidates)
     if missed:
-        _fail(missed)
+        fail(missed)
 
 
 def _write_json(path: Path | None, report: dict[str, object]) -> None:
@@ -309,50 +304,6 @@ def _write_json(path: Path | None, report: dict[str, object]) -> None:
     else:
         with naming(path):
             path.write_text(text)
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """A value that is out of its range is told as one of the command line."""
-    try:
-        yield
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """What a user can mend is told in one sentence, without a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail("interrupted", 128 + signal.SIGINT)
-    except ModuleNotFoundError as error:
-        _fail(f"the package {error.name} is missing: pip install 'intaglio[hdl]' brings it")
-    except _expected_errors() as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
-
-
-def _expected_errors() -> tuple[type[Exception], ...]:
-    expected: list[type[Exception]] = [
-        DriverError,
-        LocalError,
-        SessionClosedError,
-        FileTooLargeError,
-        SynthesisError,
-    ]
-    with suppress(ModuleNotFoundError):  # The simulator is part of an extra.
-        from sim import SimulationError
-
-        expected.append(SimulationError)
-    return tuple(expected)
-
-
-def _fail(sentence: str, code: int = 1) -> None:
-    print(f"intaglio: {sentence}", file=sys.stderr)
-    raise typer.Exit(code)
 
 
 def main() -> None:

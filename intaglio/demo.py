@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from intaglio.certificates import make_demo_credentials
 from intaglio.check import differing_records
 from intaglio.side import Side, SideFigures
-from intaglio.transfer import receive_file, send_file
+from intaglio.transfer import TransferError, receive_file, send_file
 from protocol.asyncio import Session, SessionClosedError, connect, serve
 from protocol.config import ConnectionConfig
 from protocol.crypto.openssl import SoftwareProvider
@@ -99,7 +99,8 @@ def run_demo(options: DemoOptions, watcher: Watcher) -> DemoResult:
     """Run one session from handshake to close.
 
     Raises `sim.SimulationError` if the model cannot be built, OSError for files that cannot be
-    read or written, and `protocol.asyncio.SessionClosedError` if the session fails.
+    read or written, and `protocol.asyncio.SessionClosedError` or `TransferError` if the session
+    fails.
     """
     links = (None, None) if options.provider == "software" else _simulate(options, watcher)
     with Side(links[0]) as client, Side(links[1]) as server:
@@ -174,12 +175,13 @@ class _Receiver:
         try:
             await receive_file(session, self._target)
         except SessionClosedError as closed:
-            if isinstance(closed.event, PeerClosed):
-                self.session.set_result(session)
-            else:
+            if not isinstance(closed.event, PeerClosed):
                 self.session.set_exception(closed)
-        except OSError as error:
+                return
+        except (OSError, TransferError) as error:
             self.session.set_exception(error)
+            return
+        self.session.set_result(session)
 
     async def unless_it_fails(self, sending: Coroutine[Any, Any, None]) -> None:
         """Send; but a receiver that fails, as for want of disk space, ends it with its error."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 from driver import Device
 from driver.messages import Counter
 from intaglio.check import RecordingProvider
+from intaglio.providers import DEVICE_TIMEOUT
 from protocol.crypto.accelerator import AcceleratorProvider
 from protocol.crypto.openssl import SoftwareProvider
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from sim import SimulatedLink
 
 __all__ = ["DeviceFigures", "Side", "SideFigures"]
-
-#: Seconds that a request may take: simulated devices are slow, and more so with waves.
-_DEVICE_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Side:
 
     def __init__(self, link: "SimulatedLink | None"):
         self._link = link
-        self._device = None if link is None else Device(link, timeout=_DEVICE_TIMEOUT)
+        self._device = None if link is None else Device(link, timeout=DEVICE_TIMEOUT)
         self.provider = RecordingProvider(
             SoftwareProvider() if self._device is None else AcceleratorProvider(self._device)
         )

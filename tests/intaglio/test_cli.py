@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pytest
 import typer
 
-from intaglio.cli import _one_sentence
+from intaglio.failures import one_sentence
 from protocol.asyncio import SessionClosedError
 from protocol.events import ConnectionTerminated
 
@@ -151,7 +151,7 @@ def test_the_version():
 def test_a_session_that_fails_is_one_sentence_with_its_reason(capsys):
     """Though its error is an OSError too, which would be told as one of files."""
     closed = SessionClosedError(ConnectionTerminated("the certificate has expired"))
-    with pytest.raises(typer.Exit), _one_sentence():
+    with pytest.raises(typer.Exit), one_sentence():
         raise closed
     assert capsys.readouterr().err == "intaglio: the certificate has expired\n"
 

@@ -1,11 +1,12 @@
 import asyncio
 import random
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
 from intaglio import transfer
-from intaglio.transfer import FileTooLargeError, receive_file, send_file
+from intaglio.transfer import TransferError, receive_file, send_file
 
 
 class EndedError(Exception):
@@ -63,5 +64,82 @@ def test_a_file_that_offsets_cannot_address_is_refused(tmp_path):
     source = tmp_path / "sparse"
     with source.open("wb") as file:
         file.truncate(1 << 32)
-    with pytest.raises(FileTooLargeError, match="4294967296"):
+    with pytest.raises(TransferError, match="4294967296"):
         asyncio.run(transfer_between(source, tmp_path / "received", seed=0, loss=0.0))
+
+
+def unlucky(monkeypatch):
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.01)
+    monkeypatch.setattr(transfer, "PATIENCE", 0.05)
+
+
+def test_a_sender_gives_up_when_nobody_acknowledges(tmp_path, monkeypatch):
+    unlucky(monkeypatch)
+    (tmp_path / "sent").write_bytes(bytes(1000))
+    sender, nobody = LossyDatagrams(0, 0.0), LossyDatagrams(1, 0.0)
+    sender.peer = nobody
+    with pytest.raises(TransferError, match="acknowledged nothing"):
+        asyncio.run(send_file(sender, tmp_path / "sent"))
+    assert nobody.inbox.qsize() > transfer.WINDOW
+
+
+def test_a_receiver_gives_up_when_nothing_comes(tmp_path, monkeypatch):
+    unlucky(monkeypatch)
+    with pytest.raises(TransferError, match="nothing has come"):
+        asyncio.run(receive_file(LossyDatagrams(0, 0.0), tmp_path / "received"))
+
+
+def hear(tmp_path, *datagrams):
+    """What a receiver answers to these."""
+    receiver, sender = LossyDatagrams(0, 0.0), LossyDatagrams(1, 0.0)
+    receiver._random = sender._random = SimpleNamespace(choice=max, random=lambda: 1.0)
+    receiver.peer = sender
+    for datagram in (*datagrams, None):
+        receiver.inbox.put_nowait(datagram)
+    try:
+        asyncio.run(receive_file(receiver, tmp_path / "received"))
+    finally:
+        receiver.answers = [sender.inbox.get_nowait() for _ in range(sender.inbox.qsize())]
+
+
+def test_a_session_that_ends_too_early_is_an_error(tmp_path):
+    with pytest.raises(TransferError, match="not arrive whole"):
+        hear(tmp_path, b"\0\0\0\0abc")
+    with pytest.raises(TransferError, match="not arrive whole"):
+        hear(tmp_path, b"\0\0\0\4", b"\0\0\0\0abc")
+    with pytest.raises(EndedError):
+        hear(tmp_path, b"\0\0\0\3", b"\0\0\0\0abc")
+
+
+def test_a_lost_farewell_does_not_keep_the_receiver(tmp_path, monkeypatch):
+    unlucky(monkeypatch)
+    receiver, sender = LossyDatagrams(0, 0.0), LossyDatagrams(1, 0.0)
+    receiver.peer = sender
+    for datagram in (b"\0\0\0\0abc", b"\0\0\0\3"):
+        receiver.inbox.put_nowait(datagram)
+    asyncio.run(receive_file(receiver, tmp_path / "received"))
+    assert (tmp_path / "received").read_bytes() == b"abc"
+
+
+def test_datagrams_of_another_form_are_ignored(tmp_path):
+    with pytest.raises(EndedError):
+        hear(tmp_path, b"", b"abc", b"\0\0\0\0abc", b"\0\0\0\3")
+    assert (tmp_path / "received").read_bytes() == b"abc"
+
+
+def test_a_sender_of_scattered_pieces_does_not_fill_the_memory(tmp_path):
+    pieces = [offset.to_bytes(4, "big") + b"x" for offset in range(2, 10_000, 2)]
+    with pytest.raises(TransferError):
+        hear(tmp_path, *pieces)
+    assert (tmp_path / "received").stat().st_size < 1000
+
+
+def test_a_file_that_becomes_shorter_is_not_sent(tmp_path):
+    source = tmp_path / "sent"
+    source.write_bytes(bytes(10_000))
+    sender, receiver = LossyDatagrams(0, 0.0), LossyDatagrams(1, 0.0)
+    sender.peer = receiver
+    for offset in range(0, 10_000, 96):
+        sender.inbox.put_nowait(offset.to_bytes(4, "big"))
+    with pytest.raises(TransferError, match="became shorter"):
+        asyncio.run(send_file(sender, source, lambda done: source.write_bytes(b"")))

@@ -1,0 +1,136 @@
+"""The options of `intaglio connect` and `intaglio serve`, and what they turn into."""
+
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from cryptography import x509
+
+from intaglio.conversation import Conversation, Mode
+from intaglio.files import check_readable, check_writable
+from intaglio.providers import ProviderName
+from intaglio.report import JsonReport, Report, TextReport
+from protocol.certificates import Credentials, load_certificates
+from protocol.crypto.suites import CipherSuite
+from protocol.key_exchange import NamedGroup
+
+_Choice = TypeVar("_Choice", bound=IntEnum)
+
+
+def _choice(names: dict[str, _Choice]) -> Callable[[str], _Choice]:
+    def parse(name: str) -> _Choice:
+        if name.lower() not in names:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(names)}")
+        return names[name.lower()]
+
+    return parse
+
+
+def _suite_name(suite: CipherSuite) -> str:
+    """``aes-128-gcm`` of TLS_AES_128_GCM_SHA256."""
+    return suite.name.removeprefix("TLS_").rpartition("_SHA")[0].lower().replace("_", "-")
+
+
+_SUITES = {_suite_name(suite): suite for suite in CipherSuite}
+_GROUPS = {group.name.lower(): group for group in NamedGroup}
+
+_TALK, _HANDSHAKE, _OUTPUT = "What to do", "Handshake", "Output"
+
+ProviderOption = Annotated[ProviderName, typer.Option(help="Who protects the records.")]
+CertOption = Annotated[
+    Path | None,
+    typer.Option(help="Our certificate and its issuers (PEM).", rich_help_panel=_HANDSHAKE),
+]
+KeyOption = Annotated[
+    Path | None, typer.Option(help="The private key for it (PEM).", rich_help_panel=_HANDSHAKE)
+]
+SuiteOption = Annotated[
+    list[CipherSuite] | None,
+    typer.Option(
+        parser=_choice(_SUITES),
+        metavar="SUITE",
+        help=f"A cipher suite; again for more, preferred first: {', '.join(_SUITES)}.",
+        rich_help_panel=_HANDSHAKE,
+    ),
+]
+GroupOption = Annotated[
+    list[NamedGroup] | None,
+    typer.Option(
+        parser=_choice(_GROUPS),
+        metavar="GROUP",
+        help=f"A key exchange; again for more, preferred first: {', '.join(_GROUPS)}.",
+        rich_help_panel=_HANDSHAKE,
+    ),
+]
+MTUOption = Annotated[
+    int, typer.Option(help="Largest datagram to send, in bytes.", rich_help_panel=_HANDSHAKE)
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(help="Seconds that a handshake may take.", rich_help_panel=_HANDSHAKE),
+]
+RetransmitOption = Annotated[
+    float,
+    typer.Option(
+        help="Seconds before the first retransmission; they double.", rich_help_panel=_HANDSHAKE
+    ),
+]
+EchoOption = Annotated[
+    bool, typer.Option("--echo", help="Send back what comes.", rich_help_panel=_TALK)
+]
+SendOption = Annotated[Path | None, typer.Option(help="Send this file.", rich_help_panel=_TALK)]
+ReceiveOption = Annotated[
+    Path | None, typer.Option(help="Write the peer's file here.", rich_help_panel=_TALK)
+]
+KeyLogOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Append the secrets of all sessions here (SSLKEYLOGFILE).", rich_help_panel=_OUTPUT
+    ),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="One JSON object a line for each event.", rich_help_panel=_OUTPUT),
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only what the peer says.", rich_help_panel=_OUTPUT)
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Also why records were dropped.", rich_help_panel=_OUTPUT),
+]
+
+
+def choose_conversation(*, echo: bool, send: Path | None, receive: Path | None) -> Conversation:
+    """One of the modes; raises `typer.BadParameter` for two, OSError for a file that is no use."""
+    chosen = [
+        *([Conversation(Mode.ECHO)] if echo else []),
+        *([Conversation(Mode.SEND, send)] if send else []),
+        *([Conversation(Mode.RECEIVE, receive)] if receive else []),
+    ]
+    if len(chosen) > 1:
+        raise typer.BadParameter("--echo, --send and --receive exclude each other")
+    check_readable(send)
+    check_writable(receive)
+    return chosen[0] if chosen else Conversation(Mode.TALK)
+
+
+def choose_report(*, json: bool, quiet: bool, verbose: bool) -> Report:
+    """JSON lines, or text; raises `typer.BadParameter` for what excludes each other."""
+    if json + quiet + verbose > 1:
+        raise typer.BadParameter("--json, --quiet and --verbose exclude each other")
+    return JsonReport() if json else TextReport(quiet=quiet, verbose=verbose)
+
+
+def load_credentials(cert: Path | None, key: Path | None) -> Credentials | None:
+    """From PEM files; raises `CredentialsError`, and `typer.BadParameter` for one without other."""
+    if (cert is None) != (key is None):
+        raise typer.BadParameter("--cert and --key go together")
+    return Credentials.from_pem_files(cert, key) if cert and key else None
+
+
+def load_trust(path: Path | None) -> tuple[x509.Certificate, ...]:
+    """The certificates of a PEM file; raises `CredentialsError`."""
+    return load_certificates(path) if path else ()

@@ -1,0 +1,61 @@
+import json
+import os
+import pty
+
+from intaglio.printable import printable
+from intaglio.report import Ended, JsonReport, Received, TextReport
+from protocol.crypto.provider import Refusal
+from protocol.stats import Drop, Statistics
+
+
+def told(capsys, *happenings):
+    for happening in happenings:
+        JsonReport()(happening)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_data_is_text_if_it_can_be_and_else_hexadecimal(capsys):
+    assert told(capsys, Received(1, "ä\n".encode()), Received(2, b"\xff\0")) == [
+        {"event": "received", "session": 1, "bytes": 3, "text": "ä\n"},
+        {"event": "received", "session": 2, "bytes": 2, "hex": "ff00"},
+    ]
+
+
+def test_counters_keep_their_names(capsys):
+    statistics = Statistics(records_sent=7)
+    statistics.drops[Drop.NOT_DTLS] += 2
+    statistics.drops[Refusal.REPLAYED] += 1
+    (ended,) = told(capsys, Ended(1, "closed", None, statistics))
+    assert ended["statistics"]["records_sent"] == 7
+    assert ended["statistics"]["drops"] == {"not DTLS": 2, Refusal.REPLAYED.value: 1}
+
+
+def test_verbose_says_why_records_were_dropped(capsys):
+    statistics = Statistics()
+    statistics.drops[Drop.NOT_DTLS] += 2
+    ended = Ended(1, "closed", None, statistics)
+    TextReport()(ended)
+    assert "not DTLS" not in capsys.readouterr().err
+    TextReport(verbose=True)(ended)
+    assert "2 dropped: not DTLS" in capsys.readouterr().err
+
+
+def test_what_others_wrote_cannot_control_the_terminal(capsys):
+    assert printable("a\x1b[2Jb\x07\nä\t") == "a\ufffd[2Jb\ufffd\nä\t"
+    TextReport()(Ended(1, "a\x1b[2Jb [red]c", None, Statistics()))
+    assert "a\ufffd[2Jb [red]c" in capsys.readouterr().err
+
+
+def test_a_terminal_gets_no_control_characters_and_a_pipe_gets_every_byte(monkeypatch):
+    data, shown = b"\x1b[2J\xff", {}
+    ours, theirs = pty.openpty()
+    reader, writer = os.pipe()
+    for name, ends in (("terminal", (ours, theirs)), ("pipe", (reader, writer))):
+        with os.fdopen(ends[1], "w") as out:
+            monkeypatch.setattr("sys.stdout", out)
+            TextReport(quiet=True)(Received(1, data))
+            shown[name] = os.read(ends[0], 100)
+        os.close(ends[0])
+    assert shown["pipe"] == data + b"\n"
+    assert b"\x1b" not in shown["terminal"]
+    assert b"[2J" in shown["terminal"]
