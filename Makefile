@@ -25,7 +25,7 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify bench-rtl bench-records synth pareto lint clean
+.PHONY: help demo test verify fuzz bench-rtl bench-records synth pareto lint clean
 .NOTPARALLEL:
 
 help: ## print this list
@@ -39,6 +39,9 @@ test: $(TEST_ENV) ## the test suite; pytest's options in TEST_ARGS
 
 verify: $(TEST_ENV) ## RTL verification in full: all vectors, more seeds (under an hour)
 	@INTAGLIO_VERIFY=full $(BIN)/python -m pytest -n auto --dist worksteal cocotb_tests $(TEST_ARGS)
+
+fuzz: $(TEST_ENV) ## hostile input for every parser and whole connections (under an hour)
+	@INTAGLIO_FUZZ=20000 $(BIN)/python -m pytest -n auto --dist worksteal tests/fuzz $(TEST_ARGS)
 
 bench-rtl: $(DEMO_ENV) ## cycles a record in the compiled gateware, beside the limit; options in BENCH_ARGS
 	@$(BIN)/python -m benchmarks.record_rate --json build/bench-rtl.json $(BENCH_ARGS)

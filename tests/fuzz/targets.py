@@ -1,0 +1,224 @@
+"""Every parser of what comes from the network: its shape, its seeds, how it is called.
+
+Messages and extensions are found by walking the package; a new one needs a shape and seeds here.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import protocol
+from protocol.ack import encode_ack, parse_ack
+from protocol.alerts import Alert
+from protocol.crypto.provider import RecordNumber
+from protocol.extensions import (
+    CLIENT_KEY_SHARES,
+    CLIENT_VERSIONS,
+    COOKIE,
+    DTLS_1_3,
+    RETRY_GROUP,
+    SERVER_KEY_SHARE,
+    SERVER_NAME,
+    SERVER_VERSION,
+    SIGNATURE_ALGORITHMS,
+    SUPPORTED_GROUPS,
+    Codec,
+    Extension,
+    Extensions,
+    KeyShareEntry,
+    Place,
+)
+from protocol.handshake_framing import Fragment, parse_fragments
+from protocol.record import ContentType, build_plaintext, parse_plaintext
+from protocol.wire import Reader
+from tests.fuzz.shapes import REST, Vec
+
+RANDOM = bytes(range(32))
+RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+GREASE = Extension(0x0A0A, b"")
+
+#: Extensions of RFC 8446, 4.2: a vector of type and data.
+EXTENSIONS = Vec(2, (2, Vec(2)))
+NUMBERS = Vec(2, (2,))
+FRAGMENT = (1, 3, 2, 3, Vec(3))
+
+SHAPES = {
+    # Messages (RFC 8446, 4; RFC 9147, 5.3 and 5.4).
+    "ClientHello": (2, 32, Vec(1), Vec(1), NUMBERS, Vec(1), EXTENSIONS),
+    "ServerHello": (2, 32, Vec(1), 2, 1, EXTENSIONS),
+    "EncryptedExtensions": (EXTENSIONS,),
+    "CertificateRequest": (Vec(1), EXTENSIONS),
+    "Certificate": (Vec(1), Vec(3, (Vec(3), EXTENSIONS))),
+    "CertificateVerify": (2, Vec(2)),
+    "Finished": (REST,),
+    "KeyUpdate": (1,),
+    "NewSessionTicket": (4, 4, Vec(1), Vec(2), EXTENSIONS),
+    # Extensions (RFC 8446, 4.2).
+    "CLIENT_VERSIONS": (Vec(1, (2,)),),
+    "SERVER_VERSION": (2,),
+    "SUPPORTED_GROUPS": (NUMBERS,),
+    "SIGNATURE_ALGORITHMS": (NUMBERS,),
+    "CLIENT_KEY_SHARES": (Vec(2, (2, Vec(2))),),
+    "SERVER_KEY_SHARE": (2, Vec(2)),
+    "RETRY_GROUP": (2,),
+    "SERVER_NAME": (Vec(2, (1, Vec(2))),),
+    "SERVER_NAME_USED": (REST,),
+    "COOKIE": (Vec(2),),
+}
+
+_CLIENT_EXTENSIONS = Extensions(
+    [
+        CLIENT_VERSIONS.make((DTLS_1_3, 0x7A7A)),
+        SUPPORTED_GROUPS.make((0x1D, 0x17)),
+        SIGNATURE_ALGORITHMS.make((0x0403, 0x0807)),
+        CLIENT_KEY_SHARES.make((KeyShareEntry(0x1D, bytes(32)), KeyShareEntry(0x17, bytes(65)))),
+        SERVER_NAME.make("server.example"),
+        COOKIE.make(b"cookie"),
+        GREASE,
+    ]
+)
+_SERVER_EXTENSIONS = Extensions(
+    [SERVER_VERSION.make(DTLS_1_3), SERVER_KEY_SHARE.make(KeyShareEntry(0x1D, bytes(32)))]
+)
+_RETRY_EXTENSIONS = Extensions(
+    [SERVER_VERSION.make(DTLS_1_3), RETRY_GROUP.make(0x17), COOKIE.make(b"cookie")]
+)
+_SCHEMES = Extensions([SIGNATURE_ALGORITHMS.make((0x0403,)), GREASE])
+
+
+def _hex(*texts: str) -> list[bytes]:
+    return [bytes.fromhex(text) for text in texts]
+
+
+SEEDS: dict[str, list[bytes]] = {
+    "ClientHello": [
+        bytes.fromhex("fefd")
+        + RANDOM
+        + bytes.fromhex("00 00 0004 1301 1302 0100")
+        + _CLIENT_EXTENSIONS.encode()
+    ],
+    "ServerHello": [
+        bytes.fromhex("fefd") + random + bytes.fromhex("00 1301 00") + extensions.encode()
+        for random, extensions in ((RANDOM, _SERVER_EXTENSIONS), (RETRY_RANDOM, _RETRY_EXTENSIONS))
+    ],
+    "EncryptedExtensions": [
+        Extensions([Extension(0, b""), SUPPORTED_GROUPS.make((0x1D,)), GREASE]).encode()
+    ],
+    "CertificateRequest": [b"\0" + _SCHEMES.encode(), b"\3abc" + _SCHEMES.encode()],
+    "Certificate": _hex("00 000000", "00 000013 000004 6c656166 0000 000005 6f74686572 0000"),
+    "CertificateVerify": _hex("0403 0008 0102030405060708"),
+    "Finished": [bytes(32)],
+    "KeyUpdate": _hex("00", "01"),
+    "NewSessionTicket": _hex("00015180 01020304 02 0a0b 0003 616263 0004 0a0a0000"),
+    "CLIENT_VERSIONS": _hex("04 fefc fefd"),
+    "SERVER_VERSION": _hex("fefc"),
+    "SUPPORTED_GROUPS": _hex("0004 001d 0017"),
+    "SIGNATURE_ALGORITHMS": _hex("0004 0403 0804"),
+    "CLIENT_KEY_SHARES": _hex("0000", "000d 001d 0002 6162 0017 0003 636465"),
+    "SERVER_KEY_SHARE": _hex("001d 0002 6162"),
+    "RETRY_GROUP": _hex("0017"),
+    "SERVER_NAME": _hex("000c 00 0009 612e6578616d706c65"),
+    "SERVER_NAME_USED": [b""],
+    "COOKIE": _hex("0003 616263"),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """``parse`` raises `ProtocolViolation` or returns None for what it does not take.
+
+    ``encode`` is the reverse, if there is one.
+    """
+
+    parse: Callable[[bytes], Any]
+    encode: Callable[[Any], bytes] | None
+    shape: tuple
+    seeds: list[bytes]
+
+
+def _members() -> dict[str, Any]:
+    """All module-level names of the package's modules."""
+    found: dict[str, Any] = {}
+    for module in pkgutil.walk_packages(protocol.__path__, "protocol."):
+        found |= vars(importlib.import_module(module.name))
+    return found
+
+
+def _is_message(member: object) -> bool:
+    return inspect.isclass(member) and hasattr(member, "msg_type") and hasattr(member, "parse")
+
+
+MESSAGES = {name: member for name, member in _members().items() if _is_message(member)}
+CODECS = {name: member for name, member in _members().items() if isinstance(member, Codec)}
+
+
+def _message_target(name: str) -> Target:
+    message = MESSAGES[name]
+    return Target(message.parse, getattr(message, "encode", None), SHAPES[name], SEEDS[name])
+
+
+def _codec_target(name: str) -> Target:
+    codec = CODECS[name]
+    return Target(
+        lambda data: codec.read(Extensions([Extension(codec.type, data)])),
+        lambda value: codec.make(value).data,
+        SHAPES[name],
+        SEEDS[name],
+    )
+
+
+def _extensions_target(place: Place, seed: Extensions) -> Target:
+    def parse(data: bytes) -> Extensions:
+        reader = Reader(data, "test")
+        extensions = Extensions.parse(reader, place)
+        reader.finish()
+        return extensions
+
+    return Target(parse, Extensions.encode, (EXTENSIONS,), [seed.encode()])
+
+
+_FRAGMENTS = [Fragment(1, 5, 0, 0, b"hello").encode(), Fragment(20, 9, 7, 4, b"bytes").encode()]
+_ACKS = [encode_ack([]), encode_ack([RecordNumber(2, 5), RecordNumber(3, 1 << 40)])]
+_PLAINTEXTS = [
+    build_plaintext(ContentType.HANDSHAKE, 3, _FRAGMENTS[0]),
+    build_plaintext(ContentType.ACK, 1 << 40, _ACKS[1]),
+    build_plaintext(ContentType.ALERT, 0, b"\2\50"),
+]
+
+_BY_PLACE = {
+    Place.CLIENT_HELLO: _CLIENT_EXTENSIONS,
+    Place.SERVER_HELLO: _SERVER_EXTENSIONS,
+    Place.HELLO_RETRY_REQUEST: _RETRY_EXTENSIONS,
+    Place.CERTIFICATE_REQUEST: _SCHEMES,
+}
+
+TARGETS: dict[str, Target] = {
+    **{name: _message_target(name) for name in MESSAGES if name in SEEDS},
+    **{name: _codec_target(name) for name in CODECS if name in SEEDS},
+    **{
+        f"Extensions in {place.value}": _extensions_target(
+            place, _BY_PLACE.get(place, Extensions([GREASE, Extension(0xFAFA, b"abc")]))
+        )
+        for place in Place
+    },
+    "fragments": Target(
+        parse_fragments,
+        lambda fragments: b"".join(fragment.encode() for fragment in fragments),
+        FRAGMENT * 2,
+        [_FRAGMENTS[0] + _FRAGMENTS[1]],
+    ),
+    # `encode_ack` puts the numbers in order.
+    "ACK": Target(lambda data: sorted(parse_ack(data)), encode_ack, (Vec(2, (8, 8)),), _ACKS),
+    "Alert": Target(Alert.parse, Alert.encode, (1, 1), [b"\1\0", b"\2\50"]),
+    "DTLSPlaintext": Target(
+        parse_plaintext,
+        lambda record: build_plaintext(
+            record.content_type, record.number.sequence_number, record.content
+        ),
+        (1, 2, 2, 6, Vec(2)),
+        _PLAINTEXTS,
+    ),
+}
