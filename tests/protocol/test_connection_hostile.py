@@ -465,3 +465,14 @@ def test_an_extension_of_a_certificate_that_nobody_offered_is_unsupported(side, 
     pair.run()
     assert pair.end(other).alert is AlertDescription.UNSUPPORTED_EXTENSION
     assert pair.end(side).by_peer
+
+
+@SIDES
+def test_too_many_forgeries_under_one_key_end_the_connection(side):
+    """RFC 9147, 4.5.3: it is the opener that counts them."""
+    pair = Pair.connected()
+    opener = SimpleNamespace(open=lambda record: Refusal.KEY_LIMIT, close=lambda: None)
+    pair.sides[side]._records._newest[3] = opener
+    pair.inject(side, bytes.fromhex("2f 0000 0011") + bytes(17))
+    assert pair.end(side).alert is AlertDescription.BAD_RECORD_MAC
+    assert "4.5.3" in pair.end(side).reason
