@@ -2,25 +2,39 @@
 
 import ast
 import re
+import runpy
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from protocol.state import TRANSITIONS
+from protocol.crypto.provider import Refusal
+from protocol.events import Event
+from protocol.stats import Drop
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 
 
+PROTOCOL = (DOCS / "protocol.md").read_text()
+
+
 def test_the_diagram_of_states_is_the_table():
-    drawn = re.findall(r"^    (\w+) --> (\w+): (\w+)$", (DOCS / "protocol.md").read_text(), re.M)
-    table = [
-        (before.name, after.name, step.name)
-        for before, steps in TRANSITIONS.items()
-        for step, after in steps.items()
-    ]
-    assert drawn == table
+    drawing = runpy.run_path(str(DOCS / "draw_states.py"))
+    assert drawing["draw"]() in PROTOCOL, "python docs/draw_states.py draws it anew"
+
+
+def test_every_event_and_every_reason_to_drop_has_a_row():
+    names = [f"`{event.__name__}`" for event in get_args(Event)]
+    names += [reason.value for reason in (*Drop, *Refusal)]
+    first_cells = re.findall(r"^\| ([^|]+) \|", PROTOCOL, re.M)
+    assert set(names) <= set(first_cells)
+
+
+def test_the_first_server_is_the_example():
+    (snippet,) = re.findall(r"## A first server.*?```python\n(.*?)```", PROTOCOL, re.S)
+    assert snippet in (ROOT / "examples" / "first_server.py").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from protocol.asyncio import connect
+from protocol.certificates import load_certificates
+from protocol.config import ConnectionConfig
+from protocol.crypto.openssl import SoftwareProvider
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 DOCS = ROOT / "docs"
@@ -31,6 +36,29 @@ def test_two_connections(capsys):
 def test_dtls_echo(capsys):
     asyncio.run(runpy.run_path(str(EXAMPLES / "dtls_echo.py"))["main"]())
     assert capsys.readouterr().out == "b'hello'\n"
+
+
+def test_first_server(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main = runpy.run_path(str(EXAMPLES / "first_server.py"))["main"]
+
+    async def visit():
+        serving = asyncio.create_task(main(0))
+        while not (said := capsys.readouterr().out):
+            await asyncio.sleep(0)
+        config = ConnectionConfig(
+            provider=SoftwareProvider(),
+            trust=load_certificates(tmp_path / "root.pem"),
+            server_name="127.0.0.1",
+        )
+        session = await connect("127.0.0.1", int(said.split()[-1]), config)
+        await session.send(b"hello")
+        assert await session.receive() == b"HELLO"
+        await session.close()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+    asyncio.run(visit())
 
 
 def test_record_cycles(capsys):
