@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from intaglio.report import Received, Report, Transferred
-from intaglio.transfer import TransferError, receive_file, send_file
+from intaglio.transfer import Progress, TransferError, receive_file, send_file
 from protocol.asyncio import Session, SessionClosedError
 from protocol.events import PeerClosed
 
@@ -109,18 +109,23 @@ async def converse(
             await listen(session, number, report, echo=conversation.mode is Mode.ECHO)
         case Mode.SEND:
             began = time.monotonic()
-            await _send(session, conversation.path)
+            size = conversation.path.stat().st_size
+            await _send(
+                session, conversation.path, lambda done: report.progress(number, done, size)
+            )
             report(_transferred(number, "sent", conversation.path, began))
         case Mode.RECEIVE:
             began = time.monotonic()
             with _until_closed():
-                await receive_file(session, conversation.path)
+                await receive_file(
+                    session, conversation.path, lambda done: report.progress(number, done, None)
+                )
             report(_transferred(number, "received", conversation.path, began))
 
 
-async def _send(session: Session, path: Path) -> None:
+async def _send(session: Session, path: Path, progress: Progress) -> None:
     try:
-        await send_file(session, path)
+        await send_file(session, path, progress)
     except SessionClosedError as closed:
         raise TransferError(f"the session ended before the file was through: {closed}") from None
 

@@ -11,7 +11,8 @@ from cryptography import x509
 from intaglio.conversation import Conversation, Mode
 from intaglio.files import check_readable, check_writable
 from intaglio.providers import ProviderName
-from intaglio.report import JsonReport, Report, TextReport
+from intaglio.report import JsonReport, Report
+from intaglio.terminal import TextReport
 from protocol.certificates import Credentials, load_certificates
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import NamedGroup

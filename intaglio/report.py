@@ -1,23 +1,13 @@
-"""What `intaglio connect` and `intaglio serve` tell: what happened, and two ways of saying it.
-
-On standard output goes what the peer sent, or with ``--json`` one JSON object a line for each thing
-that happens; everything else goes to standard error.
-"""
+"""What `intaglio connect` and `intaglio serve` tell of what happens, and telling it as JSON."""
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, IntEnum
 from typing import Any, Protocol, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from intaglio.printable import printable
 from protocol.events import HandshakeCompleted
 from protocol.stats import Statistics
 
@@ -30,7 +20,6 @@ __all__ = [
     "Preparing",
     "Received",
     "Report",
-    "TextReport",
     "Transferred",
 ]
 
@@ -100,6 +89,9 @@ class Report(Protocol):
     def __call__(self, happening: Happening) -> None:
         """It happened just now."""
 
+    def progress(self, session: int, done: int, total: int | None) -> None:
+        """So many bytes of a file are through; ``total`` is None for who cannot know."""
+
 
 class JsonReport:
     """One object a line on standard output: ``event`` names what happened, then its fields."""
@@ -108,6 +100,9 @@ class JsonReport:
         """Print it."""
         named = {"event": type(happening).__name__.lower(), **plain_fields(happening)}
         print(json.dumps(named), flush=True)
+
+    def progress(self, session: int, done: int, total: int | None) -> None:
+        """Scripts wait for the end."""
 
 
 def plain_fields(value: object) -> dict[str, Any]:
@@ -150,91 +145,3 @@ def _plain_data(data: bytes) -> dict[str, Any]:
         return {"bytes": len(data), "text": data.decode()}
     except UnicodeDecodeError:
         return {"bytes": len(data), "hex": data.hex()}
-
-
-class TextReport:
-    """For people: what the peer says on standard output, the rest on standard error.
-
-    ``quiet``: only what the peer says; ``verbose``: also why records were dropped.
-    """
-
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-        self._verbose = verbose
-
-    def __call__(self, happening: Happening) -> None:
-        """Print it."""
-        match happening:
-            case Preparing():
-                self._say(happening.what)
-            case Listening():
-                self._say(
-                    f"Listening on {happening.host} port {happening.port}, "
-                    f"records protected by {happening.provider}"
-                )
-            case Connected():
-                self._connected(happening)
-            case Received():
-                _write(happening.data)
-            case Transferred():
-                self._transferred(happening)
-            case Ended():
-                self._ended(happening)
-
-    def _say(self, sentence: str, mark: str = "[dim]·[/]") -> None:
-        self._console.print(mark, end=" ")
-        self._console.print(printable(sentence), markup=False)
-
-    def _connected(self, connected: Connected) -> None:
-        handshake = connected.handshake
-        self._say(f"Session {connected.session} is established", "[green]✓[/]")
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim")
-        rows = {
-            "Suite": handshake.suite.name,
-            "Key exchange": handshake.group.name,
-            "Peer": _peer(handshake),
-            "Records": f"up to {connected.max_payload:,} bytes, protected by {connected.provider}",
-        }
-        for name, value in rows.items():
-            table.add_row(f"  {name}", Text(printable(value)))
-        self._console.print(table)
-
-    def _transferred(self, done: Transferred) -> None:
-        rate = done.bytes / max(done.seconds, 1e-9) / 1024
-        self._say(
-            f"{done.path} {done.direction}: {done.bytes:,} bytes in {done.seconds:.2f} s, "
-            f"{rate:,.0f} KiB/s",
-            "[green]✓[/]",
-        )
-        self._say(f"SHA-256 {done.sha256}", " ")
-
-    def _ended(self, ended: Ended) -> None:
-        stats = ended.statistics
-        alert = f" (alert {ended.alert})" if ended.alert else ""
-        self._say(
-            f"Session {ended.session} is over: {ended.reason}{alert}. "
-            f"Records: {stats.records_received:,} in, {stats.records_sent:,} out, "
-            f"{sum(stats.drops.values()):,} dropped"
-        )
-        if self._verbose:
-            for reason, count in stats.drops.most_common():
-                self._say(f"{count:,} dropped: {reason.value}", " ")
-
-
-def _peer(handshake: HandshakeCompleted) -> str:
-    certificate = handshake.peer_certificate
-    if certificate is None:
-        return "not authenticated by a certificate"
-    until = certificate.not_valid_after_utc.date()
-    return f"{certificate.subject.rfc4514_string()}, certificate valid until {until}"
-
-
-def _write(data: bytes, is_terminal: Callable[[], bool] = lambda: sys.stdout.isatty()) -> None:
-    """One record, one line. A terminal gets no control characters: the peer chose them."""
-    text = data if data.endswith(b"\n") else data + b"\n"
-    if is_terminal():
-        print(printable(text.decode(errors="replace")), end="", flush=True)
-    else:
-        sys.stdout.buffer.write(text)
-        sys.stdout.buffer.flush()

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from protocol.ranges import RangeSet
 
-__all__ = ["LARGEST_FILE", "Datagrams", "TransferError", "receive_file", "send_file"]
+__all__ = ["LARGEST_FILE", "Datagrams", "Progress", "TransferError", "receive_file", "send_file"]
 
 WINDOW = 16
 TIMEOUT = 2.0
@@ -50,6 +50,7 @@ class Datagrams(Protocol):
         """The next datagram that arrives."""
 
 
+#: Is told how many bytes of the file are through.
 Progress = Callable[[int], None]
 
 

@@ -3,7 +3,8 @@ import os
 import pty
 
 from intaglio.printable import printable
-from intaglio.report import Ended, JsonReport, Received, TextReport
+from intaglio.report import Ended, JsonReport, Received, Transferred
+from intaglio.terminal import TextReport
 from protocol.crypto.provider import Refusal
 from protocol.stats import Drop, Statistics
 
@@ -59,3 +60,18 @@ def test_a_terminal_gets_no_control_characters_and_a_pipe_gets_every_byte(monkey
     assert shown["pipe"] == data + b"\n"
     assert b"\x1b" not in shown["terminal"]
     assert b"[2J" in shown["terminal"]
+
+
+def test_a_terminal_shows_how_far_a_file_is(monkeypatch, capsys):
+    TextReport().progress(1, 512, 1024)
+    assert capsys.readouterr().err == ""
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as err:
+        monkeypatch.setattr("sys.stderr", err)
+        report = TextReport()
+        report.progress(3, 512, 1024)
+        report(Transferred(3, "sent", "file", 1024, "00", 1.0))
+        shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert "Session 3" in shown
+    assert "file sent: 1,024 bytes in 1.00 s, 1 KiB/s" in shown
