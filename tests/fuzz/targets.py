@@ -12,13 +12,16 @@ from typing import Any
 
 import protocol
 from protocol.ack import encode_ack, parse_ack
-from protocol.alerts import Alert
+from protocol.alerts import Alert, AlertDescription
 from protocol.crypto.provider import RecordNumber
 from protocol.extensions import (
+    ALPN_PROTOCOLS,
     CLIENT_KEY_SHARES,
     CLIENT_VERSIONS,
+    CONNECTION_ID,
     COOKIE,
     DTLS_1_3,
+    RECORD_SIZE_LIMIT,
     RETRY_GROUP,
     SERVER_KEY_SHARE,
     SERVER_NAME,
@@ -46,7 +49,7 @@ NUMBERS = Vec(2, (2,))
 FRAGMENT = (1, 3, 2, 3, Vec(3))
 
 SHAPES = {
-    # Messages (RFC 8446, 4; RFC 9147, 5.3 and 5.4).
+    # Messages (RFC 8446, 4; RFC 9147, 5.3, 5.4 and 9; RFC 6347, 4.2.1).
     "ClientHello": (2, 32, Vec(1), Vec(1), NUMBERS, Vec(1), EXTENSIONS),
     "ServerHello": (2, 32, Vec(1), 2, 1, EXTENSIONS),
     "EncryptedExtensions": (EXTENSIONS,),
@@ -55,8 +58,11 @@ SHAPES = {
     "CertificateVerify": (2, Vec(2)),
     "Finished": (REST,),
     "KeyUpdate": (1,),
+    "HelloVerifyRequest": (2, Vec(1)),
+    "NewConnectionId": (Vec(2, (Vec(1),)), 1),
+    "RequestConnectionId": (1,),
     "NewSessionTicket": (4, 4, Vec(1), Vec(2), EXTENSIONS),
-    # Extensions (RFC 8446, 4.2).
+    # Extensions (RFC 8446, 4.2; RFC 7301; RFC 8449; RFC 9146).
     "CLIENT_VERSIONS": (Vec(1, (2,)),),
     "SERVER_VERSION": (2,),
     "SUPPORTED_GROUPS": (NUMBERS,),
@@ -67,6 +73,9 @@ SHAPES = {
     "SERVER_NAME": (Vec(2, (1, Vec(2))),),
     "SERVER_NAME_USED": (REST,),
     "COOKIE": (Vec(2),),
+    "ALPN_PROTOCOLS": (Vec(2, (Vec(1),)),),
+    "RECORD_SIZE_LIMIT": (2,),
+    "CONNECTION_ID": (Vec(1),),
 }
 
 _CLIENT_EXTENSIONS = Extensions(
@@ -77,6 +86,9 @@ _CLIENT_EXTENSIONS = Extensions(
         CLIENT_KEY_SHARES.make((KeyShareEntry(0x1D, bytes(32)), KeyShareEntry(0x17, bytes(65)))),
         SERVER_NAME.make("server.example"),
         COOKIE.make(b"cookie"),
+        ALPN_PROTOCOLS.make([b"h3"]),
+        RECORD_SIZE_LIMIT.make(2_000),
+        CONNECTION_ID.make(b"id"),
         GREASE,
     ]
 )
@@ -112,6 +124,9 @@ SEEDS: dict[str, list[bytes]] = {
     "CertificateVerify": _hex("0403 0008 0102030405060708"),
     "Finished": [bytes(32)],
     "KeyUpdate": _hex("00", "01"),
+    "HelloVerifyRequest": _hex("fefd 06 636f6f6b6965"),
+    "NewConnectionId": _hex("0006 02 6162 02 6364 00", "0000 01"),
+    "RequestConnectionId": _hex("00", "07"),
     "NewSessionTicket": _hex("00015180 01020304 02 0a0b 0003 616263 0004 0a0a0000"),
     "CLIENT_VERSIONS": _hex("04 fefc fefd"),
     "SERVER_VERSION": _hex("fefc"),
@@ -123,7 +138,14 @@ SEEDS: dict[str, list[bytes]] = {
     "SERVER_NAME": _hex("000c 00 0009 612e6578616d706c65"),
     "SERVER_NAME_USED": [b""],
     "COOKIE": _hex("0003 616263"),
+    "ALPN_PROTOCOLS": _hex("0003 02 6832", "0006 02 6832 02 6833"),
+    "RECORD_SIZE_LIMIT": _hex("0040", "4001"),
+    "CONNECTION_ID": _hex("00", "04 61626364"),
 }
+
+
+#: Those that are understood only to be refused.
+REFUSED = {"HelloVerifyRequest": AlertDescription.PROTOCOL_VERSION}
 
 
 @dataclass(frozen=True)
@@ -139,20 +161,19 @@ class Target:
     seeds: list[bytes]
 
 
-def _members() -> dict[str, Any]:
-    """All module-level names of the package's modules."""
-    found: dict[str, Any] = {}
-    for module in pkgutil.walk_packages(protocol.__path__, "protocol."):
-        found |= vars(importlib.import_module(module.name))
-    return found
-
-
 def _is_message(member: object) -> bool:
     return inspect.isclass(member) and hasattr(member, "msg_type") and hasattr(member, "parse")
 
 
-MESSAGES = {name: member for name, member in _members().items() if _is_message(member)}
-CODECS = {name: member for name, member in _members().items() if isinstance(member, Codec)}
+def _find(fits: Callable[[object], bool]) -> dict[str, Any]:
+    """The module-level names of the package's modules whose values fit."""
+    modules = pkgutil.walk_packages(protocol.__path__, "protocol.")
+    members = (vars(importlib.import_module(module.name)).items() for module in modules)
+    return {name: member for items in members for name, member in items if fits(member)}
+
+
+MESSAGES = _find(_is_message)
+CODECS = _find(lambda member: isinstance(member, Codec))
 
 
 def _message_target(name: str) -> Target:

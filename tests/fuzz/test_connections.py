@@ -5,6 +5,7 @@ matter. A peer that has the keys and sends nonsense is told so with an alert.
 """
 
 import itertools
+import os
 from functools import cache
 from random import Random
 
@@ -35,9 +36,11 @@ def provider_named(name):
     return PROVIDERS[name]()
 
 
-def configs(provider, *, retry=False, authenticate=False):
+def configs(provider, *, retry=False, authenticate=False, extend=False):
     """Of a client and a server whose handshake has all messages, or as few as possible."""
     both = {"provider": provider_named(provider)}
+    if extend:
+        both |= {"connection_id": lambda: os.urandom(4), "alpn_protocols": ("h3",)}
     server = dict(both)
     if retry:
         server["groups"] = (NamedGroup.SECP256R1,)
@@ -47,7 +50,7 @@ def configs(provider, *, retry=False, authenticate=False):
     return client_config(credentials=own, **both), server_config(**server)
 
 
-KINDS = st.fixed_dictionaries({"retry": st.booleans(), "authenticate": st.booleans()})
+KINDS = st.fixed_dictionaries({name: st.booleans() for name in ("retry", "authenticate", "extend")})
 #: No two sessions are alike, so what is drawn cannot depend on what they send.
 SEED = st.integers(0, 1 << 32)
 
@@ -184,7 +187,7 @@ def test_noise_of_the_network_neither_ends_nor_stops_a_handshake(provider, seed,
 @examples(4)
 @given(SEED)
 def test_noise_after_a_handshake_changes_nothing(provider, seed):
-    chance, pair = Random(seed), Pair.connected(*configs(provider))
+    chance, pair = Random(seed), Pair.connected(*configs(provider, extend=seed % 2 == 0))
     try:
         sent = [data for _, _, data in pair.sent]
         for _ in range(5):
@@ -270,7 +273,7 @@ def nonsense(chance):
 @given(SEED, st.sampled_from(["client", "server"]))
 def test_so_is_one_that_sends_genuine_records_of_nonsense(provider, seed, liar):
     """After the handshake, under the current keys."""
-    chance, pair = Random(seed), Pair.connected(*configs(provider))
+    chance, pair = Random(seed), Pair.connected(*configs(provider, extend=seed % 2 == 0))
     honest = "server" if liar == "client" else "client"
     try:
         for _ in range(chance.randint(1, 4)):

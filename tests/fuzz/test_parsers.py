@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from protocol.alerts import ProtocolViolation
 from tests.fuzz.campaign import examples
 from tests.fuzz.shapes import damaged, scratched
-from tests.fuzz.targets import CODECS, MESSAGES, SEEDS, SHAPES, TARGETS
+from tests.fuzz.targets import CODECS, MESSAGES, REFUSED, SEEDS, SHAPES, TARGETS
 
 EACH = pytest.mark.parametrize("name", TARGETS)
 
@@ -48,7 +48,15 @@ def test_every_message_and_extension_is_a_target():
     assert not missing, "these need a shape and seeds in tests/fuzz/targets.py"
 
 
-@EACH
+@pytest.mark.parametrize("name", REFUSED)
+def test_some_messages_are_refused_as_what_they_are(name):
+    for seed in TARGETS[name].seeds:
+        with pytest.raises(ProtocolViolation) as caught:
+            TARGETS[name].parse(seed)
+        assert caught.value.alert is REFUSED[name]
+
+
+@pytest.mark.parametrize("name", [name for name in TARGETS if name not in REFUSED])
 def test_the_seeds_are_valid_and_come_back_byte_for_byte(name):
     target = TARGETS[name]
     for seed in target.seeds:
