@@ -17,7 +17,9 @@ from intaglio.endpoint import (
     failure,
 )
 from intaglio.endpoint_options import (
+    ALPNOption,
     CertOption,
+    ConnectionIdOption,
     EchoOption,
     GroupOption,
     JsonOption,
@@ -83,6 +85,8 @@ def connect(
     key: KeyOption = None,
     suite: SuiteOption = None,
     group: GroupOption = None,
+    alpn: ALPNOption = None,
+    connection_id: ConnectionIdOption = None,
     mtu: MTUOption = 1200,
     timeout: TimeoutOption = 60.0,
     retransmit: RetransmitOption = 1.0,
@@ -111,6 +115,8 @@ def connect(
             trust=load_trust(ca),
             suites=tuple(suite or ()),
             groups=tuple(group or ()),
+            alpn=tuple(alpn or ()),
+            connection_id=connection_id,
             mtu=mtu,
             handshake_timeout=timeout,
             retransmission_timeout=retransmit,

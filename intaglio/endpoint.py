@@ -1,6 +1,7 @@
 """What `intaglio connect` and `intaglio serve` have in common: configuration, and how they end."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,9 @@ class EndpointOptions:
     #: Preferred first; empty for what the stack prefers.
     suites: tuple[CipherSuite, ...]
     groups: tuple[NamedGroup, ...]
+    alpn: tuple[str, ...]
+    #: Bytes of the connection IDs that the peer is to send with; None for none.
+    connection_id: int | None
     mtu: int
     handshake_timeout: float
     retransmission_timeout: float
@@ -72,6 +76,8 @@ def configuration(
             credentials=options.credentials,
             trust=options.trust,
             server_name=server_name,
+            alpn_protocols=options.alpn,
+            connection_id=_random_ids(options.connection_id),
             mtu=options.mtu,
             handshake_timeout=options.handshake_timeout,
             retransmission_timeout=options.retransmission_timeout,
@@ -79,6 +85,10 @@ def configuration(
             key_log=stack.enter_context(append_privately(log)) if log else None,
             **{name: chosen for name, chosen in preferences.items() if chosen},  # type: ignore[arg-type]
         )
+
+
+def _random_ids(length: int | None) -> Callable[[], bytes] | None:
+    return None if length is None else lambda: os.urandom(length)
 
 
 def describe_end(event: PeerClosed | ConnectionTerminated) -> str:

@@ -65,6 +65,24 @@ GroupOption = Annotated[
         rich_help_panel=_HANDSHAKE,
     ),
 ]
+ALPNOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PROTOCOL",
+        help="An application protocol (ALPN); again for more, preferred first.",
+        rich_help_panel=_HANDSHAKE,
+    ),
+]
+ConnectionIdOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=20,
+        metavar="BYTES",
+        help="Ask the peer to send with random connection IDs of so many bytes.",
+        rich_help_panel=_HANDSHAKE,
+    ),
+]
 MTUOption = Annotated[
     int, typer.Option(help="Largest datagram to send, in bytes.", rich_help_panel=_HANDSHAKE)
 ]

@@ -11,7 +11,9 @@ from intaglio.certificates import make_demo_credentials
 from intaglio.conversation import Lines, Mode, converse, speak
 from intaglio.endpoint import SESSION_ERRORS, EndpointOptions, configuration, ended, failure
 from intaglio.endpoint_options import (
+    ALPNOption,
     CertOption,
+    ConnectionIdOption,
     EchoOption,
     GroupOption,
     JsonOption,
@@ -86,6 +88,8 @@ def serve(
     ] = None,
     suite: SuiteOption = None,
     group: GroupOption = None,
+    alpn: ALPNOption = None,
+    connection_id: ConnectionIdOption = None,
     mtu: MTUOption = 1200,
     timeout: TimeoutOption = 60.0,
     retransmit: RetransmitOption = 1.0,
@@ -115,6 +119,8 @@ def serve(
             trust=load_trust(ca),
             suites=tuple(suite or ()),
             groups=tuple(group or ()),
+            alpn=tuple(alpn or ()),
+            connection_id=connection_id,
             mtu=mtu,
             handshake_timeout=timeout,
             retransmission_timeout=retransmit,

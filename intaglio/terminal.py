@@ -75,6 +75,8 @@ class TextReport:
             "Peer": _peer(handshake),
             "Records": f"up to {connected.max_payload:,} bytes, protected by {connected.provider}",
         }
+        if handshake.alpn_protocol is not None:
+            rows["Protocol"] = handshake.alpn_protocol
         for name, value in rows.items():
             table.add_row(f"  {name}", Text(printable(value)))
         self._console.print(table)

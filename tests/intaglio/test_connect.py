@@ -67,6 +67,19 @@ def test_json_has_one_object_a_line_for_what_happens(root):
     assert run.stderr == ""
 
 
+def test_an_application_protocol_and_connection_ids_are_negotiated(root):
+    extended = ("--alpn", "chat/2", "--alpn", "chat/1", "--connection-id", 6)
+    with serving(root, "--echo", "--alpn", "chat/1", "--connection-id", 3) as (_, port):
+        run = connect(root, port, *extended, "--json", text="hello\n")
+        shown = connect(root, port, *extended)
+    handshake = events(run.stdout, "connected")[0]["handshake"]
+    assert handshake["alpn_protocol"] == "chat/1"
+    assert len(bytes.fromhex(handshake["receive_connection_id"])) == 6
+    assert len(bytes.fromhex(handshake["send_connection_id"])) == 3
+    assert events(run.stdout, "received")[0]["text"] == "hello"
+    assert "chat/1" in shown.stderr
+
+
 @pytest.mark.parametrize("provider", ["software", "accelerator"])
 def test_a_file_is_sent_whole(root, tmp_path, provider):
     content = os.urandom(20_000)
