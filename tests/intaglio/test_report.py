@@ -1,6 +1,8 @@
 import json
 import os
 import pty
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from intaglio.printable import printable
 from intaglio.report import Ended, JsonReport, Received, Transferred
@@ -47,16 +49,26 @@ def test_what_others_wrote_cannot_control_the_terminal(capsys):
     assert "a\ufffd[2Jb [red]c" in capsys.readouterr().err
 
 
+def read_all(descriptor):
+    """Until its other end, which is closed, has nothing left."""
+    data = b""
+    with suppress(OSError):  # That is how a terminal says so.
+        while chunk := os.read(descriptor, 4096):
+            data += chunk
+    os.close(descriptor)
+    return data
+
+
 def test_a_terminal_gets_no_control_characters_and_a_pipe_gets_every_byte(monkeypatch):
     data, shown = b"\x1b[2J\xff", {}
-    ours, theirs = pty.openpty()
-    reader, writer = os.pipe()
-    for name, ends in (("terminal", (ours, theirs)), ("pipe", (reader, writer))):
-        with os.fdopen(ends[1], "w") as out:
+    # What a terminal has not been read of is lost when it is closed.
+    for name, (reader, writer) in (("terminal", pty.openpty()), ("pipe", os.pipe())):
+        with os.fdopen(writer, "w") as out, ThreadPoolExecutor() as threads:
+            reading = threads.submit(read_all, reader)
             monkeypatch.setattr("sys.stdout", out)
             TextReport(quiet=True)(Received(1, data))
-            shown[name] = os.read(ends[0], 100)
-        os.close(ends[0])
+            out.close()
+            shown[name] = reading.result()
     assert shown["pipe"] == data + b"\n"
     assert b"\x1b" not in shown["terminal"]
     assert b"[2J" in shown["terminal"]
@@ -65,13 +77,15 @@ def test_a_terminal_gets_no_control_characters_and_a_pipe_gets_every_byte(monkey
 def test_a_terminal_shows_how_far_a_file_is(monkeypatch, capsys):
     TextReport().progress(1, 512, 1024)
     assert capsys.readouterr().err == ""
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as err:
+    reader, writer = pty.openpty()
+    with os.fdopen(writer, "w") as err, ThreadPoolExecutor() as threads:
+        reading = threads.submit(read_all, reader)
         monkeypatch.setattr("sys.stderr", err)
         report = TextReport()
         report.progress(3, 512, 1024)
         report(Transferred(3, "sent", "file", 1024, "00", 1.0))
-        shown = os.read(ours, 10_000).decode()
-    os.close(ours)
+        monkeypatch.undo()
+        err.close()
+        shown = reading.result().decode()
     assert "Session 3" in shown
     assert "file sent: 1,024 bytes in 1.00 s, 1 KiB/s" in shown
