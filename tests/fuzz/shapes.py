@@ -93,9 +93,12 @@ def damaged(chance: Random, shape: tuple, seed: bytes, most: int = 3) -> bytes:
 
 def _damage(chance: Random, tree: Node) -> None:
     node = chance.choice(tree.nodes())
-    what = chance.choice(["data", "lie", "drop", "repeat", "swap"])
+    what = chance.choice(["data", "nudge", "lie", "drop", "repeat", "swap"])
     if what == "lie":
         node.lie = chance.choice(LIES)
+    elif what == "nudge" and node.data:
+        number = int.from_bytes(node.data, "big") + chance.choice(LIES)
+        node.data = (number % (1 << 8 * len(node.data))).to_bytes(len(node.data), "big")
     elif what == "data" or not node.parts:
         node.parts = []
         node.data = _some_bytes(chance, 40)

@@ -13,11 +13,12 @@ from protocol.alerts import ProtocolViolation
 from protocol.crypto.provider import OpenedRecord, Refusal
 from protocol.crypto.suites import CipherSuite
 from protocol.fragments import Reassembler
-from protocol.handshake_framing import Fragment
+from protocol.handshake_framing import Fragment, parse_fragments
 from protocol.key_schedule import traffic_keys
 from protocol.record import ContentType, RecordLayer, build_plaintext
 from tests.fuzz.campaign import examples
-from tests.fuzz.shapes import scratched
+from tests.fuzz.shapes import damaged, scratched
+from tests.fuzz.targets import FRAGMENT, TARGETS
 from tests.protocol.providers import PROVIDERS
 
 #: The RTL in the simulator is held to its model, and the model to any input, elsewhere.
@@ -121,6 +122,16 @@ def test_a_unified_header_is_there_or_it_is_not(data, connection_id_bytes):
             len(header.number_bytes),
         )
         assert data.startswith(again)
+
+
+@examples(2)
+@given(st.randoms(use_true_random=False))
+def test_no_fragment_leaves_its_message(chance):
+    with suppress(ProtocolViolation):
+        for fragment in parse_fragments(
+            damaged(chance, FRAGMENT * 2, TARGETS["fragments"].seeds[0])
+        ):
+            assert fragment.offset + len(fragment.data) <= fragment.length
 
 
 FRAGMENTS = st.builds(
