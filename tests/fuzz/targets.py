@@ -35,6 +35,13 @@ from protocol.extensions import (
     Place,
 )
 from protocol.handshake_framing import Fragment, parse_fragments
+from protocol.psk_extensions import (
+    EARLY_DATA,
+    OFFERED_PSKS,
+    PSK_MODES,
+    OfferedPsks,
+    PskIdentity,
+)
 from protocol.record import ContentType, build_plaintext, parse_plaintext
 from protocol.wire import Reader
 from tests.fuzz.shapes import REST, Vec
@@ -76,6 +83,11 @@ SHAPES = {
     "ALPN_PROTOCOLS": (Vec(2, (Vec(1),)),),
     "RECORD_SIZE_LIMIT": (2,),
     "CONNECTION_ID": (Vec(1),),
+    "PSK_MODES": (Vec(1, (1,)),),
+    "OFFERED_PSKS": (Vec(2, (Vec(2), 4)), Vec(2, (Vec(1),))),
+    "SELECTED_PSK": (2,),
+    "EARLY_DATA": (REST,),
+    "MAX_EARLY_DATA": (4,),
 }
 
 _CLIENT_EXTENSIONS = Extensions(
@@ -90,6 +102,9 @@ _CLIENT_EXTENSIONS = Extensions(
         RECORD_SIZE_LIMIT.make(2_000),
         CONNECTION_ID.make(b"id"),
         GREASE,
+        PSK_MODES.make((1,)),
+        EARLY_DATA.make(True),
+        OFFERED_PSKS.make(OfferedPsks((PskIdentity(b"me", 7),), (bytes(32),))),
     ]
 )
 _SERVER_EXTENSIONS = Extensions(
@@ -127,7 +142,9 @@ SEEDS: dict[str, list[bytes]] = {
     "HelloVerifyRequest": _hex("fefd 06 636f6f6b6965"),
     "NewConnectionId": _hex("0006 02 6162 02 6364 00", "0000 01"),
     "RequestConnectionId": _hex("00", "07"),
-    "NewSessionTicket": _hex("00015180 01020304 02 0a0b 0003 616263 0004 0a0a0000"),
+    "NewSessionTicket": _hex(
+        "00015180 01020304 02 0a0b 0003 616263 000c 0a0a0000 002a0004 00001000"
+    ),
     "CLIENT_VERSIONS": _hex("04 fefc fefd"),
     "SERVER_VERSION": _hex("fefc"),
     "SUPPORTED_GROUPS": _hex("0004 001d 0017"),
@@ -141,6 +158,17 @@ SEEDS: dict[str, list[bytes]] = {
     "ALPN_PROTOCOLS": _hex("0003 02 6832", "0006 02 6832 02 6833"),
     "RECORD_SIZE_LIMIT": _hex("0040", "4001"),
     "CONNECTION_ID": _hex("00", "04 61626364"),
+    "PSK_MODES": _hex("01 01", "03 01 00 0b"),
+    "OFFERED_PSKS": [
+        bytes.fromhex("0007 0001 61 00000000 0021 20") + bytes(32),
+        bytes.fromhex("000f 0001 61 00000000 0002 6263 01020304 0052 20")
+        + bytes(32)
+        + b"\x30"
+        + bytes(48),
+    ],
+    "SELECTED_PSK": _hex("0001"),
+    "EARLY_DATA": [b""],
+    "MAX_EARLY_DATA": _hex("00001000"),
 }
 
 

@@ -6,6 +6,7 @@ matter. A peer that has the keys and sends nonsense is told so with an alert.
 
 import itertools
 import os
+from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -19,7 +20,9 @@ from protocol.crypto.provider import RecordNumber
 from protocol.handshake_framing import Fragment, parse_fragments
 from protocol.handshake_messages import ClientHello, ServerHello
 from protocol.key_exchange import NamedGroup
+from protocol.psk import ExternalPsk
 from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType, build_plaintext
+from protocol.tickets import TicketIssuer
 from tests.fuzz.campaign import examples
 from tests.fuzz.shapes import damaged, scratched
 from tests.fuzz.targets import SEEDS, SHAPES
@@ -36,21 +39,36 @@ def provider_named(name):
     return PROVIDERS[name]()
 
 
-def configs(provider, *, retry=False, authenticate=False, extend=False):
-    """Of a client and a server whose handshake has all messages, or as few as possible."""
+def ends(provider, *, retry=False, authenticate=False, extend=False, psk=None):
+    """The configurations of a client and a server whose handshake has all messages, or few; and
+    the ticket with which it resumes a session."""
     both = {"provider": provider_named(provider)}
+    server = {}
     if extend:
         both |= {"connection_id": lambda: os.urandom(4), "alpn_protocols": ("h3",)}
-    server = dict(both)
-    if retry:
-        server["groups"] = (NamedGroup.SECP256R1,)
+    if psk == "external":
+        both |= {"psks": (ExternalPsk(b"me", bytes(32)),)}
+    if psk == "ticket":
+        both |= {"max_early_data": 100}
+        server |= {"tickets": TicketIssuer()}
     if authenticate:
-        server["trust"] = (authority().certificate,)
+        server |= {"trust": (authority().certificate,)}
     own = credentials("ed25519", "client.example")
-    return client_config(credentials=own, **both), server_config(**server)
+    configs = client_config(credentials=own, **both), server_config(**both | server)
+    ticket = None
+    if psk == "ticket":
+        pair = Pair.connected(*configs)
+        ticket = pair.ticket()
+        finish(pair)
+    if retry:
+        configs = configs[0], replace(configs[1], groups=(NamedGroup.SECP256R1,))
+    return *configs, None, ticket
 
 
-KINDS = st.fixed_dictionaries({name: st.booleans() for name in ("retry", "authenticate", "extend")})
+KINDS = st.fixed_dictionaries(
+    {name: st.booleans() for name in ("retry", "authenticate", "extend")}
+    | {"psk": st.sampled_from([None, "external", "ticket"])}
+)
 #: No two sessions are alike, so what is drawn cannot depend on what they send.
 SEED = st.integers(0, 1 << 32)
 
@@ -58,12 +76,12 @@ SEED = st.integers(0, 1 << 32)
 class Noisy(Pair):
     """After some of the datagrams that are sent, others come from nowhere."""
 
-    def __init__(self, chance, client, server):
+    def __init__(self, chance, *ends):
         self.chance = chance
         self.plan = {chance.randrange(9) for _ in range(chance.randint(1, 4))}
         #: Whether something was injected that a side without keys may believe.
         self.tainted = False
-        super().__init__(client, server)
+        super().__init__(*ends)
 
     def _collect(self):
         before = len(self.sent)
@@ -153,13 +171,19 @@ def hellos(sent):
     ]
 
 
+def send_early(pair):
+    """Some early data, if there may be any."""
+    if pair.client.early_data_left:
+        pair.client.send_early(b"early")
+
+
 def exchange(pair):
-    """Data in both directions, which is all that ever comes."""
+    """Data in both directions, which is all that ever comes, beside early data."""
     pair.client.send(b"from the client")
     pair.server.send(b"from the server")
     pair.run()
     assert pair.data("client") == [b"from the server"]
-    assert pair.data("server") == [b"from the client"]
+    assert pair.data("server") in ([b"from the client"], [b"early", b"from the client"])
 
 
 def finish(pair):
@@ -171,8 +195,9 @@ def finish(pair):
 @examples(2)
 @given(SEED, KINDS)
 def test_noise_of_the_network_neither_ends_nor_stops_a_handshake(provider, seed, kinds):
-    pair = Noisy(Random(seed), *configs(provider, **kinds))
+    pair = Noisy(Random(seed), *ends(provider, **kinds))
     try:
+        send_early(pair)
         pair.run()
         if pair.tainted:
             for side in pair.sides.values():
@@ -187,7 +212,7 @@ def test_noise_of_the_network_neither_ends_nor_stops_a_handshake(provider, seed,
 @examples(4)
 @given(SEED)
 def test_noise_after_a_handshake_changes_nothing(provider, seed):
-    chance, pair = Random(seed), Pair.connected(*configs(provider, extend=seed % 2 == 0))
+    chance, pair = Random(seed), Pair.connected(*ends(provider, extend=seed % 2 == 0))
     try:
         sent = [data for _, _, data in pair.sent]
         for _ in range(5):
@@ -228,9 +253,10 @@ def lie(chance, side, index):
 @examples(2)
 @given(SEED, KINDS, st.sampled_from(["client", "server"]), st.integers(0, 6))
 def test_a_peer_that_sends_nonsense_is_told_so(provider, seed, kinds, liar, index):
-    pair = Pair(*configs(provider, **kinds))
+    pair = Pair(*ends(provider, **kinds))
     lie(Random(seed), pair.sides[liar], index)
     try:
+        send_early(pair)
         pair.run()
         check_outcome(pair)
     finally:
@@ -273,7 +299,7 @@ def nonsense(chance):
 @given(SEED, st.sampled_from(["client", "server"]))
 def test_so_is_one_that_sends_genuine_records_of_nonsense(provider, seed, liar):
     """After the handshake, under the current keys."""
-    chance, pair = Random(seed), Pair.connected(*configs(provider, extend=seed % 2 == 0))
+    chance, pair = Random(seed), Pair.connected(*ends(provider, extend=seed % 2 == 0))
     honest = "server" if liar == "client" else "client"
     try:
         for _ in range(chance.randint(1, 4)):
