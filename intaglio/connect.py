@@ -27,6 +27,7 @@ from intaglio.endpoint_options import (
     KeyOption,
     MTUOption,
     ProviderOption,
+    PSKOption,
     QuietOption,
     ReceiveOption,
     RetransmitOption,
@@ -37,6 +38,7 @@ from intaglio.endpoint_options import (
     choose_conversation,
     choose_report,
     load_credentials,
+    load_psks,
     load_trust,
 )
 from intaglio.failures import HANDSHAKE_FAILED, Failure, one_sentence
@@ -85,6 +87,7 @@ def connect(
     key: KeyOption = None,
     suite: SuiteOption = None,
     group: GroupOption = None,
+    psk: PSKOption = None,
     alpn: ALPNOption = None,
     connection_id: ConnectionIdOption = None,
     mtu: MTUOption = 1200,
@@ -107,14 +110,15 @@ def connect(
     """
     with one_sentence():
         check_writable(key_log)
-        if ca is None:
-            raise typer.BadParameter("--ca is missing: every server's certificate is verified")
+        if ca is None and psk is None:
+            raise typer.BadParameter("--ca or --psk is missing: every server is verified")
         options = EndpointOptions(
             provider=provider,
             credentials=load_credentials(cert, key),
             trust=load_trust(ca),
             suites=tuple(suite or ()),
             groups=tuple(group or ()),
+            psks=load_psks(psk),
             alpn=tuple(alpn or ()),
             connection_id=connection_id,
             mtu=mtu,

@@ -22,6 +22,7 @@ from protocol.config import ConnectionConfig
 from protocol.crypto.suites import CipherSuite
 from protocol.events import ConnectionTerminated, PeerClosed
 from protocol.key_exchange import NamedGroup
+from protocol.psk import ExternalPsk
 
 __all__ = [
     "SESSION_ERRORS",
@@ -46,6 +47,7 @@ class EndpointOptions:
     #: Preferred first; empty for what the stack prefers.
     suites: tuple[CipherSuite, ...]
     groups: tuple[NamedGroup, ...]
+    psks: tuple[ExternalPsk, ...] = field(repr=False)
     alpn: tuple[str, ...]
     #: Bytes of the connection IDs that the peer is to send with; None for none.
     connection_id: int | None
@@ -76,6 +78,7 @@ def configuration(
             credentials=options.credentials,
             trust=options.trust,
             server_name=server_name,
+            psks=options.psks,
             alpn_protocols=options.alpn,
             connection_id=_random_ids(options.connection_id),
             mtu=options.mtu,

@@ -9,13 +9,16 @@ import typer
 from cryptography import x509
 
 from intaglio.conversation import Conversation, Mode
+from intaglio.failures import Failure
 from intaglio.files import check_readable, check_writable
 from intaglio.providers import ProviderName
 from intaglio.report import JsonReport, Report
 from intaglio.terminal import TextReport
+from protocol.alerts import UsageError
 from protocol.certificates import Credentials, load_certificates
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import NamedGroup
+from protocol.psk import ExternalPsk
 
 _Choice = TypeVar("_Choice", bound=IntEnum)
 
@@ -62,6 +65,14 @@ GroupOption = Annotated[
         parser=_choice(_GROUPS),
         metavar="GROUP",
         help=f"A key exchange; again for more, preferred first: {', '.join(_GROUPS)}.",
+        rich_help_panel=_HANDSHAKE,
+    ),
+]
+PSKOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Pre-shared keys, one a line: the identity, a colon, the key in hexadecimal.",
         rich_help_panel=_HANDSHAKE,
     ),
 ]
@@ -153,3 +164,21 @@ def load_credentials(cert: Path | None, key: Path | None) -> Credentials | None:
 def load_trust(path: Path | None) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM file; raises `CredentialsError`."""
     return load_certificates(path) if path else ()
+
+
+def load_psks(path: Path | None) -> tuple[ExternalPsk, ...]:
+    """The keys of a file; raises `Failure` naming the line that is none, and OSError."""
+    if path is None:
+        return ()
+    lines = enumerate(path.read_bytes().splitlines(), start=1)
+    return tuple(_psk(line, f"{path}, line {number}") for number, line in lines if line.strip())
+
+
+def _psk(line: bytes, place: str) -> ExternalPsk:
+    identity, _, key = line.rpartition(b":")
+    try:
+        return ExternalPsk(identity, bytes.fromhex(key.decode("ascii")))
+    except UsageError as error:
+        raise Failure(f"{place}: {error}") from None
+    except ValueError:
+        raise Failure(f"{place}: not an identity, a colon and a hexadecimal key") from None

@@ -21,6 +21,7 @@ from intaglio.endpoint_options import (
     KeyOption,
     MTUOption,
     ProviderOption,
+    PSKOption,
     QuietOption,
     ReceiveOption,
     RetransmitOption,
@@ -31,6 +32,7 @@ from intaglio.endpoint_options import (
     choose_conversation,
     choose_report,
     load_credentials,
+    load_psks,
     load_trust,
 )
 from intaglio.failures import SESSION_FAILED, Failure, one_sentence
@@ -88,6 +90,7 @@ def serve(
     ] = None,
     suite: SuiteOption = None,
     group: GroupOption = None,
+    psk: PSKOption = None,
     alpn: ALPNOption = None,
     connection_id: ConnectionIdOption = None,
     mtu: MTUOption = 1200,
@@ -115,10 +118,13 @@ def serve(
             raise typer.BadParameter("--receive takes one file, and so one session")
         options = EndpointOptions(
             provider=provider,
-            credentials=_credentials(load_credentials(cert, key), self_signed, name or host),
+            credentials=_credentials(
+                load_credentials(cert, key), self_signed, name or host, needed=psk is None
+            ),
             trust=load_trust(ca),
             suites=tuple(suite or ()),
             groups=tuple(group or ()),
+            psks=load_psks(psk),
             alpn=tuple(alpn or ()),
             connection_id=connection_id,
             mtu=mtu,
@@ -133,13 +139,16 @@ def serve(
             asyncio.run(_serve(host, port, config, _Reception(config, options, limit)))
 
 
-def _credentials(loaded: Credentials | None, self_signed: Path | None, name: str) -> Credentials:
+def _credentials(
+    loaded: Credentials | None, self_signed: Path | None, name: str, *, needed: bool
+) -> Credentials | None:
     """Those of the files, or new ones whose root is written to ``self_signed``."""
-    if (loaded is None) == (self_signed is None):
-        raise typer.BadParameter("either --cert with --key or --self-signed has to be there")
-    if loaded is not None:
+    if loaded is not None and self_signed is not None:
+        raise typer.BadParameter("--cert and --self-signed exclude each other")
+    if self_signed is None:
+        if needed and loaded is None:
+            raise typer.BadParameter("--cert with --key, --self-signed or --psk has to be there")
         return loaded
-    assert self_signed is not None
     root, credentials = make_demo_credentials(name)
     with naming(self_signed):
         self_signed.write_bytes(root.public_bytes(Encoding.PEM))

@@ -71,7 +71,7 @@ class TextReport:
         table.add_column(style="dim")
         rows = {
             "Suite": handshake.suite.name,
-            "Key exchange": handshake.group.name,
+            "Key exchange": "none" if handshake.group is None else handshake.group.name,
             "Peer": _peer(handshake),
             "Records": f"up to {connected.max_payload:,} bytes, protected by {connected.provider}",
         }
@@ -130,9 +130,11 @@ class _Bars:
 
 
 def _peer(handshake: HandshakeCompleted) -> str:
+    if handshake.psk_identity is not None:
+        return f"has the pre-shared key {handshake.psk_identity.decode(errors='replace')}"
     certificate = handshake.peer_certificate
     if certificate is None:
-        return "not authenticated by a certificate"
+        return "not authenticated"
     until = certificate.not_valid_after_utc.date()
     return f"{certificate.subject.rfc4514_string()}, certificate valid until {until}"
 

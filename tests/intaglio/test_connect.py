@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -144,17 +145,40 @@ def test_certificates_come_from_files_and_clients_are_asked_for_theirs(root, tmp
     assert "certificate_required" in stranger.stderr
 
 
-def test_a_server_has_its_certificate_from_files(root, tmp_path):
-    trusted, cert, key = write_credentials(tmp_path, "127.0.0.1")
+@contextmanager
+def serving_without_root(*arguments):
+    """A server that has no certificate made; its port."""
     with subprocess.Popen(
-        command("serve", "--port", 0, "--cert", cert, "--key", key, "--json", "--echo"),
+        command("serve", "--port", 0, "--json", "--echo", *arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
     ) as server:
-        port = events(server.stdout.readline())[0]["port"]
-        run = connect(trusted, port, text="hello\n")
+        yield events(server.stdout.readline())[0]["port"]
         server.kill()
+
+
+def test_a_pre_shared_key_takes_the_place_of_certificates(tmp_path):
+    keys, others = tmp_path / "keys", tmp_path / "others"
+    keys.write_text(f"first:{'00' * 32}\n\nurn:sensor:7:{'17' * 32}\n")
+    others.write_text(f"urn:sensor:7:{'18' * 32}\n")
+    with serving_without_root("--psk", keys) as port:
+        arguments = [
+            command("connect", "127.0.0.1", port, "--psk", file) for file in (keys, others)
+        ]
+        known, stranger = (
+            subprocess.run(each, input="hello\n", capture_output=True, text=True)
+            for each in arguments
+        )
+    assert (known.returncode, known.stdout) == (0, "hello\n")
+    assert "has the pre-shared key first" in known.stderr
+    assert stranger.returncode == 3
+
+
+def test_a_server_has_its_certificate_from_files(root, tmp_path):
+    trusted, cert, key = write_credentials(tmp_path, "127.0.0.1")
+    with serving_without_root("--cert", cert, "--key", key) as port:
+        run = connect(trusted, port, text="hello\n")
     assert (run.returncode, run.stdout) == (0, "hello\n")
 
 
@@ -246,6 +270,8 @@ def test_a_busy_port_is_one_sentence(root, tmp_path):
         (("serve", "--cert", "/nonexistent", "--key", "/nonexistent"), 1, "/nonexistent"),
         (("serve", "--cert", "/nonexistent"), 2, "--key"),
         (("serve",), 2, "--self-signed"),
+        (("serve", "--psk", "/nonexistent"), 1, "/nonexistent"),
+        (("serve", "--psk", "/etc/hostname"), 1, "/etc/hostname, line 1"),
         (("serve", "--self-signed", "/nonexistent/root.pem"), 1, "/nonexistent/root.pem"),
         (("serve", "--self-signed", "ROOT", "--echo", "--receive", "file"), 2, "exclude"),
         (("serve", "--self-signed", "ROOT", "--receive", "file", "--sessions", 2), 2, "--receive"),
