@@ -136,9 +136,7 @@ async def _visit(
     host: str, port: int, config: ConnectionConfig, options: EndpointOptions, linger: float
 ) -> None:
     session = await _handshake(host, port, config)
-    options.report(
-        Connected(_SESSION, session.handshake, config.provider.name, session.max_payload)
-    )
+    options.report(Connected(_SESSION, session.handshake, session.max_payload))
     error: Exception | None = None
     try:
         await _converse(session, options, linger)

@@ -17,7 +17,7 @@ from intaglio.terminal import TextReport
 from protocol.alerts import UsageError
 from protocol.certificates import Credentials, load_certificates
 from protocol.crypto.suites import CipherSuite
-from protocol.key_exchange import NamedGroup
+from protocol.key_exchange import AVAILABLE_GROUPS, NamedGroup
 from protocol.psk import ExternalPsk
 
 _Choice = TypeVar("_Choice", bound=IntEnum)
@@ -38,7 +38,7 @@ def _suite_name(suite: CipherSuite) -> str:
 
 
 _SUITES = {_suite_name(suite): suite for suite in CipherSuite}
-_GROUPS = {group.name.lower(): group for group in NamedGroup}
+_GROUPS = {group.name.lower(): group for group in AVAILABLE_GROUPS}
 
 _TALK, _HANDSHAKE, _OUTPUT = "What to do", "Handshake", "Output"
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from driver import Device
 from protocol.crypto.accelerator import AcceleratorProvider
+from protocol.crypto.fallback import FallbackProvider
 from protocol.crypto.openssl import SoftwareProvider
 from protocol.crypto.provider import CryptoProvider
 
@@ -26,8 +27,9 @@ class ProviderName(StrEnum):
 def open_provider(name: ProviderName, building: Callable[[str], None]) -> Iterator[CryptoProvider]:
     """A provider for as long as the context lasts.
 
-    The accelerator is a simulated one of profile compact. ``building`` is told of each step of its
-    build that takes long. Raises `sim.SimulationError` if it cannot be built.
+    The accelerator is a simulated one of profile compact; suites that it lacks fall back to
+    software. ``building`` is told of each step of its build that takes long. Raises
+    `sim.SimulationError` if it cannot be built.
     """
     if name is ProviderName.SOFTWARE:
         yield SoftwareProvider()
@@ -39,4 +41,4 @@ def open_provider(name: ProviderName, building: Callable[[str], None]) -> Iterat
 
     link = SimulatedLink(CompiledModel(Accelerator(COMPACT), False, building).simulate())
     with Device(link, timeout=DEVICE_TIMEOUT) as device:
-        yield AcceleratorProvider(device)
+        yield FallbackProvider(AcceleratorProvider(device), SoftwareProvider())

@@ -46,7 +46,6 @@ class Connected:
 
     session: int
     handshake: HandshakeCompleted
-    provider: str
     max_payload: int
 
 

@@ -136,7 +136,7 @@ def serve(
         )
         limit = 1 if receive is not None else sessions
         with configuration(options) as config:
-            asyncio.run(_serve(host, port, config, _Reception(config, options, limit)))
+            asyncio.run(_serve(host, port, config, _Reception(options, limit)))
 
 
 def _credentials(
@@ -158,14 +158,11 @@ def _credentials(
 class _Reception:
     """Numbers the sessions, converses with each, and counts those that are over."""
 
-    def __init__(
-        self, config: ConnectionConfig, options: EndpointOptions, limit: int | None
-    ) -> None:
+    def __init__(self, options: EndpointOptions, limit: int | None) -> None:
         self.options = options
         self.sessions: set[Session] = set()
         self.failed = 0
         self.done = asyncio.Event()
-        self._provider = config.provider.name
         self._limit = limit
         self._admitted = 0
         self._over = 0
@@ -176,7 +173,7 @@ class _Reception:
             return
         self._admitted += 1
         number, report, error = self._admitted, self.options.report, None
-        report(Connected(number, session.handshake, self._provider, session.max_payload))
+        report(Connected(number, session.handshake, session.max_payload))
         self.sessions.add(session)
         try:
             await converse(self.options.conversation, session, number, report)

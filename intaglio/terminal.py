@@ -73,7 +73,7 @@ class TextReport:
             "Suite": handshake.suite.name,
             "Key exchange": "none" if handshake.group is None else handshake.group.name,
             "Peer": _peer(handshake),
-            "Records": f"up to {connected.max_payload:,} bytes, protected by {connected.provider}",
+            "Records": f"up to {connected.max_payload:,} bytes, protected by {handshake.provider}",
         }
         if handshake.alpn_protocol is not None:
             rows["Protocol"] = handshake.alpn_protocol

@@ -98,7 +98,17 @@ def test_a_file_is_sent_whole(root, tmp_path, provider):
         assert transferred["direction"] == direction
         assert transferred["bytes"] == 20_000
         assert transferred["sha256"] == hashlib.sha256(content).hexdigest()
-        assert provider in events(output, "connected")[0]["provider"]
+        assert provider in events(output, "connected")[0]["handshake"]["provider"]
+
+
+def test_a_suite_that_the_device_lacks_falls_back_to_software(root):
+    options = ("--provider", "accelerator", "--suite", "chacha20-poly1305")
+    with serving(root, "--echo") as (_, port):
+        run = connect(root, port, *options, "--json", text="hello\n")
+    assert run.returncode == 0, run.stderr
+    handshake = events(run.stdout, "connected")[0]["handshake"]
+    assert handshake["suite"] == "TLS_CHACHA20_POLY1305_SHA256"
+    assert handshake["provider"] == "software"
 
 
 def test_a_file_can_be_fetched_again_and_again(root, tmp_path):

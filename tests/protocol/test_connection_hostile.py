@@ -1,14 +1,12 @@
 """Noise from the network changes nothing; a genuine peer that breaks the rules is told which."""
 
 import random
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from protocol.ack import encode_ack
 from protocol.alerts import Alert, AlertDescription
-from protocol.crypto import suites
 from protocol.crypto.provider import RecordNumber, Refusal
 from protocol.crypto.suites import CipherSuite
 from protocol.extensions import (
@@ -467,16 +465,3 @@ def test_an_extension_of_a_certificate_that_nobody_offered_is_unsupported(side, 
     pair.run()
     assert pair.end(other).alert is AlertDescription.UNSUPPORTED_EXTENSION
     assert pair.end(side).by_peer
-
-
-@SIDES
-def test_too_many_forgeries_under_one_key_end_the_connection(side, monkeypatch):
-    """RFC 9147, 4.5.3."""
-    suite = CipherSuite.TLS_AES_128_GCM_SHA256
-    strict = replace(suite.parameters, forgery_limit=20)
-    monkeypatch.setitem(suites._PARAMETERS, suite, strict)
-    pair = Pair.connected()
-    for _ in range(25):
-        pair.inject(side, bytes.fromhex("2f 0000 0020") + bytes(32))
-    assert pair.end(side).alert is AlertDescription.BAD_RECORD_MAC
-    assert "4.5.3" in pair.end(side).reason
