@@ -60,17 +60,6 @@ class Device:
     megahertz: float
 
 
-def _router(size: str) -> tuple[str, ...]:
-    """What routes `fast` on the largest of them, and `compact` on the smaller ones.
-
-    On the 85k the first router goes on for hours, and with ``--tmg-ripup`` the second one has other
-    nets make room for slow ones. Where wires are scarce the second one never comes to rest, with or
-    without it: of one placement of `compact` on the 25k, 1,300 wires and more stay in excess. The
-    first one routes it in 3 minutes, at 123 MHz.
-    """
-    return ("--router", "router2", "--tmg-ripup") if size == "85" else ("--router", "router1")
-
-
 def _ecp5(size: str) -> Device:
     return Device(
         name=f"ecp5-{size}k",
@@ -93,7 +82,6 @@ def _ecp5(size: str) -> Device:
             "5",
             "--placer-heap-timingweight",
             "20",
-            *_router(size),
         ),
         megahertz=100,
     )

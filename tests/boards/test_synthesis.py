@@ -16,6 +16,7 @@ from boards.synthesis import (
     _clock,
     _options,
     _resources,
+    _router,
     _utilisation,
 )
 from hdl.aes.sbox import SBoxForm
@@ -156,6 +157,11 @@ def test_resources_are_counted_by_nextpnr():
         "DP16KD": Usage(20, 208),
         "DSP": Usage(0, 156),
     }
+
+
+@pytest.mark.parametrize(("flip_flops", "router"), [(15_641, "router1"), (33_701, "router2")])
+def test_the_router_is_chosen_by_size(flip_flops, router):
+    assert router in _router({"LUT4": Usage(12_000), "FF": Usage(flip_flops)})
 
 
 def test_flip_flops_that_nextpnr_does_not_count_are_counted_by_yosys():
