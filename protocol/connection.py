@@ -52,6 +52,7 @@ from protocol.handshake_messages import KeyUpdate, NewConnectionId, RequestConne
 from protocol.key_schedule import Exporter
 from protocol.outbox import Outbox
 from protocol.record import ContentType, RecordLayer
+from protocol.retry import Retry
 from protocol.server import ServerHandshake
 from protocol.session import SessionTicket
 from protocol.stats import Drop, Statistics
@@ -144,6 +145,22 @@ class Connection:
     def server(cls, config: ConnectionConfig, now: float) -> "Connection":
         """A server for one client; raises `UsageError` for a bad config."""
         return cls(config, now, ServerHandshake)
+
+    @classmethod
+    def server_after_retry(
+        cls, config: ConnectionConfig, now: float, retry: Retry, cookie: bytes, record_number: int
+    ) -> "Connection":
+        """A server whose client has brought back the cookie of a HelloRetryRequest without state.
+
+        It waits for the ClientHello with the cookie, and numbers its records of epoch 0 from
+        ``record_number`` on.
+        """
+        connection = cls.server(config, now)
+        assert isinstance(connection._handshake, ServerHandshake)
+        connection._handshake.after_retry(retry, cookie)
+        connection._delivery.skip_messages(1)
+        connection._records.number_plaintext_from(record_number)
+        return connection
 
     @property
     def connected(self) -> bool:

@@ -63,6 +63,11 @@ class Delivery:
         self._flight_start = 0
         self._finished = False
 
+    def skip_messages(self, count: int) -> None:
+        """So many messages went each way before this association had a state (RFC 9147, 5.2)."""
+        self._next_message_seq = count
+        self._reassembler.next_message_seq = count
+
     @property
     def idle(self) -> bool:
         """Whether the peer has all that we sent."""

@@ -86,10 +86,10 @@ def parse_plaintext(record: bytes) -> OpenedRecord | None:
 
 
 class PlaintextSealer:
-    """The `Sealer` of epoch 0: no protection, only numbers."""
+    """The `Sealer` of epoch 0: no protection, only numbers, from ``first`` on."""
 
-    def __init__(self) -> None:
-        self._next = 0
+    def __init__(self, first: int = 0) -> None:
+        self._next = first
 
     def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
         """The next DTLSPlaintext, which has no padding."""
@@ -237,6 +237,10 @@ class RecordLayer:
             old.close()
             self._sealers[epoch] = self._provider.sealer(keys, epoch, connection_id, first)
 
+    def number_plaintext_from(self, first: int) -> None:
+        """Epoch 0 goes on with this number: those before are taken (RFC 9147, 4)."""
+        self._sealers[0] = PlaintextSealer(first)
+
     def install_sealer(self, epoch: int, keys: TrafficKeys) -> None:
         """Protect the records of ``epoch``, which is not 0, with these keys."""
         self.discard_sealer(epoch)
@@ -326,7 +330,7 @@ class RecordLayer:
         discarded with it (RFC 9147, 4).
         """
         if data[0] in _PLAINTEXT_TYPES:
-            end = _plaintext_end(data)
+            end = plaintext_end(data)
             return end, self._open_plaintext(data[:end])
         if data[0] & unified_header.FIXED_MASK == unified_header.FIXED_BITS:
             return len(data), Drop.CONNECTION_ID
@@ -388,7 +392,7 @@ class RecordLayer:
         self.fatal, self.alarm = reason, True
 
 
-def _plaintext_end(data: bytes) -> int:
+def plaintext_end(data: bytes) -> int:
     """Where the first DTLSPlaintext of a datagram ends, by its length field."""
     size = PLAINTEXT_HEADER_BYTES
     return size + int.from_bytes(data[size - 2 : size], "big")

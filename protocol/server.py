@@ -4,8 +4,8 @@
 
     flight  sender
     1       client   ClientHello
-    2       server   HelloRetryRequest                       only if there is no key share to use
-    3       client   ClientHello                             with the key share asked for
+    2       server   HelloRetryRequest                       for another key share, or a cookie
+    3       client   ClientHello                             with what was asked for
     4       server   ServerHello {EncryptedExtensions} {CertificateRequest*} {Certificate}
                      {CertificateVerify} {Finished}
     5       client   {Certificate*} {CertificateVerify*} {Finished}
@@ -21,9 +21,12 @@ with a PSK of the client's, an external one or a ticket (figures 8 and 9):
     6, 7                                                     as above
 
 ``()``: epoch 1, ``{}``: epoch 2, ``[]``: epoch 3, ``*``: only where asked for.
+
+Flights 1 and 2 may be another handshake's, which is forgotten as soon as it has asked for a cookie
+(`protocol.front_door`). This one then begins with flight 3; see `ServerHandshake.after_retry`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from protocol.alerts import AlertDescription, ProtocolViolation
@@ -37,7 +40,6 @@ from protocol.extensions import (
     CLIENT_KEY_SHARES,
     COOKIE,
     DTLS_1_3,
-    RETRY_GROUP,
     SERVER_KEY_SHARE,
     SERVER_NAME,
     SERVER_VERSION,
@@ -59,7 +61,6 @@ from protocol.handshake import (
 from protocol.handshake_framing import HandshakeType
 from protocol.handshake_messages import (
     RANDOM_BYTES,
-    RETRY_RANDOM,
     Certificate,
     CertificateRequest,
     ClientHello,
@@ -79,6 +80,7 @@ from protocol.psk_extensions import (
     PskMode,
 )
 from protocol.psk_selection import SelectedPsk, common_mode, select_psk, ticket_context
+from protocol.retry import Retry, retry_request
 from protocol.signatures import Signer
 from protocol.state import State, Step
 from protocol.tickets import IssuedTicket, TicketIssuer
@@ -93,11 +95,22 @@ class ServerHandshake(Handshake):
     _own_signer = Signer.SERVER
     _peer_signer = Signer.CLIENT
 
-    def __init__(self, config: ConnectionConfig, channel: Channel) -> None:
+    def __init__(
+        self,
+        config: ConnectionConfig,
+        channel: Channel,
+        make_cookie: Callable[[ClientHello, Retry], bytes] | None = None,
+    ) -> None:
+        """With ``make_cookie``, each first ClientHello is asked for the cookie that it makes."""
         config.check_server()
         super().__init__(config, channel, State.WAIT_CLIENT_HELLO)
+        self._make_cookie = make_cookie
         self._negotiation: ServerNegotiation = ServerNegotiation(config, channel)
+        #: The first ClientHello; None as well if all that is left of it is in the cookie.
         self._retried: ClientHello | None = None
+        #: What the HelloRetryRequest asked for.
+        self._asked_group: NamedGroup | None = None
+        self._asked_cookie: bytes | None = None
         self._psk: SelectedPsk | None = None
         #: How the client wants to resume this session.
         self._psk_modes: Sequence[int] = ()
@@ -112,24 +125,28 @@ class ServerHandshake(Handshake):
     def _on_client_hello(self, body: bytes) -> None:
         hello = ClientHello.parse(body)
         self._check_second(hello)
+        require(
+            COOKIE.read(hello.extensions) == self._asked_cookie,
+            "cookie has a value that was never given",
+        )
         if self._is_second:
             require(EARLY_DATA.type not in hello.extensions, "early data after a retry request")
-        require(COOKIE.read(hello.extensions) is None, "cookie has a value that was never given")
         self._client_random = hello.random
         self._server_name = SERVER_NAME.read(hello.extensions)
         self._psk_modes = PSK_MODES.read(hello.extensions) or ()
         self._choose_suite(hello, body)
         self._transcript.add(HandshakeType.CLIENT_HELLO, body)
-        client_share = None
+        client_share, missing = None, None
         if self._psk is None or self._psk.mode is PskMode.PSK_DHE_KE:
             shares = CLIENT_KEY_SHARES.require(hello.extensions)
             group = self._choose_group(SUPPORTED_GROUPS.require(hello.extensions), shares)
             self._group = group
             client_share = next((share for share in shares if share.group == group), None)
-            if client_share is None:
-                self._ask_again(hello, group)
-                return
-        self._accept(hello, client_share)
+            missing = group if client_share is None else None
+        if missing is None and self._make_cookie is None:
+            self._accept(hello, client_share)
+        else:
+            self._ask_again(hello, missing)
 
     def _choose_suite(self, hello: ClientHello, body: bytes) -> None:
         """The suite, after the PSK that it has to fit (RFC 8446, 4.2.11)."""
@@ -150,6 +167,14 @@ class ServerHandshake(Handshake):
         """Whether the next ClientHello answers a HelloRetryRequest."""
         return self.machine.state is State.WAIT_SECOND_CLIENT_HELLO
 
+    def after_retry(self, retry: Retry, cookie: bytes) -> None:
+        """Wait for flight 3: it is verified already that it brings back our ``cookie``."""
+        self.machine.advance(Step.CLIENT_HELLO_TO_RETRY)
+        self._asked_group, self._asked_cookie = retry.group, cookie
+        self._select_suite(retry.suite)
+        self._transcript.restart(retry.hello_hash)
+        self._record(retry_request(retry.suite, retry.group, cookie))
+
     def _check_second(self, hello: ClientHello) -> None:
         """A second ClientHello repeats the first, but for the key share (RFC 8446, 4.1.2)."""
         first = self._retried
@@ -161,21 +186,23 @@ class ServerHandshake(Handshake):
 
     def _choose_group(self, offered: Sequence[int], shares: Sequence[KeyShareEntry]) -> NamedGroup:
         """The first of our groups that the client has, rather one with a key share."""
-        if self._retried is not None:
+        if self._asked_group is not None:
             require(
-                [share.group for share in shares] == [self._group],
+                [share.group for share in shares] == [self._asked_group],
                 "the second ClientHello has not the key share asked for",
             )
         with_share = {share.group for share in shares}.intersection(offered)
         ours = [group for group in self._config.groups if group in with_share]
         return ours[0] if ours else _choose(self._config.groups, offered, "group")
 
-    def _ask_again(self, hello: ClientHello, group: NamedGroup) -> None:
+    def _ask_again(self, hello: ClientHello, group: NamedGroup | None) -> None:
         self.machine.advance(Step.CLIENT_HELLO_TO_RETRY)
-        self._retried = hello
+        self._retried, self._asked_group = hello, group
+        if self._make_cookie is not None:
+            retry = Retry(self._suite, group, self._transcript.digest())
+            self._asked_cookie = self._make_cookie(hello, retry)
         self._retry()
-        extensions = Extensions([SERVER_VERSION.make(DTLS_1_3), RETRY_GROUP.make(group)])
-        request = self._record(ServerHello(RETRY_RANDOM, self._suite, extensions))
+        request = self._record(retry_request(self._suite, group, self._asked_cookie))
         self._channel.send_flight([(PLAINTEXT_EPOCH, request)])
 
     def _accept(self, hello: ClientHello, client_share: KeyShareEntry | None) -> None:
