@@ -1,5 +1,6 @@
 """What a connection tells its user, in the order in which it happened."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -86,6 +87,13 @@ class ConnectionIdsReceived:
 
 
 @dataclass(frozen=True)
+class AddressChanged:
+    """The peer is somewhere else, and has proved that (`protocol.manager`; RFC 9146, 6)."""
+
+    address: Hashable
+
+
+@dataclass(frozen=True)
 class PeerClosed:
     """The peer sends no more data (close_notify); ours still reaches it."""
 
@@ -110,6 +118,7 @@ Event: TypeAlias = (
     | ReadKeysUpdated
     | WriteKeysUpdated
     | ConnectionIdsReceived
+    | AddressChanged
     | PeerClosed
     | ConnectionTerminated
 )

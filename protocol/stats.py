@@ -1,9 +1,10 @@
-"""Counters of one connection."""
+"""Counters of one connection, and of all connections of a manager."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
+from protocol.alerts import AlertDescription
 from protocol.crypto.provider import Refusal
 
 
@@ -34,3 +35,42 @@ class Statistics:
     bytes_sent: int = 0
     #: Records that were not passed on, by reason.
     drops: Counter[Drop | Refusal] = field(default_factory=Counter)
+
+    def add(self, other: "Statistics") -> None:
+        """Count what another connection has counted."""
+        self.flights_sent += other.flights_sent
+        self.datagrams_received += other.datagrams_received
+        self.datagrams_sent += other.datagrams_sent
+        self.records_received += other.records_received
+        self.records_sent += other.records_sent
+        self.bytes_received += other.bytes_received
+        self.bytes_sent += other.bytes_sent
+        self.drops.update(other.drops)
+
+
+class Unrouted(Enum):
+    """Why a manager dropped a datagram that it gave to no connection."""
+
+    NO_CONNECTION = "no connection for it"
+    BAD_HELLO = "not a ClientHello after all"
+    FULL = "too many connections or handshakes"
+
+
+@dataclass
+class ManagerStatistics:
+    """What a manager did beside the work of its connections."""
+
+    datagrams_received: int = 0
+    datagrams_sent: int = 0
+    #: HelloRetryRequests with a cookie, for which nothing was kept.
+    retries_sent: int = 0
+    #: ClientHellos that were answered with an alert, and no connection.
+    refused: Counter[AlertDescription] = field(default_factory=Counter)
+    connections_begun: int = 0
+    handshakes_completed: int = 0
+    connections_ended: int = 0
+    #: Peers whose address changed.
+    addresses_changed: int = 0
+    #: Datagrams that were kept back because the address is not proven, and there was no room.
+    over_allowance: int = 0
+    drops: Counter[Unrouted] = field(default_factory=Counter)
