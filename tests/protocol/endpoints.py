@@ -7,6 +7,7 @@ from typing import Any
 
 from protocol.asyncio import Handler, Server, Session, serve
 from protocol.config import ConnectionConfig
+from protocol.manager import ManagerLimits
 from tests.protocol.pair import server_config
 
 HOST = "127.0.0.1"
@@ -34,9 +35,11 @@ async def echo(session: Session) -> None:
 
 @asynccontextmanager
 async def serving(
-    handler: Handler = echo, config: ConnectionConfig | None = None
+    handler: Handler = echo,
+    config: ConnectionConfig | None = None,
+    limits: ManagerLimits | None = None,
 ) -> AsyncIterator[tuple[Server, int]]:
-    server = await serve(HOST, 0, config or server_config(), handler)
+    server = await serve(HOST, 0, config or server_config(), handler, limits=limits)
     try:
         yield server, server.address[1]
     finally:

@@ -8,10 +8,12 @@ import pytest
 import protocol.asyncio
 from protocol.alerts import AlertDescription, UsageError
 from protocol.asyncio import Session, SessionClosedError, connect
+from protocol.crypto.openssl import SoftwareProvider
 from protocol.events import ConnectionTerminated, PeerClosed
+from protocol.manager import ManagerLimits
 from protocol.stats import Drop
 from tests.protocol.certificates import authority
-from tests.protocol.endpoints import HOST, run, serving, until
+from tests.protocol.endpoints import HOST, PATIENCE, run, serving, until
 from tests.protocol.pair import client_config, server_config
 from tests.protocol.providers import PROVIDERS
 
@@ -166,7 +168,7 @@ def test_a_server_whose_close_is_cancelled_is_closed_all_the_same() -> None:
             await ending.wait()
             closing.cancel()
             await asyncio.gather(closing, return_exceptions=True)
-            assert server.transport.is_closing()
+            assert server._socket.closed
             assert server.sessions == 0
             await session.close()
 
@@ -248,11 +250,9 @@ def test_noise_is_dropped_and_the_server_goes_on() -> None:
     run(test())
 
 
-def test_there_is_a_limit_to_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol.asyncio, "MAX_SESSIONS", 1)
-
+def test_there_is_a_limit_to_sessions() -> None:
     async def test() -> None:
-        async with serving() as (server, port):
+        async with serving(limits=ManagerLimits(connections=1)) as (server, port):
             session = await connect(HOST, port, client_config())
             with pytest.raises(SessionClosedError, match="in time"):
                 await connect(HOST, port, client_config(handshake_timeout=0.05))
@@ -275,7 +275,7 @@ def test_an_unreachable_port_is_only_a_time_out() -> None:
 
 
 def test_the_receive_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol.asyncio, "RECEIVE_QUEUE", 2)
+    monkeypatch.setattr(protocol.asyncio.session, "RECEIVE_QUEUE", 2)
 
     async def flood(session: Session) -> None:
         for number in range(5):
@@ -291,23 +291,6 @@ def test_the_receive_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     run(test())
 
 
-def test_sending_waits_for_the_socket() -> None:
-    async def test() -> None:
-        async with serving() as (_, port):
-            session = await connect(HOST, port, client_config())
-            session._writable.clear()
-            sending = asyncio.create_task(session.send(b"hello"))
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert not sending.done()
-            session._writable.set()
-            await sending
-            assert await session.receive() == b"hello"
-            await session.close()
-
-    run(test())
-
-
 def test_too_much_data_is_an_error_of_the_caller() -> None:
     async def test() -> None:
         async with serving() as (_, port):
@@ -317,5 +300,88 @@ def test_too_much_data_is_an_error_of_the_caller() -> None:
             await session.send(b"hello")
             assert await session.receive() == b"hello"
             await session.close()
+
+    run(test())
+
+
+def test_a_session_is_an_asynchronous_iterator_of_its_records() -> None:
+    async def count(session: Session) -> None:
+        for number in range(3):
+            await session.send(b"%d" % number)
+
+    async def test() -> None:
+        async with serving(count) as (_, port):
+            session = await connect(HOST, port, client_config())
+            assert [data async for data in session] == [b"0", b"1", b"2"]
+            await session.close()
+
+    run(test())
+
+
+def test_the_iterator_tells_a_failure_from_the_end() -> None:
+    async def test() -> None:
+        async with serving(config=server_config(provider=SoftwareProvider())) as (_, port):
+            session = await connect(HOST, port, client_config())
+            session.handle(ConnectionTerminated("unplugged"))
+            with pytest.raises(SessionClosedError, match="unplugged"):
+                async for _ in session:
+                    pass
+            await session.close()
+
+    run(test())
+
+
+def test_a_server_asks_for_a_cookie_before_it_keeps_anything() -> None:
+    async def test() -> None:
+        async with serving() as (server, port):
+            session = await connect(HOST, port, client_config())
+            assert server.stats.retries_sent >= 1
+            assert session.stats.flights_sent == 3
+            await session.close()
+
+    run(test())
+
+
+def test_a_server_may_do_without_cookies() -> None:
+    async def test() -> None:
+        async with serving(limits=ManagerLimits(handshakes_without_cookie=8)) as (server, port):
+            session = await connect(HOST, port, client_config())
+            assert server.stats.retries_sent == 0
+            await session.close()
+
+    run(test())
+
+
+def test_closing_a_server_with_grace_lets_its_handlers_end() -> None:
+    async def test() -> None:
+        ended = []
+
+        async def slow(session: Session) -> None:
+            ended.append(await session.receive())
+
+        async with serving(slow) as (server, port):
+            session = await connect(HOST, port, client_config())
+            await until(lambda: len(server._tasks) == 1)
+            closing = asyncio.create_task(server.close(grace=PATIENCE))
+            await asyncio.sleep(0)
+            await session.send(b"goodbye")
+            await closing
+            assert ended == [b"goodbye"]
+            await session.close()
+
+    run(test())
+
+
+def test_statistics_of_a_server_outlive_its_sessions() -> None:
+    async def test() -> None:
+        async with serving() as (server, port):
+            for _ in range(2):
+                session = await connect(HOST, port, client_config())
+                await session.send(b"hello")
+                await session.receive()
+                await session.close()
+            await until(lambda: server.sessions == 0)
+            assert server.stats.handshakes_completed == server.stats.connections_ended == 2
+            assert server.totals.flights_sent == 2
 
     run(test())

@@ -1,0 +1,92 @@
+"""DTLS 1.3 over UDP with asyncio: the only sockets of this package.
+
+::
+
+    server = await serve("127.0.0.1", 4433, server_config, handler)
+
+    session = await connect("127.0.0.1", 4433, client_config)
+    await session.send(b"hello")
+    print(await session.receive())
+    await session.close()
+
+Application data is sent once. What arrives is genuine and whole, and nothing arrives twice, but
+records may be lost, or overtake each other.
+
+Errors that a socket reports, such as a port that ICMP calls unreachable, are counted and otherwise
+ignored: anyone can forge them, and the handshake is repeated in any case until it times out.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from protocol.asyncio.endpoint import ClientEndpoint, Handler, Server
+from protocol.asyncio.session import RECEIVE_QUEUE, Session, SessionClosedError
+from protocol.asyncio.udp import Address
+from protocol.config import ConnectionConfig
+from protocol.manager import ManagerLimits
+
+__all__ = [
+    "RECEIVE_QUEUE",
+    "Address",
+    "Handler",
+    "Server",
+    "Session",
+    "SessionClosedError",
+    "connect",
+    "serve",
+]
+
+
+async def connect(host: str, port: int, config: ConnectionConfig) -> Session:
+    """A session with a server whose certificate is verified.
+
+    Raises `SessionClosedError` if the handshake fails, `UsageError` for a configuration that is
+    not a client's, and OSError for a host that has no address.
+    """
+    config.check_client()
+    sock = await _open(host, port, socket.socket.connect)
+    session = ClientEndpoint(sock).connect(config, sock.getpeername())
+    try:
+        await session.established()
+    except BaseException:
+        await session.close()
+        raise
+    return session
+
+
+async def serve(
+    host: str,
+    port: int,
+    config: ConnectionConfig,
+    handler: Handler,
+    *,
+    limits: ManagerLimits | None = None,
+) -> Server:
+    """A server on a local address; port 0 takes a free one, see `Server.address`.
+
+    ``handler`` is called with each session whose handshake is complete; the session is closed when
+    it returns. It may let `SessionClosedError` pass; any other exception goes to the event loop's
+    exception handler. Raises `UsageError` for a configuration that is not a server's, and OSError
+    if the address cannot be used.
+    """
+    config.check_server()
+    return Server(await _open(host, port, socket.socket.bind), config, handler, limits)
+
+
+async def _open(
+    host: str, port: int, place: Callable[[socket.socket, Address], None]
+) -> socket.socket:
+    """A UDP socket at the first address of a host that can be bound or connected to."""
+    loop = asyncio.get_running_loop()
+    problem = OSError(f"{host} has no address")
+    for family, _, _, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            place(sock, address)
+        except OSError as error:
+            sock.close()
+            problem = error
+        else:
+            return sock
+    raise problem

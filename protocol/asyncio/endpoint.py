@@ -1,0 +1,232 @@
+"""A socket, the manager of its associations, and a session for each of them."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
+
+from protocol.asyncio.session import Session, SessionClosedError
+from protocol.asyncio.udp import Address, DatagramSocket
+from protocol.config import ConnectionConfig
+from protocol.events import ConnectionTerminated, HandshakeCompleted
+from protocol.manager import Manager, ManagerLimits
+from protocol.peer import Peer
+from protocol.stats import ManagerStatistics, Statistics, Unrouted
+
+#: Bytes of application data that are gathered before they go to the system: about what it takes
+#: in one call.
+_GATHERED = 60_000
+
+Handler = Callable[[Session], Awaitable[None]]
+
+
+class Endpoint:
+    """What clients and servers have in common."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        server: ConnectionConfig | None = None,
+        limits: ManagerLimits | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._manager = Manager(self._loop.time(), server, limits)
+        self._socket = DatagramSocket(sock, self._received, self._flush, self._too_large)
+        self._sessions: dict[Peer, Session] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._flush_handle: asyncio.Handle | None = None
+        self._gathered = 0
+
+    @property
+    def address(self) -> Address:
+        """Where the socket is bound."""
+        return self._socket.address
+
+    @property
+    def network_errors(self) -> int:
+        """Errors that the system has reported for datagrams; anyone can forge some of them."""
+        return self._socket.network_errors
+
+    def connect(self, config: ConnectionConfig, address: Address) -> Session:
+        """Begin a session; raises `UsageError`."""
+        peer = self._manager.connect(config, address, self._loop.time())
+        session = self._sessions[peer] = Session(self, peer)
+        self._flush()
+        return session
+
+    def send(self, peer: Peer, data: bytes) -> bool:
+        """Send application data; returns whether the caller should let others run now."""
+        self._manager.send(peer, data)
+        self._gathered += len(data)
+        if self._gathered >= _GATHERED or peer.ended:
+            self._flush()
+            return True
+        if self._flush_handle is None:
+            self._flush_handle = self._loop.call_soon(self._flush)
+        return not self._socket.writable.is_set()
+
+    async def turn(self) -> None:
+        """Let other tasks run, and wait until the socket takes more."""
+        await asyncio.sleep(0)
+        await self._socket.writable.wait()
+
+    def update_keys(self, peer: Peer, *, request_peer: bool) -> None:
+        """Begin to change keys."""
+        self._manager.update_keys(peer, self._loop.time(), request_peer=request_peer)
+        self._flush()
+
+    async def close_session(self, peer: Peer) -> None:
+        """Send close_notify, and wait until that is with the system."""
+        self._manager.close(peer, self._loop.time())
+        self._flush()
+        await self._socket.writable.wait()
+
+    def _received(self, datagrams: Sequence[bytes], address: Address) -> None:
+        now = self._loop.time()
+        for data in datagrams:
+            self._manager.receive_datagram(data, address, now)
+
+    def _flush(self) -> None:
+        """Report, send and schedule all that follows from what the manager was told."""
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush_handle = None
+        self._gathered = 0
+        batches = self._manager.datagrams_to_send(self._loop.time())
+        for address, datagrams in batches:
+            self._socket.send(datagrams, cast(Address, address))
+        self._restart_timer()
+        while (item := self._manager.next_event()) is not None:
+            peer, event = item
+            session = self._sessions.get(peer)
+            if session is None and isinstance(event, HandshakeCompleted):
+                session = self._sessions[peer] = self._accept(peer)
+            if session is not None:
+                session.handle(event)
+            if isinstance(event, ConnectionTerminated):
+                self._sessions.pop(peer, None)
+                self._ended(peer)
+
+    def _restart_timer(self) -> None:
+        """Too early a timer does no harm, so that it is not changed for a later deadline."""
+        deadline = self._manager.timer()
+        if self._timer is not None and (deadline is None or deadline < self._timer.when()):
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and deadline is not None and not self._socket.closed:
+            self._timer = self._loop.call_at(deadline, self._handle_timer)
+
+    def _handle_timer(self) -> None:
+        self._timer = None
+        self._manager.handle_timer(self._loop.time())
+        self._flush()
+
+    def _too_large(self, address: Address) -> None:
+        error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        for session in self._sessions.values():
+            if session.peer_address == address:
+                session.refused_as_too_large(error)
+
+    def _accept(self, peer: Peer) -> Session:
+        """A session for a client whose handshake is complete."""
+        return Session(self, peer)
+
+    def _ended(self, peer: Peer) -> None:
+        """An association is over."""
+
+    def _close_socket(self) -> None:
+        self._socket.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+
+
+class ClientEndpoint(Endpoint):
+    """A socket that one session has for itself: it is given up when that ends."""
+
+    async def close_session(self, peer: Peer) -> None:
+        """See `Endpoint.close_session`."""
+        await super().close_session(peer)
+        self._close_socket()
+
+    def _ended(self, peer: Peer) -> None:
+        # Not at once: an alert may wait for the socket.
+        if self._socket.writable.is_set():
+            self._close_socket()
+
+
+class Server(Endpoint):
+    """A socket for any number of clients; `serve` makes it."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        config: ConnectionConfig,
+        handler: Handler,
+        limits: ManagerLimits | None,
+    ) -> None:
+        super().__init__(sock, config, limits)
+        self._handler = handler
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def sessions(self) -> int:
+        """How many there are, those in the handshake included."""
+        return len(self._manager)
+
+    @property
+    def stats(self) -> ManagerStatistics:
+        """The counters of the endpoint."""
+        return self._manager.stats
+
+    @property
+    def totals(self) -> Statistics:
+        """The counters of all sessions together, those that have ended included."""
+        return self._manager.totals
+
+    @property
+    def datagrams_dropped(self) -> int:
+        """Datagrams of no session that did not begin one."""
+        return sum(self.stats.drops[reason] for reason in Unrouted)
+
+    async def close(self, *, grace: float = 0.0) -> None:
+        """Take no new clients, and give up the socket when all sessions are closed.
+
+        Handlers have ``grace`` seconds to come to their end; then they are cancelled.
+        """
+        self._manager.refuse_clients()
+        try:
+            if self._tasks and grace > 0:
+                await asyncio.wait(self._tasks, timeout=grace)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            now = self._loop.time()
+            for peer in self._manager:
+                self._manager.close(peer, now)
+            self._flush()
+            self._close_socket()
+
+    def _accept(self, peer: Peer) -> Session:
+        session = super()._accept(peer)
+        task = self._loop.create_task(self._run(session))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return session
+
+    async def _run(self, session: Session) -> None:
+        """Handle one client to its end; whatever happens to it stays here."""
+        try:
+            await self._handler(session)
+        except SessionClosedError:
+            pass
+        except Exception as error:
+            self._loop.call_exception_handler(
+                {"message": "the handler of a DTLS session failed", "exception": error}
+            )
+        finally:
+            await session.close()

@@ -1,0 +1,177 @@
+"""One association, as a program with asyncio uses it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from protocol.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    HandshakeCompleted,
+    PeerClosed,
+)
+from protocol.peer import Peer
+from protocol.stats import Drop, Statistics
+
+if TYPE_CHECKING:
+    from protocol.asyncio.endpoint import Endpoint
+
+#: Records that a session holds for `Session.receive`; what comes beyond that is dropped.
+RECEIVE_QUEUE = 1024
+
+
+class SessionClosedError(ConnectionError):
+    """The session has ended; the text says why, and ``event`` in detail."""
+
+    def __init__(self, event: PeerClosed | ConnectionTerminated) -> None:
+        reason = event.reason if isinstance(event, ConnectionTerminated) else "closed by the peer"
+        super().__init__(reason)
+        self.event = event
+
+
+class Session:
+    """One connection and its place on a socket; `connect` makes it, or a `Server`.
+
+    ``async for data in session`` yields the records until the peer closes the session.
+    """
+
+    __slots__ = (
+        "_end",
+        "_endpoint",
+        "_handshake",
+        "_peer",
+        "_peer_closed",
+        "_received",
+        "_too_large",
+        "_waiting",
+    )
+
+    def __init__(self, endpoint: "Endpoint", peer: Peer) -> None:
+        self._endpoint = endpoint
+        self._peer = peer
+        self._handshake: HandshakeCompleted | None = None
+        self._peer_closed: PeerClosed | None = None
+        self._end: ConnectionTerminated | None = None
+        self._too_large: OSError | None = None
+        self._received: deque[bytes] = deque()
+        #: Who waits for anything to happen.
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def handshake(self) -> HandshakeCompleted:
+        """What the handshake agreed on."""
+        if self._handshake is None:
+            raise ValueError("the handshake is not complete")
+        return self._handshake
+
+    @property
+    def stats(self) -> Statistics:
+        """The counters of the connection; they go on counting."""
+        return self._peer.connection.stats
+
+    @property
+    def max_payload(self) -> int:
+        """How many bytes one `send` takes."""
+        return self._peer.connection.max_payload
+
+    @property
+    def peer_address(self) -> object:
+        """Where the peer is now, as the operating system has it."""
+        return self._peer.address
+
+    async def established(self) -> None:
+        """Wait for the end of the handshake; raises `SessionClosedError` if it fails."""
+        while self._handshake is None:
+            self._require_open()
+            await self._wait()
+
+    async def send(self, data: bytes) -> None:
+        """Send one record, which arrives whole or not at all.
+
+        Records go to the system several at a time, as soon as other tasks run. Waits while the
+        socket is full. Raises `SessionClosedError`, `UsageError` for more than `max_payload` bytes,
+        and OSError (EMSGSIZE) when the system has refused an earlier record as too large for the
+        path (RFC 9147, 4.4): that one is lost, and this one not sent.
+        """
+        self._require_open()
+        if self._too_large is not None:
+            error, self._too_large = self._too_large, None
+            raise error
+        if self._endpoint.send(self._peer, data):
+            await self._endpoint.turn()
+        self._require_open()
+
+    async def update_keys(self, *, request_peer: bool = False) -> None:
+        """Begin to change the keys that we send with, and ask the peer to do so too if wanted.
+
+        Raises `SessionClosedError`.
+        """
+        self._require_open()
+        self._endpoint.update_keys(self._peer, request_peer=request_peer)
+        self._require_open()
+
+    async def receive(self) -> bytes:
+        """The data of the next record.
+
+        Raises `SessionClosedError` once the peer has closed the session, or it has failed, and all
+        data before that has been received.
+        """
+        while not self._received:
+            over = self._peer_closed or self._end
+            if over is not None:
+                raise SessionClosedError(over)
+            await self._wait()
+        return self._received.popleft()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The data of each record until the peer closes; else raises `SessionClosedError`."""
+        while True:
+            try:
+                yield await self.receive()
+            except SessionClosedError as error:
+                if isinstance(error.event, PeerClosed):
+                    return
+                raise
+
+    async def close(self) -> None:
+        """Tell the peer that no more data comes, forget the keys and give up the socket."""
+        await self._endpoint.close_session(self._peer)
+
+    def handle(self, event: Event) -> None:
+        """Called by the endpoint, in order."""
+        match event:
+            case DataReceived() if len(self._received) < RECEIVE_QUEUE:
+                self._received.append(event.data)
+            case DataReceived():
+                self.stats.drops[Drop.QUEUE_FULL] += 1
+            case HandshakeCompleted():
+                self._handshake = event
+            case PeerClosed():
+                self._peer_closed = event
+            case ConnectionTerminated():
+                self._end = event
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def refused_as_too_large(self, error: OSError) -> None:
+        """Called by the endpoint when the path does not take a datagram of this session."""
+        self._too_large = error
+
+    async def _wait(self) -> None:
+        """Until anything happens."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            await future
+        finally:
+            if not future.done() or future.cancelled():
+                self._waiting.remove(future)
+
+    def _require_open(self) -> None:
+        if self._end is not None:
+            raise SessionClosedError(self._end)
