@@ -25,11 +25,12 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fuzz bench-rtl bench-records synth pareto lint clean
+.PHONY: help demo test verify fuzz bench-rtl bench-records bench-udp bench-connections synth pareto \
+  lint clean
 .NOTPARALLEL:
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: $(DEMO_ENV) ## a DTLS 1.3 session through the simulated accelerator; options in DEMO_ARGS
 	@$(BIN)/intaglio demo $(DEMO_ARGS)
@@ -48,6 +49,12 @@ bench-rtl: $(DEMO_ENV) ## cycles a record in the compiled gateware, beside the l
 
 bench-records: $(DEMO_ENV) ## what a record costs in software, beside one AEAD call; options in BENCH_ARGS
 	@$(BIN)/python -m benchmarks.dtls_records --json build/bench-records.json $(BENCH_ARGS)
+
+bench-udp: $(DEMO_ENV) ## bulk transfer over UDP beside a plain sendto/recv loop; BENCH_ARGS
+	@$(BIN)/python -m benchmarks.udp_bulk --json build/bench-udp.json $(BENCH_ARGS)
+
+bench-connections: $(DEMO_ENV) ## memory and time of thousands of connections on a server; BENCH_ARGS
+	@$(BIN)/python -m benchmarks.many_connections --json build/bench-connections.json $(BENCH_ARGS)
 
 synth: $(SYNTH_ENV) ## size and clock on FPGAs as a Markdown table (half an hour); SYNTH_ARGS
 	@$(BIN)/intaglio synth $(SYNTH_ARGS) --markdown
