@@ -100,13 +100,17 @@ class Manager:
         self._events: deque[tuple[Peer, Event]] = deque()
         #: Peers that may have something to send, in the order in which that came about.
         self._ready: dict[Peer, None] = {}
+        #: Those of them that have not been asked for events since they were told something.
+        self._touched: dict[Peer, None] = {}
         self._batches: list[tuple[Hashable, list[bytes]]] = []
         self._ended_stats = Statistics()
 
     def __len__(self) -> int:
+        self._collect_all()
         return len(self._peers)
 
     def __iter__(self) -> Iterator[Peer]:
+        self._collect_all()
         return iter(list(self._peers))
 
     @property
@@ -156,6 +160,7 @@ class Manager:
         """What has to be sent now: addresses, each with what goes there, in this order."""
         self._now = now
         ready, self._ready = self._ready, {}
+        self._touched.clear()
         for peer in ready:
             if not peer.ended:
                 self._flush(peer)
@@ -166,6 +171,7 @@ class Manager:
 
     def timer(self) -> float | None:
         """When `handle_timer` has to be called, if nothing else happens before; None: never."""
+        self._collect_all()
         return self._timers.next()
 
     def handle_timer(self, now: float) -> None:
@@ -177,11 +183,20 @@ class Manager:
 
     def next_event(self) -> tuple[Peer, Event] | None:
         """The oldest event that was not asked for yet, and whose it is."""
+        if self._touched:
+            self._collect_all()
         return self._events.popleft() if self._events else None
 
     def send(self, peer: Peer, data: bytes) -> None:
         """Send application data; see `Connection.send`."""
-        self._attempt(peer, lambda: peer.connection.send(data))
+        try:
+            peer.connection.send(data)
+        except UsageError:
+            raise
+        except Exception:  # As in `_attempt`.
+            self._after(peer)
+        else:
+            self._ready[peer] = self._touched[peer] = None
 
     def update_keys(self, peer: Peer, now: float, *, request_peer: bool = False) -> None:
         """Change keys; see `Connection.update_keys`."""
@@ -213,6 +228,11 @@ class Manager:
         if not peer.ended:
             self._ready[peer] = None
             self._collect(peer, source)
+
+    def _collect_all(self) -> None:
+        touched, self._touched = self._touched, {}
+        for peer in touched:
+            self._collect(peer)
 
     def _collect(self, peer: Peer, source: Hashable = None) -> None:
         """Ask a connection for all that is new but its datagrams."""
@@ -249,7 +269,11 @@ class Manager:
             newer = peer.connection.receive_datagram(data, self._now)
         except Exception:  # As in `_attempt`.
             newer = False
-        self._after(peer, address)
+        if peer.established and peer.candidate is None:
+            # Nothing that can follow makes a difference to the next datagram.
+            self._ready[peer] = self._touched[peer] = None
+        else:
+            self._after(peer, address)
         if newer and (address != peer.address or peer.candidate is not None):
             self._locate(peer, address, len(data))
         return newer
@@ -331,6 +355,7 @@ class Manager:
         self._leave(peer)
         self._timers.set(peer, None)
         self._ready.pop(peer, None)
+        self._touched.pop(peer, None)
 
     def _leave(self, peer: Peer) -> None:
         """Its address is not its own any more."""
@@ -394,6 +419,8 @@ class Manager:
             self._leave(peer)
             peer.address = source
             self._by_address.setdefault(source, peer)
+            with suppress(UsageError):  # There may be none to spare.
+                peer.connection.use_next_connection_id(self._now)
             self.stats.addresses_changed += 1
             self._events.append((peer, AddressChanged(source)))
 

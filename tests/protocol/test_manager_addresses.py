@@ -1,11 +1,9 @@
 """Peers that are known by their connection IDs, wherever they are (RFC 9146, 6; RFC 9147, 11)."""
 
-from collections.abc import Iterator
 from itertools import count
 
 import pytest
 
-from protocol.connection import Connection
 from protocol.events import AddressChanged, ConnectionTerminated
 from protocol.peer import Peer
 from tests.protocol.crowd import Client, Crowd
@@ -13,38 +11,17 @@ from tests.protocol.pair import client_config, server_config
 from tests.protocol.providers import PROVIDERS
 
 
-def ids() -> Iterator[bytes]:
-    return (b"id-%05d" % number for number in count())
-
-
-@pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> "Connected":
-    return Connected(monkeypatch)
-
-
-class Connected:
-    """Makes crowds whose server asks every client for a connection ID."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
-
-    def __call__(self, *addresses: str, provider: str = "software") -> tuple[Crowd, list[Client]]:
-        server_ids, client_ids = ids(), ids()
-        after_retry = Connection.server_after_retry
-
-        def with_id(*args: object) -> Connection:
-            connection = after_retry(*args)  # type: ignore[arg-type]
-            connection._records.use_connection_ids(next(server_ids), b"")
-            return connection
-
-        self._monkeypatch.setattr(Connection, "server_after_retry", with_id)
-        crowd = Crowd(server_config(provider=PROVIDERS[provider]()))
-        clients = []
-        for address in addresses:
-            clients.append(crowd.join(address, client_config()))
-            clients[-1].connection._records.use_connection_ids(b"", next(client_ids))
-            crowd.run()
-        return crowd, clients
+def connected(*addresses: str, provider: str = "software") -> tuple[Crowd, list[Client]]:
+    """A crowd whose server asks every client for a connection ID, and that number of clients."""
+    numbers = count()
+    crowd = Crowd(
+        server_config(
+            provider=PROVIDERS[provider](), connection_id=lambda: b"id-%05d" % next(numbers)
+        )
+    )
+    clients = [crowd.join(address) for address in addresses]
+    crowd.run()
+    return crowd, clients
 
 
 def talk(crowd: Crowd, client: Client, peer: Peer, text: bytes) -> None:
@@ -58,7 +35,7 @@ def talk(crowd: Crowd, client: Client, peer: Peer, text: bytes) -> None:
 
 
 @pytest.mark.parametrize("provider", ["software", "accelerator_model"])
-def test_a_peer_is_followed_to_its_new_address(connected: Connected, provider: str) -> None:
+def test_a_peer_is_followed_to_its_new_address(provider: str) -> None:
     crowd, (client, other) = connected("a", "b", provider=provider)
     peer, other_peer = crowd.peer(client), crowd.peer(other)
     talk(crowd, client, peer, b"here")
@@ -73,7 +50,22 @@ def test_a_peer_is_followed_to_its_new_address(connected: Connected, provider: s
     talk(crowd, other, other_peer, b"still here")
 
 
-def test_nothing_but_the_test_goes_to_an_address_that_is_not_proven(connected: Connected) -> None:
+def test_a_new_connection_id_is_used_on_a_new_path_if_there_is_one() -> None:
+    """RFC 9147, 9: so that nobody can tell that it is the same peer."""
+    own = count()
+    crowd = Crowd(server_config(connection_id=lambda: b"server"))
+    client = crowd.join("a", client_config(connection_id=lambda: b"client %d" % next(own)))
+    crowd.run()
+    client.connection.issue_connection_ids(1, crowd.now)
+    crowd.run()
+    peer = crowd.peer(client)
+    client.address = "b"
+    talk(crowd, client, peer, b"moved")
+    assert b"client 0" in crowd.datagrams("server", "a")[-1]
+    assert b"client 1" in crowd.datagrams("server", "b")[-1]
+
+
+def test_nothing_but_the_test_goes_to_an_address_that_is_not_proven() -> None:
     crowd, (client,) = connected("a")
     peer = crowd.peer(client)
     client.connection.send(b"there")
@@ -89,7 +81,7 @@ def test_nothing_but_the_test_goes_to_an_address_that_is_not_proven(connected: C
     assert crowd.manager.stats.addresses_changed == 0
 
 
-def test_a_test_without_an_answer_harms_nobody(connected: Connected) -> None:
+def test_a_test_without_an_answer_harms_nobody() -> None:
     crowd, (client,) = connected("a")
     peer = crowd.peer(client)
     client.connection.send(b"there")
@@ -102,7 +94,7 @@ def test_a_test_without_an_answer_harms_nobody(connected: Connected) -> None:
     assert peer.address == "a"
 
 
-def test_a_newer_record_from_the_old_address_ends_the_test(connected: Connected) -> None:
+def test_a_newer_record_from_the_old_address_ends_the_test() -> None:
     crowd, (client,) = connected("a")
     peer = crowd.peer(client)
     client.connection.send(b"there")
@@ -117,9 +109,7 @@ def test_a_newer_record_from_the_old_address_ends_the_test(connected: Connected)
 
 
 @pytest.mark.parametrize("kind", ["replayed", "older", "forged"])
-def test_only_a_genuine_record_newer_than_all_before_counts(
-    connected: Connected, kind: str
-) -> None:
+def test_only_a_genuine_record_newer_than_all_before_counts(kind: str) -> None:
     crowd, (client,) = connected("a")
     peer = crowd.peer(client)
     client.connection.send(b"first")
@@ -134,7 +124,7 @@ def test_only_a_genuine_record_newer_than_all_before_counts(
     assert peer.address == "a"
 
 
-def test_a_peer_may_move_again_and_again(connected: Connected) -> None:
+def test_a_peer_may_move_again_and_again() -> None:
     crowd, (client,) = connected("a")
     peer = crowd.peer(client)
     for number in range(4):
@@ -158,13 +148,12 @@ def test_a_peer_without_a_connection_id_is_its_address() -> None:
     assert peer.address == "a"
 
 
-def test_an_address_that_was_left_can_be_had_by_another_client(connected: Connected) -> None:
+def test_an_address_that_was_left_can_be_had_by_another_client() -> None:
     crowd, (client,) = connected("a")
     peer = crowd.peer(client)
     client.address = "b"
     talk(crowd, client, peer, b"moved")
     newcomer = crowd.join("a")
-    newcomer.connection._records.use_connection_ids(b"", b"id-00001")
     crowd.run()
     assert newcomer.connection.connected
     assert len(crowd.manager) == 2
@@ -172,7 +161,7 @@ def test_an_address_that_was_left_can_be_had_by_another_client(connected: Connec
     talk(crowd, newcomer, crowd.peer(newcomer), b"of us")
 
 
-def test_two_peers_that_moved_to_one_address_are_told_apart(connected: Connected) -> None:
+def test_two_peers_that_moved_to_one_address_are_told_apart() -> None:
     crowd, (first, second) = connected("a", "b")
     peers = [crowd.peer(first), crowd.peer(second)]
     first.address = second.address = "nat"
@@ -186,7 +175,7 @@ def test_two_peers_that_moved_to_one_address_are_told_apart(connected: Connected
     assert [crowd.data(peer)[-1] for peer in peers] == [b"first", b"second"]
 
 
-def test_the_connection_ids_of_what_has_ended_are_forgotten(connected: Connected) -> None:
+def test_the_connection_ids_of_what_has_ended_are_forgotten() -> None:
     crowd, (client,) = connected("a")
     peer = crowd.peer(client)
     crowd.manager.close(peer, crowd.now)
