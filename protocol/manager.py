@@ -18,7 +18,7 @@ of ClientHellos (`protocol.hellos`), of `ManagerLimits.hello_bytes` at most.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -37,6 +37,7 @@ from protocol.front_door import Admitted, Answered, FrontDoor
 from protocol.handshake_messages import RANDOM_BYTES
 from protocol.hellos import Hello, HelloPool, begins_with_hello
 from protocol.peer import Allowance, Candidate, Peer
+from protocol.session import SessionTicket
 from protocol.stats import ManagerStatistics, Statistics, Unrouted
 from protocol.timers import TimerQueue
 
@@ -126,12 +127,25 @@ class Manager:
             total.add(stats)
         return total
 
-    def connect(self, config: ConnectionConfig, address: Hashable, now: float) -> Peer:
-        """Begin an association with the server at ``address``; raises `UsageError`."""
+    def connect(
+        self,
+        config: ConnectionConfig,
+        address: Hashable,
+        now: float,
+        ticket: SessionTicket | None = None,
+        early_data: Sequence[bytes] = (),
+    ) -> Peer:
+        """Begin an association with the server at ``address``; raises `UsageError`.
+
+        See `Connection.client` for ``ticket``, and `Connection.send_early` for ``early_data``, each
+        of which is a record.
+        """
         self._now = now
         if address in self._by_address:
             raise UsageError(f"there is an association with {address!r} already")
-        peer = Peer(Connection.client(config, now), address, None, proven=True)
+        peer = Peer(Connection.client(config, now, ticket), address, None, proven=True)
+        for data in early_data:
+            peer.connection.send_early(data)
         self._by_address[address] = peer
         self._begin(peer)
         self._after(peer)

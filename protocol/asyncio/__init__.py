@@ -18,13 +18,14 @@ ignored: anyone can forge them, and the handshake is repeated in any case until 
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from protocol.asyncio.endpoint import ClientEndpoint, Handler, Server
 from protocol.asyncio.session import RECEIVE_QUEUE, Session, SessionClosedError
 from protocol.asyncio.udp import Address
 from protocol.config import ConnectionConfig
 from protocol.manager import ManagerLimits
+from protocol.session import SessionTicket
 
 __all__ = [
     "RECEIVE_QUEUE",
@@ -38,15 +39,31 @@ __all__ = [
 ]
 
 
-async def connect(host: str, port: int, config: ConnectionConfig) -> Session:
-    """A session with a server whose certificate is verified.
+async def connect(
+    host: str,
+    port: int,
+    config: ConnectionConfig,
+    *,
+    ticket: SessionTicket | None = None,
+    early_data: Sequence[bytes] = (),
+) -> Session:
+    """A session with a server that has proved who it is.
+
+    ``ticket`` is that of an earlier session (`Session.ticket`), which is resumed if the server lets
+    us. ``early_data`` are records that go out with the first flight: the server may reject them
+    (`HandshakeCompleted.early_data`), and an attacker repeat them; see `Connection.send_early`.
 
     Raises `SessionClosedError` if the handshake fails, `UsageError` for a configuration that is
     not a client's, and OSError for a host that has no address.
     """
     config.check_client()
     sock = await _open(host, port, socket.socket.connect)
-    session = ClientEndpoint(sock).connect(config, sock.getpeername())
+    endpoint = ClientEndpoint(sock)
+    try:
+        session = endpoint.connect(config, sock.getpeername(), ticket, early_data)
+    except BaseException:
+        endpoint.abort()
+        raise
     try:
         await session.established()
     except BaseException:

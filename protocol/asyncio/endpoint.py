@@ -13,6 +13,7 @@ from protocol.config import ConnectionConfig
 from protocol.events import ConnectionTerminated, HandshakeCompleted
 from protocol.manager import Manager, ManagerLimits
 from protocol.peer import Peer
+from protocol.session import SessionTicket
 from protocol.stats import ManagerStatistics, Statistics, Unrouted
 
 #: Bytes of application data that are gathered before they go to the system: about what it takes
@@ -49,9 +50,15 @@ class Endpoint:
         """Errors that the system has reported for datagrams; anyone can forge some of them."""
         return self._socket.network_errors
 
-    def connect(self, config: ConnectionConfig, address: Address) -> Session:
+    def connect(
+        self,
+        config: ConnectionConfig,
+        address: Address,
+        ticket: SessionTicket | None,
+        early_data: Sequence[bytes],
+    ) -> Session:
         """Begin a session; raises `UsageError`."""
-        peer = self._manager.connect(config, address, self._loop.time())
+        peer = self._manager.connect(config, address, self._loop.time(), ticket, early_data)
         session = self._sessions[peer] = Session(self, peer)
         self._flush()
         return session
@@ -101,12 +108,13 @@ class Endpoint:
         while (item := self._manager.next_event()) is not None:
             peer, event = item
             session = self._sessions.get(peer)
-            if session is None and isinstance(event, HandshakeCompleted):
-                session = self._sessions[peer] = self._accept(peer)
-            if session is not None:
-                session.handle(event)
-            if isinstance(event, ConnectionTerminated):
-                self._sessions.pop(peer, None)
+            if session is None:
+                session = self._sessions[peer] = Session(self, peer)
+            session.handle(event)
+            if isinstance(event, HandshakeCompleted):
+                self._established(session)
+            elif isinstance(event, ConnectionTerminated):
+                del self._sessions[peer]
                 self._ended(peer)
 
     def _restart_timer(self) -> None:
@@ -129,14 +137,14 @@ class Endpoint:
             if session.peer_address == address:
                 session.refused_as_too_large(error)
 
-    def _accept(self, peer: Peer) -> Session:
-        """A session for a client whose handshake is complete."""
-        return Session(self, peer)
+    def _established(self, session: Session) -> None:
+        """The handshake of a session is complete."""
 
     def _ended(self, peer: Peer) -> None:
         """An association is over."""
 
-    def _close_socket(self) -> None:
+    def abort(self) -> None:
+        """Give up the socket, and say nothing to anyone."""
         self._socket.close()
         if self._timer is not None:
             self._timer.cancel()
@@ -150,12 +158,12 @@ class ClientEndpoint(Endpoint):
     async def close_session(self, peer: Peer) -> None:
         """See `Endpoint.close_session`."""
         await super().close_session(peer)
-        self._close_socket()
+        self.abort()
 
     def _ended(self, peer: Peer) -> None:
         # Not at once: an alert may wait for the socket.
         if self._socket.writable.is_set():
-            self._close_socket()
+            self.abort()
 
 
 class Server(Endpoint):
@@ -209,14 +217,12 @@ class Server(Endpoint):
             for peer in self._manager:
                 self._manager.close(peer, now)
             self._flush()
-            self._close_socket()
+            self.abort()
 
-    def _accept(self, peer: Peer) -> Session:
-        session = super()._accept(peer)
+    def _established(self, session: Session) -> None:
         task = self._loop.create_task(self._run(session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return session
 
     async def _run(self, session: Session) -> None:
         """Handle one client to its end; whatever happens to it stays here."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from protocol.events import (
@@ -11,8 +11,10 @@ from protocol.events import (
     Event,
     HandshakeCompleted,
     PeerClosed,
+    TicketReceived,
 )
 from protocol.peer import Peer
+from protocol.session import SessionTicket
 from protocol.stats import Drop, Statistics
 
 if TYPE_CHECKING:
@@ -38,12 +40,14 @@ class Session:
     """
 
     __slots__ = (
+        "_early",
         "_end",
         "_endpoint",
         "_handshake",
         "_peer",
         "_peer_closed",
         "_received",
+        "_ticket",
         "_too_large",
         "_waiting",
     )
@@ -54,7 +58,9 @@ class Session:
         self._handshake: HandshakeCompleted | None = None
         self._peer_closed: PeerClosed | None = None
         self._end: ConnectionTerminated | None = None
+        self._ticket: SessionTicket | None = None
         self._too_large: OSError | None = None
+        self._early: list[bytes] = []
         self._received: deque[bytes] = deque()
         #: Who waits for anything to happen.
         self._waiting: list[asyncio.Future[None]] = []
@@ -65,6 +71,23 @@ class Session:
         if self._handshake is None:
             raise ValueError("the handshake is not complete")
         return self._handshake
+
+    @property
+    def early_data(self) -> Sequence[bytes]:
+        """On a server: the records of early data, which an attacker may have repeated.
+
+        They came before the handshake was complete, and `receive` does not return them.
+        """
+        return tuple(self._early)
+
+    @property
+    def ticket(self) -> SessionTicket | None:
+        """On a client: the newest ticket of the server's, to resume this session with."""
+        return self._ticket
+
+    def export_keying_material(self, label: bytes, context: bytes, length: int) -> bytes:
+        """See `Connection.export_keying_material`."""
+        return self._peer.connection.export_keying_material(label, context, length)
 
     @property
     def stats(self) -> Statistics:
@@ -142,12 +165,14 @@ class Session:
     def handle(self, event: Event) -> None:
         """Called by the endpoint, in order."""
         match event:
-            case DataReceived() if len(self._received) < RECEIVE_QUEUE:
-                self._received.append(event.data)
+            case DataReceived() if len(self._received) + len(self._early) < RECEIVE_QUEUE:
+                (self._early if event.early else self._received).append(event.data)
             case DataReceived():
                 self.stats.drops[Drop.QUEUE_FULL] += 1
             case HandshakeCompleted():
                 self._handshake = event
+            case TicketReceived():
+                self._ticket = event.ticket
             case PeerClosed():
                 self._peer_closed = event
             case ConnectionTerminated():

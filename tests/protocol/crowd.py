@@ -1,7 +1,7 @@
 """A manager and any number of clients at addresses of their own, a network, and a clock."""
 
 import heapq
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -10,7 +10,8 @@ from protocol.connection import Connection
 from protocol.events import ConnectionTerminated, DataReceived, Event, HandshakeCompleted
 from protocol.manager import Manager, ManagerLimits
 from protocol.peer import Peer
-from tests.protocol.pair import DELAY, Network, client_config, server_config
+from protocol.session import SessionTicket
+from tests.protocol.pair import Network, client_config, server_config
 
 
 @dataclass
@@ -44,9 +45,18 @@ class Crowd:
         self._order = count()
         self._in_flight: list[tuple[float, int, Hashable, Hashable, bytes]] = []
 
-    def join(self, address: Hashable, config: ConnectionConfig | None = None) -> Client:
+    def join(
+        self,
+        address: Hashable,
+        config: ConnectionConfig | None = None,
+        ticket: SessionTicket | None = None,
+        early_data: Sequence[bytes] = (),
+    ) -> Client:
         """A client whose ClientHello is on its way."""
-        client = Client(Connection.client(config or client_config(), self.now), address, [])
+        connection = Connection.client(config or client_config(), self.now, ticket)
+        for data in early_data:
+            connection.send_early(data)
+        client = Client(connection, address, [])
         self.clients.append(client)
         self._collect()
         return client
@@ -127,6 +137,3 @@ class Crowd:
             for delay in self._network.delays(str(source), len(self.sent), len(data)):
                 entry = (self.now + delay, next(self._order), source, target, data)
                 heapq.heappush(self._in_flight, entry)
-
-
-__all__ = ["DELAY", "Client", "Crowd", "client_config", "server_config"]
