@@ -4,7 +4,7 @@ import pytest
 
 from protocol.alerts import AlertDescription
 from protocol.connection import Connection
-from protocol.events import ConnectionTerminated
+from protocol.events import ConnectionTerminated, HandshakeCompleted
 from protocol.extensions import (
     CLIENT_KEY_SHARES,
     CLIENT_VERSIONS,
@@ -17,13 +17,14 @@ from protocol.extensions import (
 )
 from protocol.handshake_framing import Fragment, HandshakeType
 from protocol.handshake_messages import ClientHello, ServerHello
-from protocol.key_exchange import NamedGroup
+from protocol.key_exchange import AVAILABLE_GROUPS, NamedGroup
 from protocol.manager import ManagerLimits
 from protocol.record import ContentType, build_plaintext, parse_plaintext
 from protocol.retry import COOKIE_LIFETIME
 from protocol.stats import Unrouted
 from tests.protocol.crowd import Crowd
 from tests.protocol.pair import client_config, server_config
+from tests.protocol.providers import PROVIDERS
 
 EAGER = ManagerLimits(handshakes_without_cookie=100)
 
@@ -65,6 +66,29 @@ def test_nothing_is_kept_until_the_cookie_is_back(mtu: int) -> None:
     assert len(manager) == manager.stats.connections_begun == manager._hellos.used == 0
     assert manager.timer() is None
     assert crowd.bytes_sent("server", "a") <= 3 * crowd.bytes_sent("a", "server")
+
+
+@pytest.mark.parametrize("provider", ["software", "accelerator_model"])
+@pytest.mark.parametrize("limits", [None, EAGER], ids=["cookie", "no cookie"])
+@pytest.mark.parametrize("retry_for_group", [False, True])
+def test_hellos_that_span_datagrams(
+    provider: str, limits: ManagerLimits | None, retry_for_group: bool
+) -> None:
+    """X25519MLKEM768 has a key share of 1,216 bytes."""
+    hybrid = NamedGroup.X25519MLKEM768
+    if hybrid not in AVAILABLE_GROUPS:
+        pytest.skip("pyca/cryptography has no ML-KEM")
+    own = {"provider": PROVIDERS[provider]()}
+    crowd = Crowd(server_config(groups=(hybrid,), **own), limits)
+    groups = (NamedGroup.X25519, hybrid) if retry_for_group else (hybrid,)
+    client = crowd.join("a", client_config(groups=groups, **own))
+    crowd.run()
+    (result,) = [e for e in client.events if isinstance(e, HandshakeCompleted)]
+    assert result.group == hybrid
+    retried = limits is None or retry_for_group
+    assert client.connection.stats.flights_sent == (3 if retried else 2)
+    assert crowd.manager.stats.retries_sent == (limits is None)
+    assert crowd.manager._hellos.used == crowd.manager._hellos.dropped == 0
 
 
 def test_the_answer_is_no_more_than_three_times_the_smallest_hello() -> None:
