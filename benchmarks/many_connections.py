@@ -92,19 +92,12 @@ def shake_hands(manager: Manager, config: ConnectionConfig, address: tuple[str, 
     """A client whose handshake is complete, on both sides."""
     client = Connection.client(config, 0.0)
     while datagrams := client.datagrams_to_send(0.0):
-        for data in datagrams:
-            manager.receive_datagram(data, address, 0.0)
+        manager.receive_datagrams(datagrams, address, 0.0)
         for _, answers in manager.datagrams_to_send(0.0):
             for data in answers:
                 client.receive_datagram(data, 0.0)
-        drain(manager)
+        manager.events()
     return client
-
-
-def drain(manager: Manager) -> None:
-    """Take all events."""
-    while manager.next_event() is not None:
-        pass
 
 
 def measure_memory(connections: int, pipe: Pipe) -> None:
@@ -142,9 +135,9 @@ def time_opening(manager: Manager, records: list[tuple[bytes, tuple[str, int]]])
     start = time.thread_time()
     for first in range(0, len(records), TURN):
         for data, address in records[first : first + TURN]:
-            manager.receive_datagram(data, address, 0.0)
+            manager.receive_datagrams((data,), address, 0.0)
         manager.datagrams_to_send(0.0)
-        drain(manager)
+        manager.events()
     taken = time.thread_time() - start
     if manager.totals.records_received != received + len(records):
         raise SystemExit("records were not opened")

@@ -238,6 +238,12 @@ class Connection:
             else:
                 self._delivery.handle_timer(now)
 
+    def take_events(self) -> list[Event]:
+        """All events that were not asked for yet, the oldest first."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
     def next_event(self) -> Event | None:
         """The oldest event that was not asked for yet."""
         return self._events.popleft() if self._events else None

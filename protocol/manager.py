@@ -3,11 +3,11 @@
 ::
 
     manager = Manager(now, server_config)
-    manager.receive_datagram(datagram, address, now)           when one comes
+    manager.receive_datagrams(datagrams, address, now)         when some come
     manager.handle_timer(now)                                  at manager.timer()
-    while item := manager.next_event(): peer, event = item     after every call
-    for address, datagrams in manager.datagrams_to_send(now): ...
     manager.send(peer, data)
+    for peer, events in manager.events(): ...                  after all of this
+    for address, datagrams in manager.datagrams_to_send(now): ...
 
 An address is whatever tells sources of datagrams apart, hashable and with a repr that is always the
 same. Datagrams are routed by connection ID where they have one that is known, and else by address.
@@ -17,8 +17,7 @@ brought a cookie back (`protocol.front_door`). What it does keep for all of them
 of ClientHellos (`protocol.hellos`), of `ManagerLimits.hello_bytes` at most.
 """
 
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,6 +28,7 @@ from protocol.connection import Connection
 from protocol.events import (
     AddressChanged,
     ConnectionTerminated,
+    DataReceived,
     Event,
     HandshakeCompleted,
     WriteKeysUpdated,
@@ -37,6 +37,7 @@ from protocol.front_door import Admitted, Answered, FrontDoor
 from protocol.handshake_messages import RANDOM_BYTES
 from protocol.hellos import Hello, HelloPool, begins_with_hello
 from protocol.peer import Allowance, Candidate, Peer
+from protocol.record import ContentType
 from protocol.session import SessionTicket
 from protocol.stats import ManagerStatistics, Statistics, Unrouted
 from protocol.timers import TimerQueue
@@ -44,6 +45,7 @@ from protocol.timers import TimerQueue
 #: First byte of a DTLSCiphertext with a connection ID (RFC 9147, figure 3).
 _WITH_ID = unified_header.FIXED_BITS | unified_header.CONNECTION_ID
 _WITH_ID_MASK = unified_header.FIXED_MASK | unified_header.CONNECTION_ID
+_HANDSHAKE = bytes((ContentType.HANDSHAKE,))
 #: ClientHello.random stands behind legacy_version.
 _RANDOM = slice(2, 2 + RANDOM_BYTES)
 #: After so many transmissions of a KeyUpdate that tests an address, it goes where we sent before.
@@ -98,7 +100,7 @@ class Manager:
         self._by_id: dict[bytes, Peer] = {}
         self._id_bytes = 0
         self._timers: TimerQueue[Peer] = TimerQueue()
-        self._events: deque[tuple[Peer, Event]] = deque()
+        self._events: list[tuple[Peer, list[Event]]] = []
         #: Peers that may have something to send, in the order in which that came about.
         self._ready: dict[Peer, None] = {}
         #: Those of them that have not been asked for events since they were told something.
@@ -155,20 +157,21 @@ class Manager:
         """Answer no new clients from now on; those that are in their handshake may complete it."""
         self._door = None
 
-    def receive_datagram(self, data: bytes, address: Hashable, now: float) -> None:
-        """Process a datagram that came from ``address``."""
+    def receive_datagrams(self, datagrams: Iterable[bytes], address: Hashable, now: float) -> None:
+        """Process datagrams that came from ``address``, in their order."""
         self._now = now
-        self.stats.datagrams_received += 1
-        if self._door is not None and begins_with_hello(data):
-            hello = self._hellos.add(data, address, now)
-            if hello is not None:
-                self._receive_hello(self._door, hello, address)
-            return
-        peer = self._route(data, address)
-        if peer is None:
-            self.stats.drops[Unrouted.NO_CONNECTION] += 1
-        elif peer.successor is None or not self._deliver(peer.successor, data, address):
-            self._deliver(peer, data, address)
+        for data in datagrams:
+            self.stats.datagrams_received += 1
+            if data[:1] == _HANDSHAKE and self._door is not None and begins_with_hello(data):
+                hello = self._hellos.add(data, address, now)
+                if hello is not None:
+                    self._receive_hello(self._door, hello, address)
+                continue
+            peer = self._route(data, address)
+            if peer is None:
+                self.stats.drops[Unrouted.NO_CONNECTION] += 1
+            elif peer.successor is None or not self._deliver(peer.successor, data, address):
+                self._deliver(peer, data, address)
 
     def datagrams_to_send(self, now: float) -> list[tuple[Hashable, list[bytes]]]:
         """What has to be sent now: addresses, each with what goes there, in this order."""
@@ -195,11 +198,11 @@ class Manager:
             if not peer.ended:
                 self._handle_timer(peer)
 
-    def next_event(self) -> tuple[Peer, Event] | None:
-        """The oldest event that was not asked for yet, and whose it is."""
-        if self._touched:
-            self._collect_all()
-        return self._events.popleft() if self._events else None
+    def events(self) -> list[tuple[Peer, list[Event]]]:
+        """What has happened since the last call: peers, each with its events in their order."""
+        self._collect_all()
+        events, self._events = self._events, []
+        return events
 
     def send(self, peer: Peer, data: bytes) -> None:
         """Send application data; see `Connection.send`."""
@@ -224,9 +227,12 @@ class Manager:
 
     def abandon(self, peer: Peer, reason: str) -> None:
         """End the association without a word to the other side, and forget its keys."""
-        with suppress(Exception):  # What has failed may fail again.
-            peer.connection.close(self._now)
-        self._end(peer, ConnectionTerminated(reason))
+        self._collect(peer)
+        if not peer.ended:
+            with suppress(Exception):  # What has failed may fail again.
+                peer.connection.close(self._now)
+            self._end(peer)
+            self._events.append((peer, [ConnectionTerminated(reason)]))
 
     def _attempt(self, peer: Peer, action: Callable[[], object]) -> None:
         try:
@@ -250,28 +256,36 @@ class Manager:
 
     def _collect(self, peer: Peer, source: Hashable = None) -> None:
         """Ask a connection for all that is new but its datagrams."""
+        if peer.ended:
+            return
         connection = peer.connection
-        while not peer.ended and (event := connection.next_event()) is not None:
-            match event:
-                case HandshakeCompleted():
-                    self._establish(peer)
-                case ConnectionTerminated():
-                    self._flush(peer)
-                    self._end(peer, event)
-                    return
-                case WriteKeysUpdated() if peer.candidate is not None:
-                    self._conclude(peer, peer.candidate, source)
-            self._events.append((peer, event))
-        if connection.connection_ids != peer.connection_ids:
-            self._register(peer, connection.connection_ids)
+        events = connection.take_events()
+        if events:
+            self._events.append((peer, events))
+            for event in events:
+                if type(event) is not DataReceived:
+                    self._react(peer, event, source)
         if not peer.ended:
+            if connection.connection_ids != peer.connection_ids:
+                self._register(peer, connection.connection_ids)
             self._timers.set(peer, connection.timer())
 
+    def _react(self, peer: Peer, event: Event, source: Hashable) -> None:
+        match event:
+            case HandshakeCompleted():
+                self._establish(peer)
+            case ConnectionTerminated():
+                self._flush(peer)
+                self._end(peer)
+            case WriteKeysUpdated() if peer.candidate is not None:
+                self._conclude(peer, peer.candidate, source)
+
     def _route(self, data: bytes, address: Hashable) -> Peer | None:
-        peer = None
         if self._id_bytes and data and data[0] & _WITH_ID_MASK == _WITH_ID:
             peer = self._by_id.get(data[1 : 1 + self._id_bytes])
-        return peer or self._by_address.get(address)
+            if peer is not None:
+                return peer
+        return self._by_address.get(address)
 
     def _deliver(
         self, peer: Peer, data: bytes, address: Hashable, received: int | None = None
@@ -356,11 +370,8 @@ class Manager:
             self._by_address[peer.address] = peer
             self.abandon(before, _BEGAN_ANEW)
 
-    def _end(self, peer: Peer, event: ConnectionTerminated) -> None:
-        if peer.ended:
-            return
+    def _end(self, peer: Peer) -> None:
         peer.ended = True
-        self._events.append((peer, event))
         del self._peers[peer]
         self._handshakes -= not peer.established
         self.stats.connections_ended += 1
@@ -436,7 +447,7 @@ class Manager:
             with suppress(UsageError):  # There may be none to spare.
                 peer.connection.use_next_connection_id(self._now)
             self.stats.addresses_changed += 1
-            self._events.append((peer, AddressChanged(source)))
+            self._events.append((peer, [AddressChanged(source)]))
 
     def _flush(self, peer: Peer) -> None:
         self._post(peer.address, self._take(peer), peer.allowance)

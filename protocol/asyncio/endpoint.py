@@ -10,7 +10,7 @@ from typing import cast
 from protocol.asyncio.session import Session, SessionClosedError
 from protocol.asyncio.udp import Address, DatagramSocket
 from protocol.config import ConnectionConfig
-from protocol.events import ConnectionTerminated, HandshakeCompleted
+from protocol.events import Event
 from protocol.manager import Manager, ManagerLimits
 from protocol.peer import Peer
 from protocol.session import SessionTicket
@@ -91,9 +91,7 @@ class Endpoint:
         await self._socket.writable.wait()
 
     def _received(self, datagrams: Sequence[bytes], address: Address) -> None:
-        now = self._loop.time()
-        for data in datagrams:
-            self._manager.receive_datagram(data, address, now)
+        self._manager.receive_datagrams(datagrams, address, self._loop.time())
 
     def _flush(self) -> None:
         """Report, send and schedule all that follows from what the manager was told."""
@@ -105,17 +103,20 @@ class Endpoint:
         for address, datagrams in batches:
             self._socket.send(datagrams, cast(Address, address))
         self._restart_timer()
-        while (item := self._manager.next_event()) is not None:
-            peer, event = item
-            session = self._sessions.get(peer)
-            if session is None:
-                session = self._sessions[peer] = Session(self, peer)
-            session.handle(event)
-            if isinstance(event, HandshakeCompleted):
-                self._established(session)
-            elif isinstance(event, ConnectionTerminated):
-                del self._sessions[peer]
-                self._ended(peer)
+        for peer, events in self._manager.events():
+            self._report(peer, events)
+
+    def _report(self, peer: Peer, events: Sequence[Event]) -> None:
+        session = self._sessions.get(peer)
+        if session is None:
+            session = self._sessions[peer] = Session(self, peer)
+        was_established = session.is_established
+        session.handle(events)
+        if session.is_established and not was_established:
+            self._established(session)
+        if peer.ended:
+            del self._sessions[peer]
+            self._ended(peer)
 
     def _restart_timer(self) -> None:
         """Too early a timer does no harm, so that it is not changed for a later deadline."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from protocol.events import (
@@ -66,6 +66,11 @@ class Session:
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
+    def is_established(self) -> bool:
+        """Whether the handshake was completed."""
+        return self._handshake is not None
+
+    @property
     def handshake(self) -> HandshakeCompleted:
         """What the handshake agreed on."""
         if self._handshake is None:
@@ -124,7 +129,7 @@ class Session:
             raise error
         if self._endpoint.send(self._peer, data):
             await self._endpoint.turn()
-        self._require_open()
+            self._require_open()
 
     async def update_keys(self, *, request_peer: bool = False) -> None:
         """Begin to change the keys that we send with, and ask the peer to do so too if wanted.
@@ -162,13 +167,29 @@ class Session:
         """Tell the peer that no more data comes, forget the keys and give up the socket."""
         await self._endpoint.close_session(self._peer)
 
-    def handle(self, event: Event) -> None:
-        """Called by the endpoint, in order."""
+    def handle(self, events: Iterable[Event]) -> None:
+        """Called by the endpoint with what has happened, in order."""
+        for event in events:
+            if type(event) is DataReceived:
+                self._keep(event)
+            else:
+                self._handle(event)
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def _keep(self, event: DataReceived) -> None:
+        if len(self._received) + len(self._early) >= RECEIVE_QUEUE:
+            self.stats.drops[Drop.QUEUE_FULL] += 1
+        elif event.early:
+            self._early.append(event.data)
+        else:
+            self._received.append(event.data)
+
+    def _handle(self, event: Event) -> None:
         match event:
-            case DataReceived() if len(self._received) + len(self._early) < RECEIVE_QUEUE:
-                (self._early if event.early else self._received).append(event.data)
-            case DataReceived():
-                self.stats.drops[Drop.QUEUE_FULL] += 1
             case HandshakeCompleted():
                 self._handshake = event
             case TicketReceived():
@@ -177,11 +198,6 @@ class Session:
                 self._peer_closed = event
             case ConnectionTerminated():
                 self._end = event
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for future in waiting:
-                if not future.done():
-                    future.set_result(None)
 
     def refused_as_too_large(self, error: OSError) -> None:
         """Called by the endpoint when the path does not take a datagram of this session."""

@@ -99,7 +99,7 @@ class Crowd:
 
     def inject(self, source: Hashable, data: bytes) -> None:
         """A datagram to the manager, from nowhere."""
-        self.manager.receive_datagram(data, source, self.now)
+        self.manager.receive_datagrams([data], source, self.now)
         self._collect()
 
     def _next_time(self) -> float | None:
@@ -113,7 +113,7 @@ class Crowd:
         while self._in_flight and self._in_flight[0][0] <= self.now:
             _, _, source, target, data = heapq.heappop(self._in_flight)
             if target == "server":
-                self.manager.receive_datagram(data, source, self.now)
+                self.manager.receive_datagrams([data], source, self.now)
             for client in self.clients:
                 if client.address == target:
                     client.connection.receive_datagram(data, self.now)
@@ -128,8 +128,8 @@ class Crowd:
         for target, datagrams in self.manager.datagrams_to_send(self.now):
             for data in datagrams:
                 self._send("server", target, data)
-        while (item := self.manager.next_event()) is not None:
-            self.events.append(item)
+        for peer, events in self.manager.events():
+            self.events += [(peer, event) for event in events]
 
     def _send(self, source: Hashable, target: Hashable, data: bytes) -> None:
         self.sent.append((self.now, source, target, data))

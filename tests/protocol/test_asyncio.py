@@ -322,7 +322,7 @@ def test_the_iterator_tells_a_failure_from_the_end() -> None:
     async def test() -> None:
         async with serving(config=server_config(provider=SoftwareProvider())) as (_, port):
             session = await connect(HOST, port, client_config())
-            session.handle(ConnectionTerminated("unplugged"))
+            session.handle([ConnectionTerminated("unplugged")])
             with pytest.raises(SessionClosedError, match="unplugged"):
                 async for _ in session:
                     pass
