@@ -6,6 +6,9 @@ One process sends as fast as it can, another receives; what counts is what arriv
 second. The plain loop is `sendto` and `recv` of blocking sockets, with as many bytes a datagram as
 the records have content. The DTLS endpoints are `protocol.asyncio`'s, with AES-128-GCM in software.
 Both receivers ask for the same socket buffer. The kinds take turns, and medians are compared.
+
+The time of the processor that a record takes at each end is printed as well: it depends less on
+what else the machine does.
 """
 
 import argparse
@@ -52,6 +55,20 @@ class Run:
     received: int
     #: Records that arrived, a second, from the first to the end.
     rate: float
+    #: Seconds of the processor for a record, at each end.
+    sender_seconds: float
+    receiver_seconds: float
+
+
+class Stopwatch:
+    """Seconds that have passed, and those that the processor worked for this process."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        """Both, since it was made."""
+        return time.perf_counter() - self._start[0], time.process_time() - self._start[1]
 
 
 def plain_receiver(pipe: Pipe, size: int) -> None:
@@ -61,10 +78,10 @@ def plain_receiver(pipe: Pipe, size: int) -> None:
         sock.bind((HOST, 0))
         pipe.send(sock.getsockname()[1])
         sock.recv(size)
-        start, count = time.perf_counter(), 0
+        watch, count = Stopwatch(), 0
         while len(sock.recv(size)) == size:
             count += 1
-        pipe.send((count, time.perf_counter() - start))
+        pipe.send((count, *watch.read()))
 
 
 def plain_sender(port: int, pipe: Pipe, size: int, seconds: float) -> int:
@@ -86,10 +103,10 @@ def dtls_receiver(pipe: Pipe, size: int) -> None:
 
     async def handle(session: Session) -> None:
         await session.receive()
-        start, count = time.perf_counter(), 0
+        watch, count = Stopwatch(), 0
         while len(await session.receive()) == size:
             count += 1
-        pipe.send((count, time.perf_counter() - start))
+        pipe.send((count, *watch.read()))
         over.set()
 
     async def main() -> None:
@@ -144,25 +161,30 @@ def transfer(kind: str, size: int, seconds: float) -> Run:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=receiver, args=(theirs, size))
     process.start()
-    sent = sender(ours.recv(), ours, size, seconds)
-    received, taken = ours.recv()
+    port, watch = ours.recv(), Stopwatch()
+    sent = sender(port, ours, size, seconds)
+    _, sending = watch.read()
+    received, taken, receiving = ours.recv()
     process.join()
-    return Run(kind, sent, received, received / taken)
+    return Run(kind, sent, received, received / taken, sending / sent, receiving / received)
 
 
 def show(console: Console, runs: list[Run], size: int) -> float:
     """A table of the medians; returns the ratio of the rates."""
     table = Table(title=f"Records of {size:,} bytes over UDP on {HOST}")
-    for column in ("", "Records/s", "MB/s", "Lost"):
+    for column in ("", "Records/s", "MB/s", "Lost", "µs to send", "µs to receive"):
         table.add_column(column, justify="right" if column else "left")
     rates = {}
     for kind in KINDS:
         mine = [run for run in runs if run.kind == kind]
         rates[kind] = statistics.median(run.rate for run in mine)
         lost = statistics.median(1 - run.received / run.sent for run in mine)
+        sending = statistics.median(run.sender_seconds for run in mine)
+        receiving = statistics.median(run.receiver_seconds for run in mine)
         table.add_row(
-            kind, f"{rates[kind]:,.0f}", f"{rates[kind] * size / 1e6:,.1f}", f"{lost:.1%}"
-        )
+            kind, f"{rates[kind]:,.0f}", f"{rates[kind] * size / 1e6:,.1f}", f"{lost:.1%}",
+            f"{sending * 1e6:.2f}", f"{receiving * 1e6:.2f}",
+        )  # fmt: skip
     console.print(table)
     return rates["DTLS"] / rates["plain"]
 

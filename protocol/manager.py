@@ -454,7 +454,9 @@ class Manager:
 
     def _take(self, peer: Peer) -> list[bytes]:
         """What a connection has to send, even if it fails while it is asked."""
-        for _ in range(2):
+        try:
+            return peer.connection.datagrams_to_send(self._now)
+        except Exception:  # It has ended; there may be an alert.
             with suppress(Exception):
                 return peer.connection.datagrams_to_send(self._now)
         return []

@@ -1,5 +1,8 @@
 """Many associations on one socket: how they begin, go on and end."""
 
+import sys
+from collections.abc import Callable
+
 import pytest
 
 from protocol.alerts import AlertDescription, UsageError
@@ -208,6 +211,47 @@ def test_a_server_that_refuses_clients_lets_the_others_go_on() -> None:
     crowd.run()
     assert client.connection.connected
     assert [peer.address for peer in crowd.manager] == ["a"]
+
+
+def calls_of(action: Callable[[], object]) -> int:
+    """How many functions are called, Python's and C's."""
+    calls = 0
+
+    def count(_frame: object, kind: str, _argument: object) -> None:
+        nonlocal calls
+        calls += kind in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_what_a_record_takes_does_not_depend_on_the_number_of_connections() -> None:
+    def measure(connections: int) -> tuple[int, int]:
+        crowd = Crowd()
+        clients = [crowd.join(number) for number in range(connections)]
+        crowd.run()
+        client, peer = clients[connections // 2], crowd.peer(clients[connections // 2])
+        client.connection.send(b"hello")
+        datagrams = client.connection.datagrams_to_send(crowd.now)
+
+        def receive() -> None:
+            crowd.manager.receive_datagrams(datagrams, client.address, crowd.now)
+            crowd.manager.events()
+            crowd.manager.datagrams_to_send(crowd.now)
+            crowd.manager.timer()
+
+        def send() -> None:
+            crowd.manager.send(peer, b"hello")
+            crowd.manager.datagrams_to_send(crowd.now)
+            crowd.manager.timer()
+
+        return calls_of(receive), calls_of(send)
+
+    assert measure(1) == measure(40)
 
 
 def test_totals_include_what_has_ended() -> None:
