@@ -1,0 +1,51 @@
+"""Each test runs with every stack, role of ours and provider; the table at the end shows all."""
+
+from dataclasses import astuple
+from pathlib import Path
+
+import pytest
+
+from interop import table
+from interop.session import Case
+from interop.stacks import STACKS, Stack
+
+PROVIDERS = {"software": "software", "accelerator": "accelerator_rtl"}
+ROLES = ("client", "server")
+
+
+@pytest.fixture(params=STACKS)
+def stack(request: pytest.FixtureRequest) -> Stack:
+    return STACKS[request.param]
+
+
+@pytest.fixture(params=ROLES)
+def role(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=PROVIDERS)
+def provider(request: pytest.FixtureRequest) -> str:
+    return PROVIDERS[request.param]
+
+
+@pytest.fixture
+def case(stack: Stack, role: str, provider: str, tmp_path: Path) -> Case:
+    return Case(stack, role, provider, tmp_path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Give each item its place in the table, and skip what its stack cannot do, with the reason."""
+    for item in items:
+        cell = table.Cell.of(item)
+        if cell is None:
+            continue
+        item.user_properties.append((table.PROPERTY, astuple(cell)))
+        reason = STACKS[cell.stack].limit(cell.feature, cell.role)
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    found = table.outcomes(terminalreporter.stats)
+    if found:
+        terminalreporter.write_line(table.render(found, max(100, terminalreporter._tw.fullwidth)))

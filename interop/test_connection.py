@@ -1,0 +1,66 @@
+"""Sessions once they are there: new keys, and their end."""
+
+import pytest
+
+from interop.conversation import hear, run, say, talk
+from interop.session import Case, meeting
+from protocol.asyncio import SessionClosedError
+from protocol.events import PeerClosed
+
+
+@run
+async def test_key_update_by_us(case: Case):
+    async with meeting(case) as pair:
+        session, _ = await pair.meet()
+        for request_peer in (False, True, False, True):
+            await session.update_keys(request_peer=request_peer)
+            await talk(session, pair.peer)
+
+
+@run
+async def test_key_update_by_the_peer(case: Case):
+    async with meeting(case) as pair:
+        session, _ = await pair.meet()
+        for _ in range(4):
+            pair.peer.tell("update")
+            await talk(session, pair.peer)
+
+
+@run
+async def test_key_update_by_both_at_once(case: Case):
+    async with meeting(case) as pair:
+        session, _ = await pair.meet()
+        pair.peer.tell("update")
+        await session.update_keys(request_peer=True)
+        await talk(session, pair.peer)
+
+
+@run
+async def test_much_data(case: Case):
+    """More records than a replay window is wide, in both directions."""
+    async with meeting(case) as pair:
+        session, _ = await pair.meet()
+        for number in range(100):
+            await say(session, pair.peer, b"%d from us" % number)
+            await hear(session, pair.peer, b"%d from the peer" % number)
+
+
+@run
+async def test_close_by_us(case: Case):
+    async with meeting(case) as pair:
+        session, _ = await pair.meet()
+        await say(session, pair.peer, b"the last words")
+        await session.close()
+        await pair.peer.expect("closed")
+
+
+@run
+async def test_close_by_the_peer(case: Case):
+    async with meeting(case) as pair:
+        session, _ = await pair.meet()
+        await hear(session, pair.peer, b"the last words")
+        pair.peer.tell("close")
+        await pair.peer.expect("closed")
+        with pytest.raises(SessionClosedError) as closed:
+            await session.receive()
+        assert isinstance(closed.value.event, PeerClosed)

@@ -1,0 +1,85 @@
+"""Handshakes: suites, groups, HelloRetryRequests, certificates, datagrams of little size."""
+
+import pytest
+
+from interop.conversation import run, talk
+from interop.credentials import CLIENT_NAME, SERVER_NAME, authority, credentials
+from interop.credentials import write_credentials, write_trust
+from interop.session import Case, meeting
+from interop.stacks import named
+from protocol.crypto.suites import CipherSuite
+from protocol.key_exchange import NamedGroup
+
+KINDS = ("secp256r1", "secp384r1", "secp521r1", "ed25519", "rsa")
+
+
+
+@run
+@pytest.mark.parametrize("suite", CipherSuite)
+async def test_suite(case: Case, suite: CipherSuite):
+    async with meeting(case, {"suites": (suite,)}) as pair:
+        session, _ = await pair.meet()
+        assert session.handshake.suite is suite
+        await talk(session, pair.peer)
+
+
+@run
+@pytest.mark.parametrize("group", NamedGroup)
+async def test_group(case: Case, group: NamedGroup):
+    async with meeting(case, {"groups": (group,)}, groups=named(group)) as pair:
+        session, _ = await pair.meet()
+        assert session.handshake.group is group
+        await talk(session, pair.peer)
+
+
+@run
+async def test_retry_for_another_group(case: Case):
+    first, second = NamedGroup.X25519, NamedGroup.SECP256R1
+    ours = (first, second) if case.role == "client" else (second,)
+    theirs = (second,) if case.role == "client" else (first, second)
+    async with meeting(case, {"groups": ours}, groups=named(*theirs)) as pair:
+        session, _ = await pair.meet()
+        assert session.handshake.group is second
+        assert session.stats.flights_sent == 3 - (case.role == "server")
+        await talk(session, pair.peer)
+
+
+@run
+@pytest.mark.parametrize("kind", KINDS)
+async def test_server_certificate(case: Case, kind: str):
+    own = credentials(kind, SERVER_NAME)
+    if case.role == "client":
+        ours, theirs = {}, write_credentials(case.folder, own)
+    else:
+        ours, theirs = {"credentials": own}, {}
+    async with meeting(case, ours, **theirs) as pair:
+        session, _ = await pair.meet()
+        await talk(session, pair.peer)
+
+
+@run
+@pytest.mark.parametrize("kind", KINDS)
+async def test_client_certificate(case: Case, kind: str):
+    own = credentials(kind, CLIENT_NAME)
+    if case.role == "client":
+        ours, theirs = {"credentials": own}, {"ca": write_trust(case.folder)}
+    else:
+        ours = {"trust": (authority().certificate,)}
+        theirs = write_credentials(case.folder, own)
+    async with meeting(case, ours, **theirs) as pair:
+        session, _ = await pair.meet()
+        if case.role == "server":
+            assert session.handshake.peer_certificate == own.chain[0]
+        await talk(session, pair.peer)
+
+
+@run
+@pytest.mark.parametrize("mtu", [300, 1200])
+async def test_small_datagrams(case: Case, mtu: int):
+    """A long certificate in datagrams of 300 bytes: flights of many records."""
+    own = credentials("rsa", SERVER_NAME)
+    theirs = write_credentials(case.folder, own) if case.role == "client" else {}
+    ours = {} if case.role == "client" else {"credentials": own}
+    async with meeting(case, {"mtu": mtu, **ours}, mtu=mtu, **theirs) as pair:
+        session, _ = await pair.meet()
+        await talk(session, pair.peer)
