@@ -4,6 +4,7 @@ PYTHON    ?= python3
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+CAMPAIGN_ARGS ?=
 PARETO_ARGS ?=
 # Profiles and devices in turn, and options of `intaglio synth`.
 SYNTH_ARGS ?= tiny up5k compact ecp5-25k fast ecp5-85k
@@ -25,8 +26,7 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fuzz bench-rtl bench-records bench-udp bench-connections synth pareto \
-  lint clean
+.PHONY: help demo test verify fuzz interop campaign bench-rtl bench-records bench-udp bench-connections synth pareto \ lint clean
 .NOTPARALLEL:
 
 help: ## print this list
@@ -43,6 +43,13 @@ verify: $(TEST_ENV) ## RTL verification in full: all vectors, more seeds (under 
 
 fuzz: $(TEST_ENV) ## hostile input for every parser and whole connections (under an hour)
 	@INTAGLIO_FUZZ=20000 $(BIN)/python -m pytest -n auto --dist worksteal tests/fuzz $(TEST_ARGS)
+
+interop: $(TEST_ENV) ## sessions with wolfSSL and BoringSSL, both roles; pytest's options in TEST_ARGS
+	@$(BIN)/python -m interop.build
+	@$(BIN)/python -m pytest -n auto --dist worksteal interop $(TEST_ARGS)
+
+campaign: $(TEST_ENV) ## handshakes and data over a bad network; options in CAMPAIGN_ARGS
+	@$(BIN)/python -m benchmarks.bad_network $(CAMPAIGN_ARGS)
 
 bench-rtl: $(DEMO_ENV) ## cycles a record in the compiled gateware, beside the limit; options in BENCH_ARGS
 	@$(BIN)/python -m benchmarks.record_rate --json build/bench-rtl.json $(BENCH_ARGS)

@@ -98,14 +98,10 @@ def build(recipe: Recipe, say: Callable[[str], None]) -> Path:
 
 
 def _is_newer(target: Path, inputs: Iterable[Path]) -> bool:
-    return target.exists() and all(
-        target.stat().st_mtime > path.stat().st_mtime for path in inputs
-    )
+    return target.exists() and all(target.stat().st_mtime > path.stat().st_mtime for path in inputs)
 
 
-def _compile_library(
-    recipe: Recipe, source: Path, sources: Sequence[Path], library: Path
-) -> None:
+def _compile_library(recipe: Recipe, source: Path, sources: Sequence[Path], library: Path) -> None:
     objects = recipe.folder / "objects"
     shutil.rmtree(objects, ignore_errors=True)
     objects.mkdir()
@@ -121,9 +117,7 @@ def _compile_library(
     _run(["ar", "rcs", library, *compiled])
 
 
-def _compile_program(
-    recipe: Recipe, source: Path, ours: Sequence[Path], library: Path
-) -> None:
+def _compile_program(recipe: Recipe, source: Path, ours: Sequence[Path], library: Path) -> None:
     compiled = []
     for path in ours:
         compiled.append(recipe.folder / f"{path.stem}.o")

@@ -9,7 +9,8 @@ from interop import table
 from interop.session import Case
 from interop.stacks import STACKS, Stack
 
-PROVIDERS = {"software": "software", "accelerator": "accelerator_rtl"}
+#: By the names in the table: the accelerator is its compiled RTL.
+PROVIDERS = {"software": "software", "RTL": "accelerator_rtl"}
 ROLES = ("client", "server")
 
 

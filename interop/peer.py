@@ -26,23 +26,39 @@ class Peer:
         assert process.stdin
         assert process.stdout
         self._stdin, self._stdout = process.stdin, process.stdout
+        self._tickets = 0
 
     def tell(self, command: str) -> None:
         """Give a command, such as ``send 6869``."""
         self._stdin.write(f"{command}\n".encode())
 
     async def expect(self, event: str) -> str:
-        """What the next line says after the name of the event; `PeerError` if it is another."""
-        async with asyncio.timeout(PATIENCE):
-            line = (await self._stdout.readline()).decode().strip()
-        name, _, rest = line.partition(" ")
-        if name != event:
-            raise PeerError(f"{event} expected of the peer, which says: {line or 'nothing'}")
-        return rest
+        """What the next line says after the name of the event; `PeerError` if it is another.
+
+        Tickets come at any time: `expect_ticket` waits for one.
+        """
+        while True:
+            name, _, rest = (await self._line()).partition(" ")
+            if name == event:
+                return rest
+            if name != "ticket":
+                raise PeerError(f"{event} expected of the peer, which says: {name} {rest}")
+            self._tickets += 1
+
+    async def expect_ticket(self) -> None:
+        """Wait until a client has got a ticket that no call waited for before."""
+        if self._tickets:
+            self._tickets -= 1
+        else:
+            await self.expect("ticket")
 
     async def expect_connected(self) -> Agreement:
         """What the peer's handshake agreed on."""
         return dict(part.split("=", 1) for part in (await self.expect("connected")).split())
+
+    async def _line(self) -> str:
+        async with asyncio.timeout(PATIENCE):
+            return (await self._stdout.readline()).decode().strip()
 
 
 @asynccontextmanager

@@ -86,7 +86,9 @@ async def _as_client(
     case: Case, ours: Mapping[str, object], options: Mapping[str, object]
 ) -> AsyncIterator[Meeting]:
     own = credentials("secp256r1", SERVER_NAME)
-    config = _config(case, {"trust": (authority().certificate,), "server_name": SERVER_NAME} | ours)
+    config = _config(
+        case, {"trust": (authority().certificate,), "server_name": SERVER_NAME, **ours}
+    )
     options = {**write_credentials(case.folder, own), **options}
     async with start(case.stack.program, "server", **options) as peer:
         port = int(await peer.expect("listening"))
@@ -101,7 +103,7 @@ async def _as_client(
 async def _as_server(
     case: Case, ours: Mapping[str, object], options: Mapping[str, object]
 ) -> AsyncIterator[Meeting]:
-    config = _config(case, {"credentials": credentials("secp256r1", SERVER_NAME)} | ours)
+    config = _config(case, {"credentials": credentials("secp256r1", SERVER_NAME), **ours})
     sessions: asyncio.Queue[Session] = asyncio.Queue()
 
     async def keep(session: Session) -> None:

@@ -23,7 +23,7 @@ class FetchError(Exception):
 
 
 def fetch_wolfssl(target: Path) -> None:
-    """wolfSSL as Debian 12 has it, without Debian's patches, unpacked at ``target``.
+    """Unpack wolfSSL as Debian 12 has it, without Debian's patches, at ``target``.
 
     apt verifies it, with a configuration of its own below a temporary directory: nothing of the
     system changes, and no rights are needed. The mirror is the one that the system uses.
@@ -38,7 +38,7 @@ def fetch_wolfssl(target: Path) -> None:
 
 
 def fetch_boringssl(target: Path) -> None:
-    """BoringSSL as grpcio's source package has it, unpacked at ``target``.
+    """Unpack BoringSSL as grpcio's source package has it, at ``target``.
 
     ``target/SOURCES`` lists what a library of it is compiled from.
     """

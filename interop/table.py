@@ -13,7 +13,7 @@ from interop.stacks import STACKS
 #: The property of a test's report that says where in the table it belongs.
 PROPERTY = "interop"
 
-_MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "–", None: ""}
+_MARKS = {"passed": "✓", "failed": "✗", "error": "✗", "skipped": "n/a", None: ""}
 
 
 @dataclass(frozen=True, order=True)
@@ -28,7 +28,7 @@ class Cell:
     @classmethod
     def of(cls, item: pytest.Function) -> "Cell | None":
         """Where the test belongs, if it is one of the matrix."""
-        params = dict(getattr(item, "callspec", None) and item.callspec.params or {})
+        params = dict(item.callspec.params) if hasattr(item, "callspec") else {}
         if not {"stack", "role", "provider"} <= params.keys():
             return None
         place = [params.pop(name) for name in ("stack", "role", "provider")]
@@ -61,7 +61,7 @@ def render(found: Mapping[Cell, str], width: int) -> str:
             for feature, reason in dict.fromkeys(
                 (cell.feature, why) for cell, why in reasons if why and cell.stack == name
             ):
-                console.print(f"– {stack.name}, {feature}: {reason}")
+                console.print(f"n/a: {stack.name}, {feature}: {reason}")
     return capture.get()
 
 

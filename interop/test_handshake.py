@@ -3,15 +3,20 @@
 import pytest
 
 from interop.conversation import run, talk
-from interop.credentials import CLIENT_NAME, SERVER_NAME, authority, credentials
-from interop.credentials import write_credentials, write_trust
+from interop.credentials import (
+    CLIENT_NAME,
+    SERVER_NAME,
+    authority,
+    credentials,
+    write_credentials,
+    write_trust,
+)
 from interop.session import Case, meeting
 from interop.stacks import named
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import NamedGroup
 
 KINDS = ("secp256r1", "secp384r1", "secp521r1", "ed25519", "rsa")
-
 
 
 @run
