@@ -12,6 +12,8 @@ from interop.stacks import STACKS, Stack
 #: By the names in the table: the accelerator is its compiled RTL.
 PROVIDERS = {"software": "software", "RTL": "accelerator_rtl"}
 ROLES = ("client", "server")
+#: Of the table, in characters.
+_WIDTH = 132
 
 
 @pytest.fixture(params=STACKS)
@@ -49,4 +51,4 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     found = table.outcomes(terminalreporter.stats)
     if found:
-        terminalreporter.write_line(table.render(found, max(100, terminalreporter._tw.fullwidth)))
+        terminalreporter.write_line(table.render(found, _WIDTH))

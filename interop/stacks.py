@@ -14,6 +14,8 @@ class Stack:
 
     name: str
     program: Path
+    #: The options of a server of its that asks for no cookie.
+    without_cookie: Mapping[str, object] = field(default_factory=dict)
     #: Why it cannot take part, by feature as the table names it, or by ``feature, role of ours``.
     limits: Mapping[str, str] = field(default_factory=dict)
 
@@ -30,7 +32,21 @@ def named(*groups: NamedGroup) -> str:
     return ":".join(_GROUPS.get(group.name, group.name) for group in groups)
 
 
+_NO_COOKIES = "its servers ask for no cookie"
+_NO_IDS = "it has no connection IDs"
+
 STACKS = {
-    "wolfssl": Stack("wolfSSL 5.5.4", WOLFSSL.program),
-    "boringssl": Stack("BoringSSL", BORINGSSL.program),
+    "wolfssl": Stack("wolfSSL 5.5.4", WOLFSSL.program, without_cookie={"cookie": 0}),
+    "boringssl": Stack(
+        "BoringSSL",
+        BORINGSSL.program,
+        limits={
+            "retry for a cookie": _NO_COOKIES,
+            "retry for a cookie and another group": _NO_COOKIES,
+            "connection ids both": _NO_IDS,
+            "connection ids ours": _NO_IDS,
+            "connection ids theirs": _NO_IDS,
+            "connection ids and key updates": _NO_IDS,
+        },
+    ),
 }

@@ -70,8 +70,9 @@ def _table(found: Mapping[Cell, str]) -> Table:
     table = Table(title="Sessions with other stacks: our role, and who protects our records")
     table.add_column("", no_wrap=True)
     for stack, role, provider in columns:
-        table.add_column(f"{STACKS[stack].name}\n{role}\n{provider}", justify="center")
-    for feature in dict.fromkeys(cell.feature for cell in found):
+        name = STACKS[stack].name.replace(" ", "\n")
+        table.add_column(f"{role}\n{provider}\n{name}", justify="center")
+    for feature in sorted({cell.feature for cell in found}):
         row = (found.get(Cell(feature, *column)) for column in columns)
         table.add_row(feature, *(_MARKS[outcome] for outcome in row))
     return table

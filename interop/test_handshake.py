@@ -39,13 +39,53 @@ async def test_group(case: Case, group: NamedGroup):
 
 @run
 async def test_retry_for_another_group(case: Case):
+    """RFC 8446, 4.1.4: without a cookie where the stack lets that be."""
     first, second = NamedGroup.X25519, NamedGroup.SECP256R1
-    ours = (first, second) if case.role == "client" else (second,)
-    theirs = (second,) if case.role == "client" else (first, second)
-    async with meeting(case, {"groups": ours}, groups=named(*theirs)) as pair:
+    if case.role == "client":
+        ours, theirs = (first, second), {"groups": named(second), **case.stack.without_cookie}
+    else:
+        ours, theirs = (second,), {"groups": named(first, second)}
+    async with meeting(case, {"groups": ours}, **theirs) as pair:
         session, _ = await pair.meet()
         assert session.handshake.group is second
-        assert session.stats.flights_sent == 3 - (case.role == "server")
+        await talk(session, pair.peer)
+
+
+@run
+@pytest.mark.parametrize("role", ["server"], indirect=True)
+async def test_retry_for_want_of_a_key_share(case: Case):
+    """RFC 8446, 4.2.8: a client may leave it to the server which group it is."""
+    async with meeting(case, shares=0) as pair:
+        session, _ = await pair.meet()
+        await talk(session, pair.peer)
+
+
+@run
+@pytest.mark.parametrize("role", ["client"], indirect=True)
+async def test_retry_for_a_cookie(case: Case):
+    """RFC 9147, 5.1."""
+    async with meeting(case) as pair:
+        session, _ = await pair.meet()
+        assert session.stats.flights_sent == 3
+        await talk(session, pair.peer)
+
+
+@run
+@pytest.mark.parametrize("role", ["client"], indirect=True)
+async def test_retry_for_a_cookie_and_another_group(case: Case):
+    groups = {"groups": (NamedGroup.X25519, NamedGroup.SECP256R1)}
+    async with meeting(case, groups, groups=named(NamedGroup.SECP256R1)) as pair:
+        session, _ = await pair.meet()
+        assert session.handshake.group is NamedGroup.SECP256R1
+        await talk(session, pair.peer)
+
+
+@run
+@pytest.mark.parametrize("role", ["client"], indirect=True)
+async def test_no_retry(case: Case):
+    async with meeting(case, **case.stack.without_cookie) as pair:
+        session, _ = await pair.meet()
+        assert session.stats.flights_sent == 2
         await talk(session, pair.peer)
 
 

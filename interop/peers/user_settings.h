@@ -23,6 +23,7 @@
 #define WOLFSSL_W64_WRAPPER
 #define WOLFSSL_DTLS_MTU
 #define WOLFSSL_DTLS_CID
+#define DTLS_CID_MAX_SIZE 20 /* of its own, in bytes; 2 by default */
 #define WOLFSSL_SEND_HRR_COOKIE
 
 /* --enable-session-ticket --enable-earlydata --enable-psk (which `configure` turns off by

@@ -16,8 +16,8 @@ static WOLFSSL *ssl;
 /* The latest ticket, and whether one came that was not asked for yet. */
 static WOLFSSL_SESSION *ticket;
 static int ticket_is_new;
-/* What the last function said. */
-static int last_error;
+/* Why the last function failed. */
+static char error[256];
 
 static int has(const char *option, const char *value)
 {
@@ -32,14 +32,19 @@ static void must(int result, const char *what)
 /* WAIT or FAILED for a result that is no success. */
 static int outcome(int result)
 {
-    last_error = wolfSSL_get_error(ssl, result);
-    return last_error == WOLFSSL_ERROR_WANT_READ || last_error == WOLFSSL_ERROR_WANT_WRITE
-        ? WAIT : FAILED;
+    int code = wolfSSL_get_error(ssl, result);
+    WOLFSSL_ALERT_HISTORY alerts;
+    if (code == WOLFSSL_ERROR_WANT_READ || code == WOLFSSL_ERROR_WANT_WRITE)
+        return WAIT;
+    wolfSSL_get_alert_history(ssl, &alerts);
+    snprintf(error, sizeof error, "%s; received alert %d",
+             wolfSSL_ERR_reason_error_string((unsigned long)code), alerts.last_rx.code);
+    return FAILED;
 }
 
 const char *stack_error(void)
 {
-    return wolfSSL_ERR_reason_error_string((unsigned long)last_error);
+    return error;
 }
 
 /* ---- external PSK ---- */
@@ -273,7 +278,7 @@ int stack_export(const char *label, unsigned char *material, int size)
 {
     int result = wolfSSL_export_keying_material(ssl, material, (size_t)size, label, strlen(label),
                                                 NULL, 0, 0);
-    return result == WOLFSSL_SUCCESS ? 0 : FAILED;
+    return result == WOLFSSL_SUCCESS ? 0 : outcome(result);
 }
 
 int stack_timeout(void)
