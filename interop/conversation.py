@@ -6,8 +6,8 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec
 
+from interop.endpoint import Endpoint
 from interop.peer import Peer
-from protocol.asyncio import Session
 
 P = ParamSpec("P")
 #: Seconds after which a test that hangs fails.
@@ -30,34 +30,34 @@ def run(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     return runner
 
 
-async def talk(session: Session, peer: Peer) -> None:
+async def talk(session: Endpoint, peer: Peer) -> None:
     """Records of several sizes, both ways."""
     data = bytes(range(256)) * 6
     for size in (1, 15, 16, 17, 200):
         await say(session, peer, data[:size])
         await hear(session, peer, data[-size:])
-    await say(session, peer, data[: session.max_payload])
+    await say(session, peer, data[: session.connection.max_payload])
     # wolfSSL wants more room for a record than it takes.
-    await hear(session, peer, data[: session.max_payload - 48])
+    await hear(session, peer, data[: session.connection.max_payload - 48])
 
 
-async def say(session: Session, peer: Peer, data: bytes) -> None:
+async def say(session: Endpoint, peer: Peer, data: bytes) -> None:
     """Our record arrives."""
-    await session.send(data)
+    session.send(data)
     assert await peer.expect("data") == data.hex()
 
 
-async def say_again(session: Session, peer: Peer, data: bytes) -> None:
+async def say_again(session: Endpoint, peer: Peer, data: bytes) -> None:
     """One of our records arrives, perhaps not the first one."""
     while True:
-        await session.send(data)
+        session.send(data)
         with suppress(TimeoutError):
             async with asyncio.timeout(_ANOTHER_TRY):
                 assert await peer.expect("data") == data.hex()
                 return
 
 
-async def hear(session: Session, peer: Peer, data: bytes) -> None:
+async def hear(session: Endpoint, peer: Peer, data: bytes) -> None:
     """A record of the peer's arrives."""
     peer.tell(f"send {data.hex()}")
     assert await session.receive() == data

@@ -1,17 +1,25 @@
-"""Our asyncio endpoint and a peer of another stack, over UDP on the loopback interface."""
+"""Our endpoint and a peer of another stack, over UDP on the loopback interface."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
-from interop.credentials import SERVER_NAME, authority, credentials, write_credentials, write_trust
+from interop.credentials import (
+    SERVER_NAME,
+    authority,
+    credentials,
+    write_credentials,
+    write_trust,
+)
+from interop.endpoint import Endpoint
 from interop.peer import Agreement, Peer, start
 from interop.stacks import Stack
-from protocol.asyncio import Session, connect, serve
 from protocol.config import ConnectionConfig
+from protocol.connection import Connection
+from protocol.session import SessionTicket
 from tests.protocol.providers import PROVIDERS
 
 HOST = "127.0.0.1"
@@ -32,15 +40,41 @@ class Case:
 
 
 class Meeting(Protocol):
-    """Our endpoint and a running peer."""
+    """Our side and a running peer."""
 
     peer: Peer
 
-    async def meet(self, how: str = "connect") -> tuple[Session, Agreement]:
+    async def meet(
+        self, ticket: SessionTicket | None = None, early: bytes | None = None
+    ) -> tuple[Endpoint, Agreement]:
         """A session of the two, one at a time, and what the peer says about it.
 
-        ``how`` a peer that is a client begins: ``connect``, ``resume`` or ``early HEX``.
+        A client of ours resumes the session of ``ticket``, one of the peer's that of its own latest
+        ticket if ``ticket`` is any. It sends ``early`` data.
         """
+
+
+class _Socket(asyncio.DatagramProtocol):
+    """A socket of one endpoint at a time."""
+
+    def __init__(self, answer: Callable[["_Socket", tuple[str, int]], None] | None = None) -> None:
+        self.endpoint: Endpoint | None = None
+        self.transport: asyncio.DatagramTransport
+        self._answer = answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if self._answer and (self.endpoint is None or self.endpoint.end):
+            self._answer(self, addr)
+        if self.endpoint is not None:
+            self.endpoint.receive_datagram(data)
+
+    def close(self) -> None:
+        if self.endpoint is not None:
+            self.endpoint.close()
+        self.transport.close()
 
 
 class _AsClient:
@@ -48,27 +82,44 @@ class _AsClient:
         self.peer = peer
         self._config = config
         self._port = port
-        self._sessions: list[Session] = []
+        self._sockets: list[_Socket] = []
 
-    async def meet(self, how: str = "connect") -> tuple[Session, Agreement]:
-        session = await connect(HOST, self._port, self._config)
-        self._sessions.append(session)
-        return session, await self.peer.expect_connected()
+    async def meet(
+        self, ticket: SessionTicket | None = None, early: bytes | None = None
+    ) -> tuple[Endpoint, Agreement]:
+        loop = asyncio.get_running_loop()
+        _, socket = await loop.create_datagram_endpoint(_Socket, remote_addr=(HOST, self._port))
+        self._sockets.append(socket)
+        connection = Connection.client(self._config, loop.time(), ticket)
+        if early is not None:
+            connection.send_early(early)
+        endpoint = socket.endpoint = Endpoint(connection, socket.transport.sendto)
+        endpoint.flush()
+        await endpoint.established()
+        return endpoint, await self.peer.expect_connected()
 
-    async def close(self) -> None:
-        for session in self._sessions:
-            await session.close()
+    def close(self) -> None:
+        for socket in self._sockets:
+            socket.close()
 
 
 class _AsServer:
-    def __init__(self, peer: Peer, sessions: "asyncio.Queue[Session]") -> None:
+    def __init__(self, peer: Peer, socket: _Socket) -> None:
         self.peer = peer
-        self._sessions = sessions
+        self._socket = socket
 
-    async def meet(self, how: str = "connect") -> tuple[Session, Agreement]:
-        self.peer.tell(how)
+    async def meet(
+        self, ticket: SessionTicket | None = None, early: bytes | None = None
+    ) -> tuple[Endpoint, Agreement]:
+        if early is not None:
+            self.peer.tell(f"early {early.hex()}")
+        else:
+            self.peer.tell("connect" if ticket is None else "resume")
         agreement = await self.peer.expect_connected()
-        return await self._sessions.get(), agreement
+        endpoint = self._socket.endpoint
+        assert endpoint is not None
+        await endpoint.established()
+        return endpoint, agreement
 
 
 @asynccontextmanager
@@ -81,44 +132,67 @@ async def meeting(
         yield result
 
 
+def client_config(case: Case, fields: Mapping[str, object]) -> ConnectionConfig:
+    """What our clients have, but for these fields."""
+    return _config(
+        case, {"trust": (authority().certificate,), "server_name": SERVER_NAME, **fields}
+    )
+
+
+def server_config(case: Case, fields: Mapping[str, object]) -> ConnectionConfig:
+    """What our servers have, but for these fields."""
+    return _config(case, {"credentials": credentials("secp256r1", SERVER_NAME), **fields})
+
+
+@asynccontextmanager
+async def peer_server(case: Case, options: Mapping[str, object]) -> AsyncIterator[tuple[Peer, int]]:
+    """A server of the peer's and its port."""
+    own = write_credentials(case.folder, credentials("secp256r1", SERVER_NAME))
+    async with start(case.stack.program, "server", **{**own, **options}) as peer:
+        yield peer, int(await peer.expect("listening"))
+
+
+@asynccontextmanager
+async def peer_client(case: Case, port: int, options: Mapping[str, object]) -> AsyncIterator[Peer]:
+    """A client of the peer's, for our server on a port."""
+    options = {"ca": write_trust(case.folder), "name": SERVER_NAME, **options}
+    async with start(case.stack.program, "client", port=port, **options) as peer:
+        yield peer
+
+
 @asynccontextmanager
 async def _as_client(
     case: Case, ours: Mapping[str, object], options: Mapping[str, object]
 ) -> AsyncIterator[Meeting]:
-    own = credentials("secp256r1", SERVER_NAME)
-    config = _config(
-        case, {"trust": (authority().certificate,), "server_name": SERVER_NAME, **ours}
-    )
-    options = {**write_credentials(case.folder, own), **options}
-    async with start(case.stack.program, "server", **options) as peer:
-        port = int(await peer.expect("listening"))
+    config = client_config(case, ours)
+    async with peer_server(case, options) as (peer, port):
         result = _AsClient(peer, config, port)
         try:
             yield result
         finally:
-            await result.close()
+            result.close()
 
 
 @asynccontextmanager
 async def _as_server(
     case: Case, ours: Mapping[str, object], options: Mapping[str, object]
 ) -> AsyncIterator[Meeting]:
-    config = _config(case, {"credentials": credentials("secp256r1", SERVER_NAME), **ours})
-    sessions: asyncio.Queue[Session] = asyncio.Queue()
+    config = server_config(case, ours)
+    loop = asyncio.get_running_loop()
 
-    async def keep(session: Session) -> None:
-        """Whoever takes it from the queue closes it; the server's end ends it in any case."""
-        sessions.put_nowait(session)
-        await asyncio.Event().wait()
+    def answer(socket: _Socket, address: tuple[str, int]) -> None:
+        connection = Connection.server(config, loop.time())
+        socket.endpoint = Endpoint(connection, lambda data: socket.transport.sendto(data, address))
 
-    server = await serve(HOST, 0, config, keep)
-    options = {"ca": write_trust(case.folder), "name": SERVER_NAME, **options}
+    transport, socket = await loop.create_datagram_endpoint(
+        lambda: _Socket(answer), local_addr=(HOST, 0)
+    )
     try:
-        port = server.address[1]
-        async with start(case.stack.program, "client", port=port, **options) as peer:
-            yield _AsServer(peer, sessions)
+        port = transport.get_extra_info("sockname")[1]
+        async with peer_client(case, port, options) as peer:
+            yield _AsServer(peer, socket)
     finally:
-        await server.close()
+        socket.close()
 
 
 def _config(case: Case, fields: Mapping[str, object]) -> ConnectionConfig:

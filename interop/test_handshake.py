@@ -66,7 +66,7 @@ async def test_retry_for_a_cookie(case: Case):
     """RFC 9147, 5.1."""
     async with meeting(case) as pair:
         session, _ = await pair.meet()
-        assert session.stats.flights_sent == 3
+        assert session.connection.stats.flights_sent == 3
         await talk(session, pair.peer)
 
 
@@ -85,7 +85,7 @@ async def test_retry_for_a_cookie_and_another_group(case: Case):
 async def test_no_retry(case: Case):
     async with meeting(case, **case.stack.without_cookie) as pair:
         session, _ = await pair.meet()
-        assert session.stats.flights_sent == 2
+        assert session.connection.stats.flights_sent == 2
         await talk(session, pair.peer)
 
 
