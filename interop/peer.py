@@ -26,6 +26,8 @@ class Peer:
         assert process.stdin
         assert process.stdout
         self._stdin, self._stdout = process.stdin, process.stdout
+        #: What came as early data, so far as a call has waited for something later.
+        self.early_data: list[bytes] = []
         self._tickets = 0
 
     def tell(self, command: str) -> None:
@@ -35,15 +37,18 @@ class Peer:
     async def expect(self, event: str) -> str:
         """What the next line says after the name of the event; `PeerError` if it is another.
 
-        Tickets come at any time: `expect_ticket` waits for one.
+        Tickets and early data are kept, whatever is waited for.
         """
         while True:
             name, _, rest = (await self._line()).partition(" ")
             if name == event:
                 return rest
-            if name != "ticket":
+            if name == "ticket":
+                self._tickets += 1
+            elif name == "early":
+                self.early_data.append(bytes.fromhex(rest))
+            else:
                 raise PeerError(f"{event} expected of the peer, which says: {name} {rest}")
-            self._tickets += 1
 
     async def expect_ticket(self) -> None:
         """Wait until a client has got a ticket that no call waited for before."""

@@ -19,6 +19,7 @@ from interop.peer import Agreement, Peer, start
 from interop.stacks import Stack
 from protocol.config import ConnectionConfig
 from protocol.connection import Connection
+from protocol.record import ContentType
 from protocol.session import SessionTicket
 from tests.protocol.providers import PROVIDERS
 
@@ -44,14 +45,13 @@ class Meeting(Protocol):
 
     peer: Peer
 
-    async def meet(
-        self, ticket: SessionTicket | None = None, early: bytes | None = None
-    ) -> tuple[Endpoint, Agreement]:
-        """A session of the two, one at a time, and what the peer says about it.
+    async def meet(self) -> tuple[Endpoint, Agreement]:
+        """A session of the two, one at a time, and what the peer says about it."""
 
-        A client of ours resumes the session of ``ticket``, one of the peer's that of its own latest
-        ticket if ``ticket`` is any. It sends ``early`` data.
-        """
+    async def resume(
+        self, ticket: SessionTicket | None, early: bytes | None = None
+    ) -> tuple[Endpoint, Agreement]:
+        """The same with a ticket, a client of the peer's has its own, and with early data."""
 
 
 class _Socket(asyncio.DatagramProtocol):
@@ -66,7 +66,8 @@ class _Socket(asyncio.DatagramProtocol):
         self.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self._answer and (self.endpoint is None or self.endpoint.end):
+        is_free = self.endpoint is None or self.endpoint.end is not None
+        if self._answer and is_free and data[0] == ContentType.HANDSHAKE:
             self._answer(self, addr)
         if self.endpoint is not None:
             self.endpoint.receive_datagram(data)
@@ -84,8 +85,11 @@ class _AsClient:
         self._port = port
         self._sockets: list[_Socket] = []
 
-    async def meet(
-        self, ticket: SessionTicket | None = None, early: bytes | None = None
+    async def meet(self) -> tuple[Endpoint, Agreement]:
+        return await self.resume(None)
+
+    async def resume(
+        self, ticket: SessionTicket | None, early: bytes | None = None
     ) -> tuple[Endpoint, Agreement]:
         loop = asyncio.get_running_loop()
         _, socket = await loop.create_datagram_endpoint(_Socket, remote_addr=(HOST, self._port))
@@ -108,13 +112,16 @@ class _AsServer:
         self.peer = peer
         self._socket = socket
 
-    async def meet(
-        self, ticket: SessionTicket | None = None, early: bytes | None = None
+    async def meet(self) -> tuple[Endpoint, Agreement]:
+        return await self._accept("connect")
+
+    async def resume(
+        self, ticket: SessionTicket | None, early: bytes | None = None
     ) -> tuple[Endpoint, Agreement]:
-        if early is not None:
-            self.peer.tell(f"early {early.hex()}")
-        else:
-            self.peer.tell("connect" if ticket is None else "resume")
+        return await self._accept("resume" if early is None else f"early {early.hex()}")
+
+    async def _accept(self, command: str) -> tuple[Endpoint, Agreement]:
+        self.peer.tell(command)
         agreement = await self.peer.expect_connected()
         endpoint = self._socket.endpoint
         assert endpoint is not None

@@ -16,6 +16,12 @@ _DEBIAN = "http://deb.debian.org/debian/"
 _DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _DEBIAN_SUITE = "bookworm"
 _GRPCIO = "grpcio==1.85.3"
+#: wolfSSL 5.5.4 derives the PSK of a ticket with the prefix of TLS 1.3, "tls13 ", where DTLS 1.3
+#: has "dtls13" (RFC 9147, 5.9); without this correction it resumes sessions with nobody else.
+_RESUMPTION_LABEL = (
+    "    const byte* protocol    = tls13ProtocolLabel;",
+    "    const byte* protocol    = dtls13ProtocolLabel;",
+)
 
 
 class FetchError(Exception):
@@ -35,6 +41,7 @@ def fetch_wolfssl(target: Path) -> None:
         _run("wolfSSL", ["apt-get", *options, "source", "--download-only", "wolfssl"], folder)
         (archive,) = folder.glob("wolfssl_*.orig.tar.gz")
         _unpack(archive, target)
+        _correct(target / "src/tls13.c", *_RESUMPTION_LABEL)
 
 
 def fetch_boringssl(target: Path) -> None:
@@ -97,3 +104,9 @@ def _unpack(archive: Path, target: Path) -> None:
         tar.extractall(name, filter="data")
         (folder,) = Path(name).iterdir()
         shutil.move(folder, target)
+
+
+def _correct(path: Path, wrong: str, right: str) -> None:
+    """Correct one line of a source."""
+    before, after = path.read_text().split(wrong)
+    path.write_text(before + right + after)

@@ -32,21 +32,29 @@ def named(*groups: NamedGroup) -> str:
     return ":".join(_GROUPS.get(group.name, group.name) for group in groups)
 
 
+_WOLFSSL_LIMITS = {
+    "early data rejected by a retry, client": "after a retry its servers accept what is not offered",
+    "exported keying material": "its exporter refuses every version but that of TLS 1.3",
+}
 _NO_COOKIES = "its servers ask for no cookie"
 _NO_IDS = "it has no connection IDs"
+_IMPORTED = "it has imported PSKs only (RFC 9258)"
+_NO_EARLY_DATA = "it has no early data in DTLS"
+_BORINGSSL_LIMITS = {
+    "retry for a cookie": _NO_COOKIES,
+    "retry for a cookie and another group": _NO_COOKIES,
+    "connection ids both": _NO_IDS,
+    "connection ids ours": _NO_IDS,
+    "connection ids theirs": _NO_IDS,
+    "connection ids and key updates": _NO_IDS,
+    "external psk": _IMPORTED,
+    "external psk without key exchange": _IMPORTED,
+    "external psk and retry for another group": _IMPORTED,
+    "early data": _NO_EARLY_DATA,
+    "early data rejected by a retry": _NO_EARLY_DATA,
+}
 
 STACKS = {
-    "wolfssl": Stack("wolfSSL 5.5.4", WOLFSSL.program, without_cookie={"cookie": 0}),
-    "boringssl": Stack(
-        "BoringSSL",
-        BORINGSSL.program,
-        limits={
-            "retry for a cookie": _NO_COOKIES,
-            "retry for a cookie and another group": _NO_COOKIES,
-            "connection ids both": _NO_IDS,
-            "connection ids ours": _NO_IDS,
-            "connection ids theirs": _NO_IDS,
-            "connection ids and key updates": _NO_IDS,
-        },
-    ),
+    "wolfssl": Stack("wolfSSL 5.5.4", WOLFSSL.program, {"cookie": 0}, _WOLFSSL_LIMITS),
+    "boringssl": Stack("BoringSSL", BORINGSSL.program, {}, _BORINGSSL_LIMITS),
 }

@@ -115,7 +115,8 @@ void stack_start(void)
     require(SSL_CTX_set_min_proto_version(context, version) &&
                 SSL_CTX_set_max_proto_version(context, version), "bad version");
     require(options.suites == NULL && options.cookie == NULL && options.cid == NULL &&
-                options.psk == NULL && options.early == NULL, "not an option of BoringSSL");
+                options.psk == NULL && options.dhe == NULL && options.early == NULL,
+            "not an option of BoringSSL");
     if (options.groups != NULL)
         require(SSL_CTX_set1_groups_list(context, options.groups), "bad groups");
     set_credentials();

@@ -43,7 +43,7 @@ static const struct {
     {"groups", &options.groups}, {"shares", &options.shares},   {"cookie", &options.cookie},
     {"mtu", &options.mtu},       {"cid", &options.cid},         {"psk", &options.psk},
     {"alpn", &options.alpn},     {"early", &options.early},     {"keylog", &options.keylog},
-    {"version", &options.version},
+    {"version", &options.version}, {"dhe", &options.dhe},
 };
 
 /* Where a server listens, or a client's server. */

@@ -19,7 +19,8 @@ extern struct options {
     const char *cookie;  /* 0: a server sends no HelloRetryRequest for a cookie */
     const char *mtu;     /* in bytes */
     const char *cid;     /* the connection ID to receive, in hex; may be empty */
-    const char *psk;     /* IDENTITY:HEX */
+    const char *psk;     /* IDENTITY:HEX; with one of `suites` */
+    const char *dhe;     /* 0: no key exchange beside a PSK */
     const char *alpn;    /* names, separated by commas, preferred first */
     const char *early;   /* how many bytes of early data a server takes */
     const char *keylog;  /* the file for secrets (SSLKEYLOGFILE) */

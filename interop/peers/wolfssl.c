@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/internal.h>
 
 enum { MAX_GROUPS = 8 };
 
@@ -37,7 +38,7 @@ static int outcome(int result)
     if (code == WOLFSSL_ERROR_WANT_READ || code == WOLFSSL_ERROR_WANT_WRITE)
         return WAIT;
     wolfSSL_get_alert_history(ssl, &alerts);
-    snprintf(error, sizeof error, "%s; received alert %d",
+    snprintf(error, sizeof error, "%d, %s; received alert %d", code,
              wolfSSL_ERR_reason_error_string((unsigned long)code), alerts.last_rx.code);
     return FAILED;
 }
@@ -101,6 +102,8 @@ static void set_credentials(void)
     if (options.ca != NULL)
         must(wolfSSL_CTX_load_verify_locations(context, options.ca, NULL), "bad ca");
     wolfSSL_CTX_set_verify(context, is_server && options.ca == NULL ? 0 : verify, NULL);
+    if (has(options.dhe, "0"))
+        require(wolfSSL_CTX_no_dhe_psk(context) == 0, "no way without a key exchange");
     if (options.psk != NULL && is_server)
         wolfSSL_CTX_set_psk_server_tls13_callback(context, server_psk);
     else if (options.psk != NULL)
@@ -176,6 +179,8 @@ void stack_open(int socket)
 int stack_resume(const unsigned char *early, int size)
 {
     int sent = 0, result;
+    /* With a session ID wolfSSL wants its echo, which servers must not send (RFC 9147, 5). */
+    ticket->sessionIDSz = 0;
     must(wolfSSL_set_session(ssl, ticket), "the ticket cannot be used");
     if (early == NULL)
         return 0;
@@ -202,7 +207,11 @@ int stack_shake_hands(void)
     if (is_server && options.early != NULL)
         read_early();
     result = is_server ? wolfSSL_accept(ssl) : wolfSSL_connect(ssl);
-    return result == WOLFSSL_SUCCESS ? 0 : outcome(result);
+    if (result != WOLFSSL_SUCCESS)
+        return outcome(result);
+    /* After early data a client takes all data that it receives for more of it. */
+    wolfSSL_set_max_early_data(ssl, 1u << 30);
+    return 0;
 }
 
 static const char *early_status(void)
