@@ -29,7 +29,7 @@ from protocol.events import (
     HandshakeCompleted,
     WriteKeysUpdated,
 )
-from protocol.key_exchange import NamedGroup
+from protocol.key_exchange import AVAILABLE_GROUPS
 from protocol.signatures import PrivateKey
 from sim.network import Conditions, Fate, Network
 
@@ -91,7 +91,7 @@ class Scenario:
         source = random.Random(self.seed)
         provider = self.provider()
         suite = source.choice(sorted(provider.suites.intersection(CipherSuite)))
-        groups = source.sample(list(NamedGroup), len(NamedGroup))
+        groups = source.sample(AVAILABLE_GROUPS, len(AVAILABLE_GROUPS))
         authenticate = source.random() < 0.3
         mtu = source.choice((300, 548, 1200))
         common = {

@@ -19,6 +19,8 @@ from interop.peer import Agreement, Peer, start
 from interop.stacks import Stack
 from protocol.config import ConnectionConfig
 from protocol.connection import Connection
+from protocol.crypto.fallback import FallbackProvider
+from protocol.crypto.openssl import SoftwareProvider
 from protocol.record import ContentType
 from protocol.session import SessionTicket
 from tests.protocol.providers import PROVIDERS
@@ -203,6 +205,6 @@ async def _as_server(
 
 
 def _config(case: Case, fields: Mapping[str, object]) -> ConnectionConfig:
-    provider = PROVIDERS[case.provider]()
+    provider = FallbackProvider(PROVIDERS[case.provider](), SoftwareProvider())
     settings = {"provider": provider, "handshake_timeout": _HANDSHAKE_TIMEOUT, **fields}
     return ConnectionConfig(**settings)  # type: ignore[arg-type]

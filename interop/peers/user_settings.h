@@ -15,6 +15,11 @@
 #define SIZEOF_LONG 8
 #define SIZEOF_LONG_LONG 8
 
+/* wolfSSL takes this name, which <endian.h> defines everywhere, for a property of the machine, and
+ * then turns the record-number mask of ChaCha20 around. */
+#include <endian.h>
+#undef BIG_ENDIAN
+
 /* --enable-tls13 --enable-dtls --enable-dtls13 --enable-dtls-mtu --enable-dtlscid
  * --enable-hrrcookie */
 #define WOLFSSL_TLS13
