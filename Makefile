@@ -26,7 +26,8 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fuzz interop campaign bench-rtl bench-records bench-udp bench-connections synth pareto \ lint clean
+.PHONY: help demo test verify fuzz interop campaign bench-rtl bench-records bench-udp \
+  bench-connections synth pareto lint clean
 .NOTPARALLEL:
 
 help: ## print this list

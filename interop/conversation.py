@@ -30,12 +30,12 @@ def run(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     return runner
 
 
-async def talk(session: Endpoint, peer: Peer) -> None:
-    """Records of several sizes, both ways."""
+async def talk(session: Endpoint, peer: Peer, shortest: int = 1) -> None:
+    """Records of several sizes, both ways; the peer's are of ``shortest`` bytes or more."""
     data = bytes(range(256)) * 6
     for size in (1, 15, 16, 17, 200):
         await say(session, peer, data[:size])
-        await hear(session, peer, data[-size:])
+        await hear(session, peer, data[-max(size, shortest) :])
     await say(session, peer, data[: session.connection.max_payload])
     # wolfSSL wants more room for a record than it takes.
     await hear(session, peer, data[: session.connection.max_payload - 48])

@@ -33,7 +33,6 @@ def named(*groups: NamedGroup) -> str:
 
 
 _WOLFSSL_LIMITS = {
-    "suite TLS_AES_128_CCM_8_SHA256": "it hangs with it",
     "group X25519MLKEM768": "it is older than ML-KEM",
     "early data rejected by a retry, client": "its servers then accept what is no longer offered",
     "exported keying material": "its exporter refuses every version but that of TLS 1.3",

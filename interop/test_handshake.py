@@ -25,7 +25,9 @@ async def test_suite(case: Case, suite: CipherSuite):
     async with meeting(case, {"suites": (suite,)}) as pair:
         session, _ = await pair.meet()
         assert session.handshake.suite is suite
-        await talk(session, pair.peer)
+        # wolfSSL does not pad what is too short for a mask (RFC 9147, 4.2.3), and sends nothing.
+        is_short = suite is CipherSuite.TLS_AES_128_CCM_8_SHA256
+        await talk(session, pair.peer, shortest=16 if is_short else 1)
 
 
 @run
