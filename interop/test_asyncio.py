@@ -26,7 +26,7 @@ async def test_asyncio_client(case: Case):
 @run
 @pytest.mark.parametrize("role", ["server"], indirect=True)
 async def test_asyncio_server(case: Case):
-    """Two clients, one after the other; the server asks for cookies as it does by default."""
+    """Two clients, one after the other."""
     ended = asyncio.Queue()
 
     async def echo(session: Session) -> None:
