@@ -32,8 +32,10 @@ def named(*groups: NamedGroup) -> str:
     return ":".join(_GROUPS.get(group.name, group.name) for group in groups)
 
 
+_NO_MLKEM = "it is older than ML-KEM"
 _WOLFSSL_LIMITS = {
-    "group X25519MLKEM768": "it is older than ML-KEM",
+    "group X25519MLKEM768": _NO_MLKEM,
+    "asyncio server and a hello in fragments": _NO_MLKEM,
     "early data rejected by a retry, client": "its servers then accept what is no longer offered",
     "exported keying material": "its exporter refuses every version but that of TLS 1.3",
 }
@@ -51,6 +53,7 @@ _BORINGSSL_LIMITS = {
     "connection ids ours": _NO_IDS,
     "connection ids theirs": _NO_IDS,
     "connection ids and key updates": _NO_IDS,
+    "asyncio server with an external psk": _IMPORTED,
     "external psk": _IMPORTED,
     "external psk without key exchange": _IMPORTED,
     "external psk and retry for another group": _IMPORTED,
