@@ -91,31 +91,35 @@ def front(candidates: Iterable[Point]) -> list[Point]:
 
 
 def draw(ours: list[Point], path: Path, content: int) -> None:
-    """Both kinds of points and the front of ours, as an image of the kind that the name says."""
-    from matplotlib import pyplot
+    """Both kinds of points, names for our front, as an image of the kind that the name says."""
+    from matplotlib import pyplot, ticker
 
     # The same points make the same file, and its letters are text.
     pyplot.rcParams.update({"svg.hashsalt": "intaglio", "svg.fonttype": "none"})
     figure, axes = pyplot.subplots(figsize=(9, 6))
     best = front(ours)
     axes.step([p.lut4 for p in best], [p.rate for p in best], where="post", color="tab:blue", lw=1)
-    for group, marker, colour, above in (
-        (ours, "o", "tab:blue", -10),
-        (OTHERS, "x", "tab:gray", 5),
+    for group, named, marker, colour, beside in (
+        (ours, best, "o", "tab:blue", (7, 3)),
+        (OTHERS, OTHERS, "x", "tab:gray", (5, -11)),
     ):
         axes.scatter([p.lut4 for p in group], [p.rate for p in group], marker=marker, c=colour)
-        for point in group:
+        for point in named:
             place = (point.lut4, point.rate)
             axes.annotate(
-                point.name, place, (5, above), textcoords="offset points", fontsize=7, color=colour
+                point.name, place, beside, textcoords="offset points", fontsize=8, color=colour
             )
     axes.set(
         xscale="log",
         yscale="log",
+        xlim=(4e3, 1.3e5),
         xlabel=f"LUT4 of {DEVICE.part}",
         ylabel=f"Mbit/s (Intaglio: content, records of {content:,} bytes, AES-128)",
         title="Size against rate, and the front of what was measured",
     )
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+    axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axes.grid(visible=True, which="both", alpha=0.2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
