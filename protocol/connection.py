@@ -453,7 +453,7 @@ class Connection:
         return False
 
     def _handle_messages(self) -> None:
-        while (message := self._delivery.next_message()) is not None:
+        while (message := self._delivery.next_message(self._now)) is not None:
             self._handshake.handle(message)
 
     def _on_alert(self, record: OpenedRecord) -> None:

@@ -25,6 +25,8 @@ from protocol.stats import Statistics
 _LAST_MESSAGE_SEQ = 0xFFFF
 #: A smaller piece of a message is not worth a record; the next datagram takes it.
 _SMALLEST_PIECE = 16
+#: RFC 9147, 5.8.3: how many records are under way at once; what follows waits for an ACK.
+_MOST_RECORDS = 10
 #: RFC 9147, 7.1: this part of the retransmission interval passes before a partial flight is acked.
 _PATIENCE = 1 / 4
 
@@ -56,7 +58,9 @@ class Delivery:
         self._peer_hellos: dict[int, PeerHello] = {h.msg_type: h for h in peer_hellos}
         self._reassembler = Reassembler(config.max_handshake_message)
         self._acks = Acknowledger()
-        self._timer = self._new_timer()
+        self._timer = RetransmissionTimer(
+            config.retransmission_timeout, config.max_retransmission_timeout
+        )
         self._flight: Flight | None = None
         self._next_message_seq = 0
         #: Messages before this one belong to the flights that ours have answered.
@@ -127,12 +131,12 @@ class Delivery:
         self._receive(fragments, record, now)
         return True
 
-    def next_message(self) -> Message | None:
+    def next_message(self, now: float) -> Message | None:
         """The next message in order, once it is whole."""
         message = self._reassembler.next_message()
         if message is not None:
             self._acks.allowed = True
-            self._answered()
+            self._answered(now)
         return message
 
     def receive_ack(self, record: OpenedRecord, now: float) -> None:
@@ -146,19 +150,20 @@ class Delivery:
             return
         news = self._flight.acknowledge(numbers)
         if self._flight.complete:
-            self._flight_arrived()
-        elif news or (not numbers and not self._sent_recently(now)):
-            # An empty ACK: the peer has records of the flight that it cannot open yet.
+            self._flight_arrived(now)
+        elif news:
             self._transmit()
+            self._timer.restart(now)
+        elif not numbers and not self._sent_recently(now):
+            # An empty ACK: the peer has records of the flight that it cannot open yet.
+            self._transmit_again()
             self._timer.restart(now)
 
     def send_flight(self, messages: Sequence[tuple[int, Encodable]], now: float) -> None:
         """Send messages, each in its epoch, and again until they are acknowledged or answered."""
         self._stats.flights_sent += 1
         self._flight = Flight([self._number(epoch, message) for epoch, message in messages])
-        if self._finished:  # each message has a state machine of its own (RFC 9147, 5.8.4)
-            self._timer = self._new_timer()
-        else:
+        if not self._finished:
             self._acks.forget()
             self._flight_start = self._reassembler.next_message_seq
         self._transmit()
@@ -200,7 +205,7 @@ class Delivery:
             self._timer.back_off(now)
             if self._timer.failures == _SHRINK_AFTER:
                 self._outbox.mtu = min(self._outbox.mtu, _SAFE_MTU)
-            self._transmit()
+            self._transmit_again()
         self.send_due_ack(now)
 
     def _check_old(self, fragments: Sequence[Fragment]) -> None:
@@ -248,7 +253,7 @@ class Delivery:
         arrivals = [self._reassembler.add(fragment) for fragment in fragments]
         is_new = Arrival.IN_ORDER in arrivals or Arrival.OUT_OF_ORDER in arrivals
         if is_new and record.number.epoch != PLAINTEXT_EPOCH:  # there only a whole hello counts
-            self._answered()
+            self._answered(now)
         if Arrival.NOT_KEPT in arrivals or any(map(self._is_waiting_update, fragments)):
             return
         if self._finished or any(arrival is not Arrival.IN_ORDER for arrival in arrivals):
@@ -268,37 +273,45 @@ class Delivery:
         """
         untouched = self._flight is not None and self._flight.untouched
         if untouched and not self._sent_recently(now):
-            self._transmit()
+            self._transmit_again()
             self._timer.restart(now)
 
     def _sent_recently(self, now: float) -> bool:
         return now < self._timer.last_sent + self._timer.interval * _PATIENCE
 
-    def _new_timer(self) -> RetransmissionTimer:
-        return RetransmissionTimer(
-            self._config.retransmission_timeout, self._config.max_retransmission_timeout
-        )
-
-    def _answered(self) -> None:
+    def _answered(self, now: float) -> None:
         """The peer's next flight acknowledges ours (RFC 9147, 7.2)."""
         if not self._finished:
-            self._flight_arrived()
+            self._flight_arrived(now)
 
-    def _flight_arrived(self) -> None:
-        self._flight = None
-        self._timer.stop()
+    def _flight_arrived(self, now: float) -> None:
+        if self._flight is not None:
+            self._timer.stop(now, repeated=self._flight.repeated)
+            self._flight = None
 
     def _number(self, epoch: int, message: Encodable) -> OutgoingMessage:
         number = self._next_message_seq
         self._next_message_seq += 1
         return OutgoingMessage(epoch, message.msg_type, number, message.encode())
 
+    def _transmit_again(self) -> None:
+        """Send what the peer lacks, whatever is still under way."""
+        assert self._flight is not None
+        self._flight.lose()
+        self._transmit()
+
     def _transmit(self) -> None:
-        """Send what the peer lacks of the current flight, in as few datagrams as possible."""
+        """Send what is due of the current flight, in as few datagrams as possible.
+
+        Hellos go out whole: of those the peer need not acknowledge a part (RFC 9147, 7), so that
+        the rest would have nothing to wait for.
+        """
         assert self._flight is not None
         self._outbox.next_datagram()
-        for message, start, stop in list(self._flight.missing()):
+        for message, start, stop in list(self._flight.due()):
             while start < stop:
+                if self._flight.under_way >= _MOST_RECORDS and message.epoch != PLAINTEXT_EPOCH:
+                    return
                 end = min(stop, start + self._piece_room(message.epoch, stop - start))
                 content = message.fragment(start, end).encode()
                 number = self._outbox.send(message.epoch, ContentType.HANDSHAKE, content)

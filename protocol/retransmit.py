@@ -3,6 +3,10 @@
 A retransmission is a new record, in the epoch of the first one, around the same message_seq. ACKs
 name records; so a flight remembers which bytes of which message went out in which record, and only
 what is not acknowledged is sent again, cut anew to the room that there is (RFC 9147, 7.2).
+
+A record counts as lost when one that was sent after it is acknowledged; when an ACK has no such gap,
+because the peer has waited in vain for what follows; or when nothing comes back in time. Until then
+it is under way, and not sent again.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +16,13 @@ from typing import NamedTuple
 from protocol.crypto.provider import RecordNumber
 from protocol.handshake_framing import Fragment
 from protocol.ranges import RangeSet
+
+#: RFC 9147, 5.8.2: this many round trips without an answer, and the flight is sent again.
+_ROUND_TRIPS = 1.5
+#: In seconds: a shorter interval would take a peer that is busy for one that has received nothing.
+_SHORTEST_INTERVAL = 0.2
+#: After so many intervals without a flight, nobody knows any more how long a round trip takes.
+_IDLE_INTERVALS = 10
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,12 @@ class Flight:
         self.messages = tuple(messages)
         self._acknowledged = {message.message_seq: RangeSet() for message in messages}
         self._sent: dict[RecordNumber, _Piece] = {}
+        #: Those of them that may still arrive, in the order of sending.
+        self._under_way: dict[RecordNumber, _Piece] = {}
+        #: Message and offset after the last byte that was sent.
+        self._reached = (-1, 0)
+        #: Whether some of it was sent more than once.
+        self.repeated = False
 
     @property
     def untouched(self) -> bool:
@@ -54,15 +71,36 @@ class Flight:
         """Whether all of it is acknowledged."""
         return not any(True for _ in self.missing())
 
+    @property
+    def under_way(self) -> int:
+        """How many records may still arrive."""
+        return len(self._under_way)
+
     def missing(self) -> Iterator[tuple[OutgoingMessage, int, int]]:
-        """What has to be sent (again): messages, each with a range of its bytes, in order."""
+        """What is not acknowledged: messages, each with a range of its bytes, in order."""
         for message in self.messages:
             for start, stop in self._acknowledged[message.message_seq].gaps(len(message.body)):
                 yield message, start, stop
 
+    def due(self) -> Iterator[tuple[OutgoingMessage, int, int]]:
+        """What has to be sent (again): what is missing, and not under way."""
+        for message in self.messages:
+            seq, size = message.message_seq, len(message.body)
+            covered = RangeSet()
+            for start, stop in self._acknowledged[seq].overlaps(0, size):
+                covered.add(start, stop)
+            for piece in self._under_way.values():
+                if piece.message_seq == seq:
+                    covered.add(piece.start, piece.stop)
+            for start, stop in covered.gaps(size):
+                yield message, start, stop
+
     def sent(self, number: RecordNumber, message: OutgoingMessage, start: int, stop: int) -> None:
         """The record ``number`` carries these bytes of the message."""
-        self._sent[number] = _Piece(message.message_seq, start, stop)
+        piece = _Piece(message.message_seq, start, stop)
+        self._sent[number] = self._under_way[number] = piece
+        self.repeated = self.repeated or (message.message_seq, start) < self._reached
+        self._reached = max(self._reached, (message.message_seq, stop))
 
     def acknowledge(self, numbers: Iterable[RecordNumber]) -> bool:
         """The peer has these records; returns whether less is missing now.
@@ -70,24 +108,38 @@ class Flight:
         Numbers that are none of this flight are ignored.
         """
         before = list(self.missing())
+        self._pass_over(set(numbers))
         for number in numbers:
             piece = self._sent.pop(number, None)
             if piece is not None:
                 self._acknowledged[piece.message_seq].add(piece.start, piece.stop)
         return list(self.missing()) != before
 
+    def lose(self) -> None:
+        """Nothing that was sent arrives any more, as far as it is not acknowledged."""
+        self._under_way.clear()
+
+    def _pass_over(self, acknowledged: set[RecordNumber]) -> None:
+        """See what is not under way any more, now that these are acknowledged."""
+        order = list(self._under_way)
+        end = max((at for at, number in enumerate(order, 1) if number in acknowledged), default=0)
+        has_gap = not acknowledged.issuperset(order[:end])
+        for number in order[:end] if has_gap or not end else order:
+            del self._under_way[number]
+
 
 class RetransmissionTimer:
     """When to send the current flight again: the interval doubles each time (RFC 9147, 5.8.2).
 
-    A new flight begins with the initial interval unless the last one had to be repeated: then the
-    longer interval stays until a flight gets through at once.
+    It stays as long as that until a flight gets through at once. From then on it is one and a half
+    of the round trip that this flight took, but no less than `_SHORTEST_INTERVAL`, or than
+    ``initial`` if that is even shorter. After a long silence it is ``initial`` again.
     """
 
     def __init__(self, initial: float, maximum: float) -> None:
         self._initial = initial
+        self._shortest = min(initial, _SHORTEST_INTERVAL)
         self._maximum = maximum
-        self._repeated = False
         self.interval = initial
         self.deadline: float | None = None
         self.last_sent = float("-inf")
@@ -96,28 +148,29 @@ class RetransmissionTimer:
 
     def start(self, now: float) -> None:
         """A new flight was sent."""
-        if not self._repeated:
+        if now - self.last_sent >= _IDLE_INTERVALS * self.interval:
             self.interval = self._initial
-        self._repeated = False
         self.failures = 0
-        self._arm(now)
+        self.restart(now)
 
     def back_off(self, now: float) -> None:
         """The flight was sent again because nothing came back in time."""
-        self._repeated = True
         self.failures += 1
         self.interval = min(2 * self.interval, self._maximum)
-        self._arm(now)
+        self.restart(now)
 
     def restart(self, now: float) -> None:
-        """The flight, or a part, was sent again because the peer showed that it lacks it."""
-        self._repeated = True
-        self._arm(now)
-
-    def stop(self) -> None:
-        """The flight has arrived."""
-        self.deadline = None
-
-    def _arm(self, now: float) -> None:
+        """More of the flight was sent, or some again, because the peer showed that it lacks it."""
         self.last_sent = now
         self.deadline = now + self.interval
+
+    def stop(self, now: float, *, repeated: bool) -> None:
+        """The flight has arrived; ``repeated``: what was sent more than once measures nothing."""
+        self.deadline = None
+        if not repeated:
+            round_trip = now - self.last_sent
+            self.interval = min(max(_ROUND_TRIPS * round_trip, self._shortest), self._maximum)
+
+    def forget(self) -> None:
+        """Nothing is known about the network any more."""
+        self.interval = self._initial

@@ -137,7 +137,7 @@ def test_plaintext_after_the_handshake_is_dropped_and_counted(side, record):
 
 def test_plaintext_while_the_server_waits_for_the_finished_is_dropped_and_counted():
     pair = Pair(network=Network(lose=lambda sender, index: sender == "client" and index == 1))
-    pair.run(0.5)
+    pair.run(0.1)
     pair.inject("server", build_plaintext(ContentType.HANDSHAKE, 9, b"garbage"))
     pair.inject("server", build_plaintext(ContentType.ACK, 9, encode_ack([RecordNumber(0, 0)])))
     pair.inject("server", plaintext(Finished(bytes(32)), 1))

@@ -90,7 +90,7 @@ def test_a_lost_middle_of_a_flight_is_acknowledged_around_and_sent_again_alone()
 
 
 def test_a_lost_end_of_a_flight_is_acknowledged_after_a_quarter_of_the_interval():
-    """RFC 9147, 7.1; what is sent again is what was lost."""
+    """RFC 9147, 7.1; what is sent again is what was lost. The interval is the measured one."""
     pair = lossy_pair(losing(("server", 3), ("server", 4)))
     pair.run()
     assert times(pair, "server") == pytest.approx([DELAY] * 5 + [0.25 + 3 * DELAY] * 2 + [0.3])
@@ -111,9 +111,9 @@ def test_a_lost_last_ack_is_sent_again_for_the_finished_that_comes_again():
     """RFC 9147, 5.8.1: in the state FINISHED the server answers with its ACK."""
     pair = Pair(network=losing(("server", 1), ("server", 2)))
     pair.run()
-    assert times(pair, "client") == pytest.approx([0, 2 * DELAY, 1 + 2 * DELAY, 3 + 2 * DELAY])
+    assert times(pair, "client") == pytest.approx([0, 2 * DELAY, 0.2 + 2 * DELAY, 0.6 + 2 * DELAY])
     assert [round(time, 3) for time in times(pair, "server")[1:]] == pytest.approx(
-        [3 * DELAY, 1 + 3 * DELAY, 3 + 3 * DELAY]
+        [3 * DELAY, 0.2 + 3 * DELAY, 0.6 + 3 * DELAY]
     )
     assert pair.client.timer() is None
 
@@ -141,7 +141,7 @@ def test_an_ack_without_news_does_not_trigger_a_retransmission(numbers):
     pair = Pair.connected()
     pair.network = Network(lose=lambda sender, index: sender == "client")
     pair.client.update_keys(pair.now)
-    pair.run(0.5)
+    pair.run(0.05)
     before = len(pair.datagrams("client"))
     for _ in range(3):
         pair.server._outbox.send(3, ContentType.ACK, encode_ack(numbers))

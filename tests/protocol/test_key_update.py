@@ -75,7 +75,7 @@ def test_an_update_waits_for_the_ack_of_the_last_flight_and_for_that_of_the_last
     pair.run(0.05)
     pair.client.update_keys(pair.now)
     pair.client.update_keys(pair.now)
-    pair.run(0.5)
+    pair.run(0.1)
     assert len(pair.datagrams("client")) == 2
     pair.run()
     assert new_events(pair, "client") == [WriteKeysUpdated(4)]

@@ -1,3 +1,5 @@
+import pytest
+
 from protocol.crypto.provider import RecordNumber
 from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
 
@@ -65,15 +67,88 @@ def test_the_interval_doubles_up_to_its_maximum():
 
 
 def test_a_longer_interval_stays_until_a_flight_arrives_at_once():
+    """RFC 9147, 5.8.2: then it is one and a half of the round trip."""
     timer = RetransmissionTimer(1.0, 60.0)
     timer.start(0.0)
     timer.back_off(1.0)
-    timer.stop()
+    timer.stop(1.4, repeated=True)
     timer.start(5.0)
     assert timer.deadline == 7.0
-    timer.stop()
-    timer.start(10.0)
-    assert timer.deadline == 11.0
+    timer.stop(5.5, repeated=False)
+    timer.start(6.0)
+    assert timer.deadline == 6.75
+
+
+@pytest.mark.parametrize(
+    ("initial", "round_trip", "interval"), [(1.0, 0.001, 0.2), (0.1, 0.001, 0.1), (1.0, 9.0, 10.0)]
+)
+def test_a_measured_interval_has_limits(initial, round_trip, interval):
+    timer = RetransmissionTimer(initial, 10.0)
+    timer.start(0.0)
+    timer.stop(round_trip, repeated=False)
+    assert timer.interval == interval
+
+
+def test_after_a_long_silence_nothing_is_known_about_the_round_trip():
+    """RFC 9147, 5.8.2: no less than ten intervals."""
+    timer = RetransmissionTimer(1.0, 60.0)
+    timer.start(0.0)
+    timer.stop(0.4, repeated=False)
+    timer.start(5.9)
+    assert timer.interval == pytest.approx(0.6)
+    timer.stop(6.3, repeated=False)
+    timer.start(12.0)
+    assert timer.interval == 1.0
+
+
+def under_way():
+    """Four records of a flight, all under way."""
+    flight = Flight([FINISHED])
+    for number in range(4):
+        flight.sent(RecordNumber(2, number), FINISHED, 25 * number, 25 * number + 25)
+    assert due(flight) == []
+    return flight
+
+
+def due(flight):
+    return [(start, stop) for _, start, stop in flight.due()]
+
+
+def test_a_record_is_lost_when_a_later_one_has_arrived():
+    flight = under_way()
+    flight.acknowledge([RecordNumber(2, 0), RecordNumber(2, 2)])
+    assert due(flight) == [(25, 50)]
+    assert flight.under_way == 1
+
+
+def test_all_is_lost_that_follows_what_has_arrived_without_a_gap():
+    flight = under_way()
+    flight.acknowledge([RecordNumber(2, 0), RecordNumber(2, 1)])
+    assert due(flight) == [(50, 100)]
+    assert flight.under_way == 0
+
+
+def test_an_ack_of_other_records_loses_nothing():
+    flight = under_way()
+    flight.acknowledge([RecordNumber(2, 9)])
+    assert due(flight) == []
+
+
+def test_what_is_given_up_is_due_again():
+    flight = under_way()
+    flight.acknowledge([RecordNumber(2, 0), RecordNumber(2, 2)])
+    flight.lose()
+    assert due(flight) == [(25, 50), (75, 100)]
+
+
+def test_a_flight_knows_whether_any_of_it_was_sent_again():
+    flight = Flight([HELLO, FINISHED])
+    flight.sent(RecordNumber(0, 0), HELLO, 0, 50)
+    flight.sent(RecordNumber(2, 0), FINISHED, 0, 40)
+    flight.sent(RecordNumber(2, 1), FINISHED, 40, 100)
+    assert not flight.repeated
+    flight.sent(RecordNumber(2, 2), FINISHED, 60, 100)
+    assert flight.repeated
 
 
 def test_a_repetition_that_the_peer_asked_for_does_not_double_the_interval():
