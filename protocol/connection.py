@@ -14,29 +14,28 @@
 ``now`` is in seconds from any origin, and never goes back.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 
-from protocol.alerts import Alert, AlertDescription, LocalError, ProtocolViolation, UsageError
+from protocol.alerts import Alert, AlertDescription, ProtocolViolation, UsageError
 from protocol.client import ClientHandshake
 from protocol.config import ConnectionConfig
 from protocol.connection_ids import ConnectionIds
 from protocol.crypto.provider import (
     LONGEST_CONTENT,
-    KeyLimitError,
     OpenedRecord,
     RecordNumber,
     Refusal,
 )
 from protocol.delivery import Delivery
+from protocol.ending import Ending
 from protocol.epochs import Epochs
 from protocol.events import (
     ConnectionIdsReceived,
-    ConnectionTerminated,
     DataReceived,
     Event,
     HandshakeCompleted,
+    KeyUpdatesExhausted,
+    PathMtuChanged,
     PeerClosed,
     ReadKeysUpdated,
     WriteKeysUpdated,
@@ -50,12 +49,12 @@ from protocol.handshake import (
 )
 from protocol.handshake_messages import KeyUpdate, NewConnectionId, RequestConnectionId
 from protocol.key_schedule import Exporter
-from protocol.outbox import Outbox
-from protocol.record import ContentType, RecordLayer
+from protocol.outbox import SAFE_MTU
+from protocol.record import ContentType
 from protocol.retry import Retry
 from protocol.server import ServerHandshake
 from protocol.session import SessionTicket
-from protocol.stats import Drop, Statistics
+from protocol.stats import Drop
 
 #: As a plain number: to look it up in its class takes longer than to compare it.
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -76,7 +75,7 @@ _FATAL_REFUSALS = {
 _NO_NUMBER = 1 << 64
 
 
-class Connection:
+class Connection(Ending):
     """One side of one association; made by `client` or `server`.
 
     What the network damages, forges or repeats is dropped and counted in `stats`. What a genuine
@@ -98,16 +97,10 @@ class Connection:
         handshake: type[ClientHandshake] | type[ServerHandshake],
         ticket: SessionTicket | None = None,
     ) -> None:
-        #: Counters of datagrams, records and bytes, and of what was dropped and why.
-        self.stats = Statistics()
-        self._config = config
-        self._now = now
-        self._records = RecordLayer(config.provider, self.stats)
-        self._outbox = Outbox(self._records, config.mtu)
+        super().__init__(config, now)
         self._delivery = Delivery(config, self._outbox, self.stats, handshake.peer_hellos)
         self._epochs = Epochs(self._records, self._delivery)
         self._ids = ConnectionIds(config.connection_id, config.longest_connection_id, self._records)
-        self._events: deque[Event] = deque()
         self._handshake: ClientHandshake | ServerHandshake
         if issubclass(handshake, ClientHandshake):
             self._handshake = handshake(config, _Channel(self), ticket)
@@ -122,10 +115,8 @@ class Connection:
         self._newest_epoch, self._newest_number = PLAINTEXT_EPOCH, _NO_NUMBER
         #: The number of the peer's close_notify: what comes after it is ignored.
         self._closed_at: RecordNumber | None = None
-        self._connected = False
-        self._terminated = False
-        #: Whether `_proceed` has nothing to do until something else than data comes or goes.
-        self._settled = False
+        #: Whether the user knows that there are no more messages to send.
+        self._exhausted = False
 
     @classmethod
     def client(
@@ -169,11 +160,11 @@ class Connection:
 
     @property
     def max_payload(self) -> int:
-        """How many bytes one `send` takes: one record, in one datagram of the MTU.
+        """How many bytes one `send` takes: one record, in one datagram that the path takes.
 
         The peer's limit on records (RFC 8449) and the connection ID in them count as well.
         """
-        return self._outbox.largest_content(APPLICATION_EPOCH, self._config.mtu)
+        return self._outbox.largest_content(APPLICATION_EPOCH, self._outbox.path_mtu)
 
     @property
     def early_data_left(self) -> int:
@@ -196,6 +187,7 @@ class Connection:
         datagram may tell that the peer has another address now (RFC 9146, 6).
         """
         if self._terminated:
+            self._answer_after_end(len(data), now)
             return False
         self._now = now
         epoch, number = self._newest_epoch, self._newest_number
@@ -258,7 +250,7 @@ class Connection:
             raise UsageError("data cannot be sent: the connection is not established")
         size = len(data) + padding
         outbox = self._outbox
-        if size > outbox.content_limit or size + self._records.overhead > self._config.mtu:
+        if size > outbox.content_limit or size + self._records.overhead > outbox.path_mtu:
             raise UsageError(f"{size} bytes are over {self.max_payload}, the largest payload")
         try:
             number = outbox.send_data(self._delivery.write_epoch, data, padding)
@@ -334,6 +326,42 @@ class Connection:
         """
         self._manage_ids(self._ids.use_next, now)
 
+    def path_mtu_exceeded(self, mtu: int, now: float) -> None:
+        """The network reports that the path takes datagrams of ``mtu`` bytes at most.
+
+        They are no larger from now on, and `PathMtuChanged` says so; what we sent of the handshake
+        goes out again, cut anew. Ignored are reports of less than `SAFE_MTU`, which anyone can
+        forge, and of more than what is known (RFC 9147, 4.4). IPv6 users should ignore those of
+        less than 1232.
+        """
+        if self._terminated or not SAFE_MTU <= mtu < self._outbox.path_mtu:
+            return
+        with self._errors_end_it(now):
+            self._set_path_mtu(mtu)
+            if mtu < self._outbox.mtu:
+                self._outbox.mtu = mtu
+                self._delivery.send_smaller(now)
+
+    def path_changed(self, now: float) -> None:
+        """What we send takes another path from now on: our address, or the peer's, is a new one.
+
+        The next spare connection ID is used, if there is one, so that nobody on the way can tell
+        that it is the same connection (RFC 9147, 9). MTU and round trip are unknown again.
+        """
+        if self._terminated:
+            return
+        with self._errors_end_it(now):
+            if self._ids.spares:
+                self._ids.use_next()
+            self._delivery.forget_path()
+            self._outbox.mtu = self._config.mtu
+            if self._outbox.path_mtu != self._config.mtu:
+                self._set_path_mtu(self._config.mtu)
+
+    def _set_path_mtu(self, mtu: int) -> None:
+        self._outbox.path_mtu = mtu
+        self._events.append(PathMtuChanged(mtu, self.max_payload))
+
     def _manage_ids(self, action: Callable[[], None], now: float) -> None:
         self._check_may_send_messages("connection IDs cannot change")
         self._now = now
@@ -346,37 +374,6 @@ class Connection:
             raise UsageError(f"{problem}: the connection is not established")
         if self._delivery.exhausted:
             raise UsageError(f"{problem}: the connection has had all its handshake messages")
-
-    def close(self, now: float) -> None:
-        """Send close_notify and end the connection; what comes afterwards is ignored."""
-        if self._terminated:
-            return
-        with self._errors_end_it(now):
-            self._send_alert(AlertDescription.CLOSE_NOTIFY)
-            self._terminate("closed", AlertDescription.CLOSE_NOTIFY)
-
-    @contextmanager
-    def _errors_end_it(self, now: float) -> Iterator[None]:
-        self._now = now
-        self._settled = False
-        try:
-            yield
-        except Exception as error:
-            self._end_with(error)
-
-    def _end_with(self, error: Exception) -> None:
-        """End the connection for an error, which is raised again if it is a stranger."""
-        self._settled = False
-        match error:
-            case ProtocolViolation():
-                self._fail(error.alert, str(error))
-            case LocalError():
-                self._fail(AlertDescription.INTERNAL_ERROR, str(error))
-            case KeyLimitError():
-                self._terminate(str(error))
-            case _:
-                self._fail(AlertDescription.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
-                raise error
 
     def _receive_record(self, record: OpenedRecord) -> None:
         epoch, number = record.epoch, record.sequence_number
@@ -500,6 +497,9 @@ class Connection:
         self._epochs.all_arrived()
         if not self._delivery.exhausted:  # No epoch wraps: each takes a message (RFC 9147bis, 8).
             self._send_next_message()
+        elif not self._exhausted:
+            self._exhausted = True
+            self._events.append(KeyUpdatesExhausted())
         self._settled = self._delivery.deadline is None
 
     def _send_next_message(self) -> None:
@@ -510,26 +510,6 @@ class Connection:
         if message is not None:
             self._deadline = self._now + self._config.handshake_timeout
             self._delivery.send_flight([(self._epochs.write_epoch, message)], self._now)
-
-    def _fail(self, alert: AlertDescription, problem: str) -> None:
-        """End the connection, because of the peer or of ourselves, and say why to both."""
-        alert_sent = None
-        with suppress(Exception):  # The end does not depend on whether it can be sealed.
-            self._send_alert(alert)
-            alert_sent = alert
-        self._terminate(problem, alert_sent)
-
-    def _send_alert(self, alert: AlertDescription) -> None:
-        self._outbox.send(self._epochs.write_epoch, ContentType.ALERT, Alert(alert).encode())
-
-    def _terminate(
-        self, reason: str, alert: AlertDescription | int | None = None, *, by_peer: bool = False
-    ) -> None:
-        if not self._terminated:
-            self._terminated = True
-            self._connected = False
-            self._events.append(ConnectionTerminated(reason, alert, by_peer))
-            self._records.close()
 
 
 def _require(exporter: Exporter | None) -> Exporter:

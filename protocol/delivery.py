@@ -17,7 +17,7 @@ from protocol.handshake_framing import (
     HandshakeType,
     parse_fragments,
 )
-from protocol.outbox import Outbox
+from protocol.outbox import SAFE_MTU, Outbox
 from protocol.record import ContentType
 from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
 from protocol.stats import Statistics
@@ -32,8 +32,6 @@ _PATIENCE = 1 / 4
 
 #: RFC 9147, 4.4: after so many time-outs of a flight its datagrams may have been too large.
 _SHRINK_AFTER = 3
-#: What every path takes: 576 bytes of IPv4 without the headers of IP and UDP.
-_SAFE_MTU = 548
 
 
 class Delivery:
@@ -204,9 +202,19 @@ class Delivery:
         if self._timer.deadline is not None and self._timer.deadline <= now:
             self._timer.back_off(now)
             if self._timer.failures == _SHRINK_AFTER:
-                self._outbox.mtu = min(self._outbox.mtu, _SAFE_MTU)
+                self._outbox.mtu = min(self._outbox.mtu, SAFE_MTU)
             self._transmit_again()
         self.send_due_ack(now)
+
+    def send_smaller(self, now: float) -> None:
+        """What of our current flight is not acknowledged was too large: send it again, cut anew."""
+        if self._flight is not None:
+            self._transmit_again()
+            self._timer.restart(now)
+
+    def forget_path(self) -> None:
+        """What we send takes another path: nobody knows how long a round trip takes there."""
+        self._timer.forget()
 
     def _check_old(self, fragments: Sequence[Fragment]) -> None:
         """New messages come in the current epoch only (RFC 9147, 6.1 and 8)."""

@@ -77,6 +77,24 @@ class WriteKeysUpdated:
 
 
 @dataclass(frozen=True)
+class KeyUpdatesExhausted:
+    """Our 65,536 handshake messages are used up, so that our keys cannot change any more.
+
+    Data goes on to the limit of the last one. Before that, a new connection has to take the place
+    of this one (RFC 9147, 4.2.1).
+    """
+
+
+@dataclass(frozen=True)
+class PathMtuChanged:
+    """The path takes datagrams of ``mtu`` bytes, as far as is known (RFC 9147, 4.4)."""
+
+    mtu: int
+    #: How many bytes one `Connection.send` takes now.
+    max_payload: int
+
+
+@dataclass(frozen=True)
 class ConnectionIdsReceived:
     """The peer sent connection IDs for us to send with, or none though asked (RFC 9147, 9)."""
 
@@ -117,6 +135,8 @@ Event: TypeAlias = (
     | TicketReceived
     | ReadKeysUpdated
     | WriteKeysUpdated
+    | KeyUpdatesExhausted
+    | PathMtuChanged
     | ConnectionIdsReceived
     | AddressChanged
     | PeerClosed

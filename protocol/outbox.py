@@ -5,6 +5,8 @@ from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType, RecordLayer
 
 #: As a plain number: to look it up in its class takes longer than to compare it.
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+#: What every path takes: the smallest MTU of IPv4, 576 bytes, without the headers of IP and UDP.
+SAFE_MTU = 548
 
 
 class Outbox:
@@ -15,6 +17,8 @@ class Outbox:
     """
 
     def __init__(self, records: RecordLayer, mtu: int) -> None:
+        #: Largest datagram that the path takes, as far as is known.
+        self.path_mtu = mtu
         #: Largest datagram for what may be cut to size: everything but application data.
         self.mtu = mtu
         #: Largest content of a protected record that the peer takes, padding included.
@@ -44,10 +48,14 @@ class Outbox:
     ) -> RecordNumber:
         """Seal a record and put it into a datagram; raises `KeyLimitError`."""
         record = self._records.seal(epoch, content_type, content, padding)
-        if len(self._filling) + len(record.data) > self.mtu:
-            self.next_datagram()
-        self._filling += record.data
+        self.add(record.data)
         return record.number
+
+    def add(self, record: bytes) -> None:
+        """Put a record that is sealed already into a datagram."""
+        if len(self._filling) + len(record) > self.mtu:
+            self.next_datagram()
+        self._filling += record
 
     def send_data(self, epoch: int, content: bytes, padding: int = 0) -> int:
         """Seal application data, in a datagram of its own; raises `KeyLimitError`.

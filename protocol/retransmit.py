@@ -4,9 +4,9 @@ A retransmission is a new record, in the epoch of the first one, around the same
 name records; so a flight remembers which bytes of which message went out in which record, and only
 what is not acknowledged is sent again, cut anew to the room that there is (RFC 9147, 7.2).
 
-A record counts as lost when one that was sent after it is acknowledged; when an ACK has no such gap,
-because the peer has waited in vain for what follows; or when nothing comes back in time. Until then
-it is under way, and not sent again.
+A record counts as lost when one that was sent after it is acknowledged; when an ACK has no such
+gap, because the peer has waited in vain for what follows; or when nothing comes back in time. Until
+then it is under way, and not sent again.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

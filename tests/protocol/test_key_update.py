@@ -4,7 +4,13 @@ import pytest
 
 from protocol.ack import parse_ack
 from protocol.alerts import AlertDescription, UsageError
-from protocol.events import DataReceived, ReadKeysUpdated, TicketReceived, WriteKeysUpdated
+from protocol.events import (
+    DataReceived,
+    KeyUpdatesExhausted,
+    ReadKeysUpdated,
+    TicketReceived,
+    WriteKeysUpdated,
+)
 from protocol.handshake_framing import Fragment, HandshakeType
 from protocol.record import ContentType
 from tests.protocol.pair import Network, Pair, client_config, server_config
@@ -253,10 +259,11 @@ def test_the_epochs_end_with_the_numbers_of_the_messages():
     pair.server._delivery._reassembler.next_message_seq = 0xFFFF
     pair.client.update_keys(pair.now)
     pair.run()
-    assert new_events(pair, "client") == [WriteKeysUpdated(4)]
+    assert new_events(pair, "client") == [WriteKeysUpdated(4), KeyUpdatesExhausted()]
     with pytest.raises(UsageError, match="has had all its handshake messages"):
         pair.client.update_keys(pair.now)
     exchange(pair)
+    assert new_events(pair, "client")[2:] == []  # it is said once
 
 
 def test_a_request_for_an_update_that_cannot_be_had_is_ignored():
@@ -265,6 +272,6 @@ def test_a_request_for_an_update_that_cannot_be_had_is_ignored():
     pair.client._delivery._next_message_seq = 0x10000
     pair.server.update_keys(pair.now, request_peer=True)
     pair.run()
-    assert new_events(pair, "client") == [ReadKeysUpdated(4)]
+    assert new_events(pair, "client") == [ReadKeysUpdated(4), KeyUpdatesExhausted()]
     assert new_events(pair, "server") == [WriteKeysUpdated(4)]
     exchange(pair)
