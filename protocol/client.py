@@ -212,6 +212,8 @@ class ClientHandshake(Handshake):
             self._use_psk(self._sources[self._psk_index])
         shared_secret = self._shared_secret(hello)
         self._negotiation.on_server_hello(hello.extensions)
+        if self._negotiation.send_id:  # no datagram goes without it from now on (RFC 9147, 4)
+            self._end_early_data()
         self._transcript.add(HandshakeType.SERVER_HELLO, body)
         self._start_handshake_epoch(shared_secret, psk)
         self._channel.read_with(HANDSHAKE_EPOCH, self._suite, self._secrets.server)

@@ -56,7 +56,8 @@ class Epochs:
 
     def read_with(self, epoch: int, suite: CipherSuite, secret: bytes) -> None:
         """Open the records of ``epoch`` with this traffic secret from now on."""
-        self._records.install_opener(epoch, traffic_keys(suite, secret))
+        keys = traffic_keys(suite, secret)
+        self._records.install_opener(epoch, keys, without_id=epoch == EARLY_EPOCH)
         self._read.move(epoch, suite, secret)
         self._delivery.change_read_epoch(epoch)
 

@@ -118,11 +118,18 @@ class _EpochOpeners:
     """
 
     def __init__(
-        self, provider: CryptoProvider, keys: TrafficKeys, epoch: int, connection_id: bytes
+        self,
+        provider: CryptoProvider,
+        keys: TrafficKeys,
+        epoch: int,
+        connection_id: bytes,
+        *,
+        with_others: bool,
     ) -> None:
+        """``with_others``: whether records may come with other connection IDs as well."""
         self._provider = provider
-        # Without connection IDs there is only one opener, and nothing else needs the keys.
-        self._keys = keys if connection_id else None
+        # Where there is only one opener, nothing else needs the keys.
+        self._keys = keys if with_others else None
         self.epoch = epoch
         #: How many forgeries the key has seen, and how many it may see.
         self.forgeries = 0
@@ -249,10 +256,14 @@ class RecordLayer:
         if self.send_id:
             self._write_keys[epoch] = keys
 
-    def install_opener(self, epoch: int, keys: TrafficKeys) -> None:
-        """Open the records of ``epoch``, which is not 0, with these keys."""
+    def install_opener(self, epoch: int, keys: TrafficKeys, *, without_id: bool = False) -> None:
+        """Open the records of ``epoch``, which is not 0, with these keys.
+
+        ``without_id``: they begin before the peer knows the connection ID that we want.
+        """
         self.discard_opener(epoch)
-        self._openers[epoch] = _EpochOpeners(self._provider, keys, epoch, self.receive_id)
+        first, others = b"" if without_id else self.receive_id, bool(self.receive_id)
+        self._openers[epoch] = _EpochOpeners(self._provider, keys, epoch, first, with_others=others)
         self._find_newest()
 
     def discard_sealer(self, epoch: int) -> None:
@@ -333,8 +344,17 @@ class RecordLayer:
             end = plaintext_end(data)
             return end, self._open_plaintext(data[:end])
         if data[0] & unified_header.FIXED_MASK == unified_header.FIXED_BITS:
-            return len(data), Drop.CONNECTION_ID
+            return self._open_without_id(data)
         return len(data), Drop.NOT_DTLS
+
+    def _open_without_id(self, data: bytes) -> tuple[int, OpenedRecord | Drop | Refusal]:
+        """A DTLSCiphertext that has not our connection ID: only early data may have none."""
+        layout = unified_header.layouts(0)[data[0]]
+        openers = self._newest[data[0] & _EPOCH_MASK]
+        if layout is None or openers is None or b"" not in openers.by_id:
+            return len(data), Drop.CONNECTION_ID
+        end = _ciphertext_end(data, layout)
+        return end, openers.by_id[b""].open(data[:end])
 
     def _open_plaintext(self, record: bytes) -> OpenedRecord | Drop | Refusal:
         if not self._plaintext_open:
@@ -390,6 +410,14 @@ class RecordLayer:
 
     def _end(self, reason: Refusal) -> None:
         self.fatal, self.alarm = reason, True
+
+
+def _ciphertext_end(data: bytes, layout: unified_header.Layout) -> int:
+    """Where the first DTLSCiphertext of a datagram ends, by its length field if it has one."""
+    size = layout.header_bytes
+    if not layout.has_length or len(data) < size:
+        return len(data)
+    return size + int.from_bytes(data[size - 2 : size], "big")
 
 
 def plaintext_end(data: bytes) -> int:

@@ -230,10 +230,7 @@ class ServerHandshake(Handshake):
         self._channel.send_flight(flight)
 
     def _accept_early_data(self, hello: ClientHello, psk: SelectedPsk) -> bytes | None:
-        """The secret of epoch 1, if all is as when the ticket was issued (RFC 8446, 4.2.10).
-
-        Not where the client is to send with a connection ID: it cannot know that yet.
-        """
+        """The secret of epoch 1, if all is as when the ticket was issued (RFC 8446, 4.2.10)."""
         issued, tickets = psk.source, self._config.tickets
         if not isinstance(issued, IssuedTicket) or tickets is None:
             return None
@@ -241,7 +238,7 @@ class ServerHandshake(Handshake):
         is_wanted = EARLY_DATA.read(hello.extensions) and self._config.max_early_data and limit
         alpn = self._negotiation.alpn_protocol
         is_same = (session.suite, session.alpn) == (self._suite, alpn) and psk.index == 0
-        if not is_wanted or not is_same or self._negotiation.receive_id:
+        if not is_wanted or not is_same:
             return None
         now = self._config.verification_time().timestamp()
         if not tickets.early_data.take(psk.binder, issued.sent_at(psk.obfuscated_age), now):

@@ -230,7 +230,6 @@ def late(world):
         lambda world: world.change_server(groups=(NamedGroup.SECP256R1,)),
         lambda world: world.change_server(tickets=TicketIssuer()),
         lambda world: world.change_server(tickets=None),
-        lambda world: world.change_server(connection_id=lambda: b"id"),
         lambda world: world.change_server(alpn_protocols=("h3", "coap")),
         lambda world: world.change_server(verification_time=late(world)),
     ],
@@ -239,7 +238,6 @@ def late(world):
         "retry",
         "another server's key",
         "no tickets",
-        "connection ID",
         "ALPN",
         "stale",
     ],
@@ -250,8 +248,7 @@ def test_rejected_early_data_is_dropped_and_the_client_knows(world, change):
     pair = run(world, ticket)
     assert not accepted(pair)
     assert early_data(pair) == []
-    reason = Drop.CONNECTION_ID if pair.server.connection_ids else Drop.NO_KEY
-    assert pair.server.stats.drops == {reason: 3}
+    assert pair.server.stats.drops == {Drop.NO_KEY: 3}
     assert pair.client.early_data_left == 0
     assert alive(pair)
 
