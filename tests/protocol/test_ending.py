@@ -1,5 +1,7 @@
 """A peer that goes on although it was sent a fatal alert (RFC 9147, 5.10)."""
 
+from itertools import pairwise
+
 import pytest
 
 from protocol.alerts import AlertDescription
@@ -47,7 +49,7 @@ def test_answers_are_rare_and_come_to_an_end():
         if pair.server.datagrams_to_send(end + tenth / 10):
             times.append(tenth / 10)
     assert len(times) == 3
-    assert [round(later - time, 1) for time, later in zip(times, times[1:], strict=False)] == [2, 4]
+    assert [round(later - time, 1) for time, later in pairwise(times)] == [2, 4]
 
 
 def test_an_answer_is_no_larger_than_what_it_answers():
