@@ -53,7 +53,8 @@ class Ending:
         self._events: deque[Event] = deque()
         self._connected = False
         self._terminated = False
-        self._last_alert: LastAlert | None = None
+        #: The fatal alert that we ended the connection with, if we did.
+        self.last_alert: LastAlert | None = None
         #: Whether there is nothing to do until something else than data comes or goes.
         self._settled = False
 
@@ -92,7 +93,7 @@ class Ending:
         """End the connection, because of the peer or of ourselves, and say why to both."""
         alert_sent = None
         with suppress(Exception):  # The end does not depend on whether it can be sealed.
-            self._last_alert = LastAlert(self._send_alert(alert), self._config, self._now)
+            self.last_alert = LastAlert(self._send_alert(alert), self._config, self._now)
             alert_sent = alert
         self._terminate(problem, alert_sent)
 
@@ -114,5 +115,5 @@ class Ending:
 
     def _answer_after_end(self, size: int, now: float) -> None:
         """A datagram of so many bytes came although the connection has ended."""
-        if self._last_alert is not None and self._last_alert.answers(size, now):
-            self._outbox.add(self._last_alert.record)
+        if self.last_alert is not None and self.last_alert.answers(size, now):
+            self._outbox.add(self.last_alert.record)

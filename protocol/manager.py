@@ -20,6 +20,7 @@ of ClientHellos (`protocol.hellos`), of `ManagerLimits.hello_bytes` at most.
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from protocol import unified_header
 from protocol.alerts import UsageError
@@ -36,7 +37,7 @@ from protocol.events import (
 from protocol.front_door import Admitted, Answered, FrontDoor
 from protocol.handshake_messages import RANDOM_BYTES
 from protocol.hellos import Hello, HelloPool, begins_with_hello
-from protocol.peer import Allowance, Candidate, Peer
+from protocol.peer import Allowance, Candidate, LastAlerts, Peer
 from protocol.record import ContentType
 from protocol.session import SessionTicket
 from protocol.stats import ManagerStatistics, Statistics, Unrouted
@@ -106,6 +107,7 @@ class Manager:
         #: Those of them that have not been asked for events since they were told something.
         self._touched: dict[Peer, None] = {}
         self._batches: list[tuple[Hashable, list[bytes]]] = []
+        self._alerts = LastAlerts()
         self._ended_stats = Statistics()
 
     def __len__(self) -> int:
@@ -170,6 +172,7 @@ class Manager:
             peer = self._route(data, address)
             if peer is None:
                 self.stats.drops[Unrouted.NO_CONNECTION] += 1
+                self._batches.extend(self._alerts.answers(data, address, now))
             elif peer.successor is None or not self._deliver(peer.successor, data, address):
                 self._deliver(peer, data, address)
 
@@ -219,6 +222,14 @@ class Manager:
         """Change keys; see `Connection.update_keys`."""
         self._now = now
         self._attempt(peer, lambda: peer.connection.update_keys(now, request_peer=request_peer))
+
+    def path_mtu_exceeded(self, address: Hashable, mtu: int, now: float) -> None:
+        """Send smaller datagrams to ``address``; see `Connection.path_mtu_exceeded`."""
+        self._now = now
+        current = self._by_address.get(address)
+        for peer in (current, current and current.successor):
+            if peer is not None:
+                self._attempt(peer, partial(peer.connection.path_mtu_exceeded, mtu, now))
 
     def close(self, peer: Peer, now: float) -> None:
         """Send close_notify and end the association; nothing happens if that has ended."""
@@ -355,6 +366,7 @@ class Manager:
 
     def _begin(self, peer: Peer) -> None:
         self._peers[peer] = None
+        self._alerts.forget(peer.address)
         self._handshakes += 1
         self.stats.connections_begun += 1
 
@@ -378,6 +390,8 @@ class Manager:
         self._ended_stats.add(peer.connection.stats)
         self._register(peer, frozenset())
         self._leave(peer)
+        if peer.connection.last_alert is not None:
+            self._alerts.keep(peer.address, peer.connection.last_alert)
         self._timers.set(peer, None)
         self._ready.pop(peer, None)
         self._touched.pop(peer, None)
@@ -444,8 +458,7 @@ class Manager:
             self._leave(peer)
             peer.address = source
             self._by_address.setdefault(source, peer)
-            with suppress(UsageError):  # There may be none to spare.
-                peer.connection.use_next_connection_id(self._now)
+            peer.connection.path_changed(self._now)
             self.stats.addresses_changed += 1
             self._events.append((peer, [AddressChanged(source)]))
 

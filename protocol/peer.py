@@ -1,13 +1,17 @@
 """One association among those of a manager: its connection, and where the other side is."""
 
+from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 
 from protocol.connection import Connection
+from protocol.ending import LastAlert
 
 #: RFC 9147, 5.1: so many times what came from an address that is not proven may go there.
 _AMPLIFICATION = 3
 #: Datagrams that are kept until they may go to an address that is not proven.
 _MAX_HELD = 64
+#: How many alerts are kept for peers that may go on.
+_MAX_ALERTS = 256
 
 
 class Allowance:
@@ -49,6 +53,34 @@ class Candidate:
         self.attempts = 0
         self.allowance = Allowance()
         self.allowance.received(received)
+
+
+class LastAlerts:
+    """The alerts that associations have ended with, for peers that go on (RFC 9147, 5.10)."""
+
+    def __init__(self) -> None:
+        #: By the peer's address; the latest one is the last.
+        self._alerts: OrderedDict[Hashable, LastAlert] = OrderedDict()
+
+    def keep(self, address: Hashable, alert: LastAlert) -> None:
+        """The association with ``address`` is over."""
+        self._alerts[address] = alert
+        self._alerts.move_to_end(address)
+        if len(self._alerts) > _MAX_ALERTS:
+            self._alerts.popitem(last=False)
+
+    def forget(self, address: Hashable) -> None:
+        """There is another association now."""
+        self._alerts.pop(address, None)
+
+    def answers(
+        self, data: bytes, address: Hashable, now: float
+    ) -> list[tuple[Hashable, list[bytes]]]:
+        """What to send, now that a datagram came from there: at most the alert, now and then."""
+        alert = self._alerts.get(address)
+        if alert is None or not alert.answers(len(data), now):
+            return []
+        return [(address, [alert.record])]
 
 
 class Peer:

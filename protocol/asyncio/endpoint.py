@@ -12,6 +12,7 @@ from protocol.asyncio.udp import Address, DatagramSocket
 from protocol.config import ConnectionConfig
 from protocol.events import Event
 from protocol.manager import Manager, ManagerLimits
+from protocol.outbox import SAFE_MTU
 from protocol.peer import Peer
 from protocol.session import SessionTicket
 from protocol.stats import ManagerStatistics, Statistics, Unrouted
@@ -133,10 +134,14 @@ class Endpoint:
         self._flush()
 
     def _too_large(self, address: Address) -> None:
+        """The system does not say how much the path takes."""
         error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         for session in self._sessions.values():
             if session.peer_address == address:
                 session.refused_as_too_large(error)
+        self._manager.path_mtu_exceeded(address, SAFE_MTU, self._loop.time())
+        if self._flush_handle is None:
+            self._flush_handle = self._loop.call_soon(self._flush)
 
     def _established(self, session: Session) -> None:
         """The handshake of a session is complete."""

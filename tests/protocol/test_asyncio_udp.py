@@ -13,8 +13,9 @@ import pytest
 
 from protocol.asyncio import connect, udp
 from protocol.asyncio.udp import Address, DatagramSocket
-from tests.protocol.endpoints import HOST, run, serving, until
-from tests.protocol.pair import client_config
+from tests.protocol.certificates import credentials
+from tests.protocol.endpoints import HOST, PATIENCE, run, serving, until
+from tests.protocol.pair import client_config, server_config
 
 
 class Wire(socket.socket):
@@ -304,6 +305,29 @@ def test_many_records_in_a_row_arrive() -> None:
                 await session.send(number.to_bytes(2, "big") * 500)
             arrived = {(await session.receive())[:2] for _ in range(count)}
             assert arrived == {number.to_bytes(2, "big") for number in range(count)}
+            await session.close()
+
+    run(test())
+
+
+def test_a_handshake_gets_through_although_its_datagrams_were_too_large_for_the_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 9147, 4.4: what the system refuses is cut anew at once, and not after a time-out."""
+    send_now = DatagramSocket._send_now
+
+    def narrow(self: DatagramSocket, run: Sequence[bytes], address: Address) -> None:
+        if max(map(len, run)) > 600:
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        send_now(self, run, address)
+
+    async def test() -> None:
+        monkeypatch.setattr(DatagramSocket, "_send_now", narrow)
+        config = server_config(credentials("rsa"), retransmission_timeout=PATIENCE)
+        async with serving(config=config) as (_, port):
+            session = await connect(HOST, port, client_config(retransmission_timeout=PATIENCE))
+            await session.send(b"hello")
+            assert await session.receive() == b"hello"
             await session.close()
 
     run(test())
