@@ -96,7 +96,7 @@ class Credentials:
         cls, chain: Path, private_key: Path, password: bytes | None = None
     ) -> "Credentials":
         """Load both from PEM files; raises `CredentialsError` naming the file and the problem."""
-        certificates, key = load_certificates(chain), _load_private_key(private_key, password)
+        certificates, key = load_certificates(chain), load_private_key(private_key, password)
         try:
             return cls(certificates, key)
         except CredentialsError as error:
@@ -106,7 +106,7 @@ class Credentials:
 def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM file, such as the trusted roots; raises `CredentialsError`."""
     try:
-        return tuple(x509.load_pem_x509_certificates(_read(path)))
+        return tuple(x509.load_pem_x509_certificates(read_file(path)))
     except ValueError:
         raise CredentialsError(f"{path}: no certificate in PEM form") from None
 
@@ -135,9 +135,10 @@ def subject(certificate: x509.Certificate) -> str:
     return repr(certificate.subject.rfc4514_string())
 
 
-def _load_private_key(path: Path, password: bytes | None) -> PrivateKey:
+def load_private_key(path: Path, password: bytes | None) -> PrivateKey:
+    """The private key of a PEM file; raises `CredentialsError` naming the file and the problem."""
     try:
-        key = load_pem_private_key(_read(path), password)
+        key = load_pem_private_key(read_file(path), password)
     except TypeError:
         needed = "is encrypted, a password is needed" if password is None else "is not encrypted"
         raise CredentialsError(f"{path}: the private key {needed}") from None
@@ -150,7 +151,8 @@ def _load_private_key(path: Path, password: bytes | None) -> PrivateKey:
     return cast(PrivateKey, key)
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Its bytes; raises `CredentialsError` naming the file and the problem."""
     try:
         return path.read_bytes()
     except OSError as error:

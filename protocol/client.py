@@ -27,8 +27,17 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 
+from cryptography import x509
+
+from protocol import certificate_types
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.authentication import client_credentials, signature_extensions
+from protocol.certificate_types import (
+    CLIENT_CERTIFICATE_TYPE,
+    SERVER_CERTIFICATE_TYPE,
+    CertificateType,
+)
+from protocol.certificates import Credentials
 from protocol.config import ConnectionConfig
 from protocol.crypto.suites import CipherSuite
 from protocol.events import EarlyDataRejected, TicketReceived
@@ -76,8 +85,9 @@ from protocol.psk_extensions import (
     SELECTED_PSK,
     PskMode,
 )
+from protocol.raw_keys import RawKey
 from protocol.session import LONGEST_LIFETIME, SessionTicket
-from protocol.signatures import Signer
+from protocol.signatures import Signer, fits
 from protocol.state import State, Step
 
 
@@ -100,6 +110,8 @@ class ClientHandshake(Handshake):
         self._psk_index: int | None = None
         self._early_data_offered = False
         self._request: CertificateRequest | None = None
+        #: What the Certificate messages carry.
+        self._client_certificate_type = self._server_certificate_type = CertificateType.X509
         self._retry_suite: int | None = None
         self._client_random = config.random(RANDOM_BYTES)
         self._share = generate(config.groups[0])
@@ -146,9 +158,12 @@ class ClientHandshake(Handshake):
             PSK_MODES.make(self._config.psk_modes),
             *self._negotiation.offer(),
         ]
-        if self._config.trust:  # without it, a certificate is of no use
+        accepted = self._config.peer_certificate_types
+        if accepted:
             schemes = self._negotiation.with_grease(self._config.signature_schemes)
             extensions.extend(signature_extensions(schemes))
+            own = self._config.own_certificate_types
+            extensions.extend(certificate_types.offer(own, accepted))
         if self._server_name is not None:
             extensions.extend(_server_name(self._server_name))
         if self._early_data_offered:
@@ -195,7 +210,7 @@ class ClientHandshake(Handshake):
         """The place of the PSK that the server takes, if it takes one (RFC 8446, 4.2.11)."""
         index = SELECTED_PSK.read(hello.extensions)
         if index is None:
-            if not self._config.trust:
+            if not self._config.peer_certificate_types:
                 raise ProtocolViolation(
                     AlertDescription.HANDSHAKE_FAILURE, "the server takes none of our PSKs"
                 )
@@ -238,6 +253,12 @@ class ClientHandshake(Handshake):
         extensions = EncryptedExtensions.parse(body).extensions
         extensions.check_answers(self._hello.extensions)
         self._negotiation.on_encrypted_extensions(extensions)
+        self._client_certificate_type = certificate_types.selected(
+            CLIENT_CERTIFICATE_TYPE.read(extensions), self._config.own_certificate_types
+        )
+        self._server_certificate_type = certificate_types.selected(
+            SERVER_CERTIFICATE_TYPE.read(extensions), self._config.peer_certificate_types
+        )
         if EARLY_DATA.read(extensions):
             self._check_early_data_accepted()
         else:
@@ -277,12 +298,15 @@ class ClientHandshake(Handshake):
         if not certificate.entries:  # RFC 8446, 4.4.2.4
             raise ProtocolViolation(AlertDescription.DECODE_ERROR, "the server has no certificate")
         certificate.check_answers(self._hello.extensions)
-        assert self._server_name  # check_client: there is trust
-        self._peer_certificate = self._config.chain_verifier.verify_server(
-            certificate.chain, self._server_name, self._config.verification_time()
-        )
+        self._authenticate_peer(certificate.chain, self._server_certificate_type)
         self._transcript.add(HandshakeType.CERTIFICATE, body)
         self.machine.advance(Step.CERTIFICATE)
+
+    def _verify_chain(self, chain: Sequence[bytes]) -> x509.Certificate:
+        assert self._server_name  # check_client: there is trust
+        return self._config.chain_verifier.verify_server(
+            chain, self._server_name, self._config.verification_time()
+        )
 
     def _on_finished(self, body: bytes) -> None:
         self._check_finished(body, self._secrets.server)
@@ -297,12 +321,21 @@ class ClientHandshake(Handshake):
     def _client_authentication(self) -> list[tuple[int, Encodable]]:
         if self._request is None:
             return []
-        extensions = self._request.extensions
-        own = client_credentials(self._config.all_credentials, extensions)
+        schemes = SIGNATURE_ALGORITHMS.require(self._request.extensions)
+        own = self._own_credentials(self._request.extensions, schemes)
         if own is None:
             # RFC 8446, 4.4.2: an empty Certificate says that there is no suitable one.
             return [(HANDSHAKE_EPOCH, self._record(Certificate(())))]
-        return self._authentication(own, SIGNATURE_ALGORITHMS.require(extensions))
+        return self._authentication(own, schemes)
+
+    def _own_credentials(
+        self, request: Extensions, schemes: Sequence[int]
+    ) -> Credentials | RawKey | None:
+        if self._client_certificate_type is CertificateType.X509:
+            return client_credentials(self._config.all_credentials, request)
+        raw_key = self._config.raw_key
+        assert raw_key is not None  # or it would not have been offered
+        return raw_key if any(fits(raw_key.kind, scheme) for scheme in schemes) else None
 
     def _on_new_session_ticket(self, body: bytes) -> None:
         """A ticket of lifetime 0 is to be forgotten at once (RFC 8446, 4.6.1)."""
@@ -335,6 +368,8 @@ def _fits(ticket: SessionTicket, config: ConnectionConfig) -> bool:
     session = ticket.session
     if session.psk_identity is not None:
         authentic = config.external_psk(session.psk_identity) is not None
+    elif session.peer_raw_key is not None:
+        authentic = config.key_verifier.find(session.peer_raw_key) is not None
     else:
         authentic = session.peer_certificate is not None and bool(config.trust)
     return (

@@ -9,6 +9,7 @@ from functools import cached_property
 from cryptography import x509
 
 from protocol.alerts import UsageError
+from protocol.certificate_types import CertificateType
 from protocol.certificates import Credentials
 from protocol.chains import ChainVerifier
 from protocol.crypto.provider import LONGEST_CONTENT, CryptoProvider
@@ -17,7 +18,8 @@ from protocol.key_exchange import AVAILABLE_GROUPS, NamedGroup
 from protocol.keylog import KeyLog
 from protocol.psk import ExternalPsk, same_hash
 from protocol.psk_extensions import PskMode
-from protocol.signatures import AVAILABLE_SCHEMES, SignatureScheme
+from protocol.raw_keys import RawKey, TrustedKeys
+from protocol.signatures import AVAILABLE_SCHEMES, SignatureScheme, VerifyingKey
 from protocol.tickets import TicketIssuer
 
 #: Below this a datagram has no room for a record and a useful piece of a message.
@@ -38,10 +40,10 @@ def _utc_now() -> datetime:
 class ConnectionConfig:
     """Raises `UsageError`, naming the value, for what cannot work.
 
-    A client needs ``trust`` and ``server_name``, or ``psks``: there is no connection to a server
-    that is not verified. A server needs ``credentials`` or ``psks``; with ``trust`` it asks clients
-    for a certificate, and refuses those without. One of the ``psks`` is as good as a certificate,
-    on both sides.
+    A client needs ``trust`` and ``server_name``, or ``trusted_keys``, or ``psks``: there is no
+    connection to a server that is not verified. A server needs ``credentials``, or a ``raw_key``,
+    or ``psks``; with ``trust`` or ``trusted_keys`` it asks clients for a certificate or a key, and
+    refuses those without. One of the ``psks`` is as good as a certificate, on both sides.
     """
 
     provider: CryptoProvider
@@ -49,6 +51,11 @@ class ConnectionConfig:
     credentials: Credentials | tuple[Credentials, ...] | None = None
     #: The roots that the peer's certificate must lead to.
     trust: tuple[x509.Certificate, ...] = ()
+    #: Our key pair that peers may know without a certificate (RFC 7250). A client prefers it, and
+    #: a server uses what the client prefers.
+    raw_key: RawKey | None = None
+    #: The public keys of such peers; a client would rather see one of these than a certificate.
+    trusted_keys: tuple[VerifyingKey, ...] = ()
     #: Who the client wants to talk to: a DNS name or an IP address.
     server_name: str | None = None
     #: Preferred first, as the groups and the signature schemes. The default leaves out what the
@@ -131,6 +138,7 @@ class ConnectionConfig:
             f"0 .. {_MOST_EARLY_DATA} bytes",
             self.max_early_data,
         )
+        TrustedKeys(self.trusted_keys)
         for psk in self.psks:
             usable = any(same_hash(psk.suite, suite) for suite in self.suites)
             _require(usable, "psks", "of a hash that one of the suites has", psk)
@@ -157,6 +165,21 @@ class ConnectionConfig:
         """What verifies the peer's chain; it remembers chains for all connections."""
         return ChainVerifier(self.trust)
 
+    @cached_property
+    def key_verifier(self) -> TrustedKeys:
+        """What knows the peers' raw public keys."""
+        return TrustedKeys(self.trusted_keys)
+
+    @cached_property
+    def own_certificate_types(self) -> tuple[CertificateType, ...]:
+        """What we can authenticate ourselves with, preferred first."""
+        return _certificate_types(raw=bool(self.raw_key), x509=bool(self.all_credentials))
+
+    @cached_property
+    def peer_certificate_types(self) -> tuple[CertificateType, ...]:
+        """What we take from peers, preferred first; none if we do not ask for it."""
+        return _certificate_types(raw=bool(self.trusted_keys), x509=bool(self.trust))
+
     @property
     def all_credentials(self) -> tuple[Credentials, ...]:
         """The credentials to choose from, preferred first."""
@@ -166,7 +189,7 @@ class ConnectionConfig:
 
     def check_client(self) -> None:
         """Raises `UsageError` for what a client lacks."""
-        if self.psks and not self.trust:
+        if not self.trust and (self.psks or self.trusted_keys):
             return
         _require(bool(self.trust), "trust", "the roots that a client trusts", self.trust)
         _require(bool(self.server_name), "server_name", "set for a client", self.server_name)
@@ -174,8 +197,8 @@ class ConnectionConfig:
 
     def check_server(self) -> None:
         """Raises `UsageError` for what a server lacks."""
-        usable = bool(self.all_credentials or self.psks)
-        _require(usable, "credentials", "set for a server without psks", None)
+        usable = bool(self.own_certificate_types or self.psks)
+        _require(usable, "credentials", "set for a server without a raw_key or psks", None)
 
     def external_psk(self, identity: bytes) -> ExternalPsk | None:
         """The one of `psks` with that identity, if there is one."""
@@ -184,6 +207,11 @@ class ConnectionConfig:
     @cached_property
     def _psks_by_identity(self) -> dict[bytes, ExternalPsk]:
         return {psk.identity: psk for psk in self.psks}
+
+
+def _certificate_types(*, raw: bool, x509: bool) -> tuple[CertificateType, ...]:
+    there = {CertificateType.RAW_PUBLIC_KEY: raw, CertificateType.X509: x509}
+    return tuple(kind for kind, is_there in there.items() if is_there)
 
 
 def _require(holds: bool, name: str, expected: str, value: object) -> None:

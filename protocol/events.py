@@ -10,6 +10,7 @@ from protocol.alerts import AlertDescription
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import NamedGroup
 from protocol.session import SessionTicket
+from protocol.signatures import VerifyingKey
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class HandshakeCompleted:
     #: None where a PSK was used alone (psk_ke).
     group: NamedGroup | None
     #: The peer's own certificate, verified, in a resumed session that of the first handshake; None
-    #: for a client that was not asked for one, and for a peer that a PSK authenticates.
+    #: for a client that was not asked for one, and for a peer that a PSK or a raw public key
+    #: authenticates.
     peer_certificate: x509.Certificate | None
     #: On a server: the name that the client asked for.
     server_name: str | None
@@ -37,6 +39,9 @@ class HandshakeCompleted:
     psk_identity: bytes | None = None
     #: Whether the server took early data, if there was any.
     early_data: bool = False
+    #: The peer's raw public key (RFC 7250), one of ``trusted_keys``, in a resumed session that of
+    #: the first handshake.
+    peer_raw_key: VerifyingKey | None = None
 
 
 # Made once a record, and not frozen: that would double the time it takes.

@@ -1,12 +1,14 @@
 """What the handshakes of a client and of a server have in common (RFC 8446, 4; RFC 9147, 5)."""
 
 import hmac
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 from cryptography import x509
 
 from protocol.alerts import AlertDescription, ProtocolViolation
+from protocol.certificate_types import CertificateType
 from protocol.certificates import Credentials
 from protocol.config import ConnectionConfig
 from protocol.crypto.fallback import protector
@@ -42,8 +44,16 @@ from protocol.keylog import (
 )
 from protocol.negotiation import Negotiation, NegotiationChannel
 from protocol.psk import ExternalPsk, Psk
+from protocol.raw_keys import RawKey, public_key_info
 from protocol.session import Session, SessionTicket
-from protocol.signatures import PublicKey, Signer, choose_scheme, sign, verify
+from protocol.signatures import (
+    PublicKey,
+    Signer,
+    VerifyingKey,
+    choose_scheme,
+    sign,
+    verify,
+)
 from protocol.state import State, StateMachine, Step
 from protocol.tickets import IssuedTicket
 
@@ -113,7 +123,7 @@ class Channel(NegotiationChannel, Protocol):
         """The peer has connection IDs for us to send with."""
 
 
-class Handshake:
+class Handshake(ABC):
     """One side of one handshake: takes the peer's messages in order, whole, one by one."""
 
     #: What the peer may send in epoch 0.
@@ -134,6 +144,9 @@ class Handshake:
         #: The secrets of epoch 2, which also key the Finished messages.
         self._secrets: TrafficSecrets
         self._peer_certificate: x509.Certificate | None = None
+        self._peer_raw_key: VerifyingKey | None = None
+        #: What CertificateVerify has to be signed with.
+        self._peer_key: PublicKey
         self._negotiation: Negotiation
         self._resumed = False
         #: Whom the client wants to talk to.
@@ -168,6 +181,8 @@ class Handshake:
         else:
             self._resumed = True
             self._peer_certificate = source.session.peer_certificate
+            if source.session.peer_raw_key is not None:
+                self._peer_raw_key = self._config.key_verifier.find(source.session.peer_raw_key)
             self._psk_identity = source.session.psk_identity
 
     def _session(self, nonce: bytes, age_add: int, max_early_data: int) -> Session:
@@ -185,6 +200,7 @@ class Handshake:
             alpn=self._negotiation.alpn_protocol,
             peer_certificate=self._peer_certificate,
             psk_identity=self._psk_identity,
+            peer_raw_key=public_key_info(self._peer_raw_key) if self._peer_raw_key else None,
         )
 
     def _early_traffic(self, psk: Psk) -> bytes:
@@ -225,7 +241,7 @@ class Handshake:
         return Encoded(message.msg_type, body)
 
     def _authentication(
-        self, credentials: Credentials, peer_schemes: Sequence[int]
+        self, credentials: Credentials | RawKey, peer_schemes: Sequence[int]
     ) -> list[tuple[int, Encodable]]:
         """Our Certificate and CertificateVerify."""
         scheme = choose_scheme(credentials.kind, peer_schemes)
@@ -241,11 +257,31 @@ class Handshake:
         mac = finished_mac(self._suite, secret, self._transcript.digest())
         return HANDSHAKE_EPOCH, self._record(Finished(mac))
 
+    @abstractmethod
+    def _verify_chain(self, chain: Sequence[bytes]) -> x509.Certificate:
+        """The peer's own certificate; raises `ProtocolViolation`."""
+
+    def _authenticate_peer(self, chain: Sequence[bytes], kind: CertificateType) -> None:
+        """Find out whose key this is: what a Certificate carries, at least one entry.
+
+        Raises `ProtocolViolation` if we do not trust it.
+        """
+        if kind is CertificateType.RAW_PUBLIC_KEY:
+            self._peer_raw_key = self._config.key_verifier.verify(chain)
+            self._peer_key = PublicKey.raw(self._peer_raw_key)
+        elif not self._config.trust:
+            raise ProtocolViolation(
+                AlertDescription.UNSUPPORTED_CERTIFICATE,
+                "the peer has a certificate, and we take raw public keys only",
+            )
+        else:
+            self._peer_certificate = self._verify_chain(chain)
+            self._peer_key = PublicKey.of_certificate(self._peer_certificate)
+
     def _on_certificate_verify(self, body: bytes) -> None:
         message = CertificateVerify.parse(body)
-        assert self._peer_certificate is not None  # the state machine saw a Certificate before
         verify(
-            PublicKey.of_certificate(self._peer_certificate),
+            self._peer_key,
             message.scheme,
             self._peer_signer,
             self._transcript.digest(),
@@ -292,6 +328,7 @@ class Handshake:
             self._resumed,
             self._psk_identity,
             self._early_data_accepted,
+            self._peer_raw_key,
         )
 
 

@@ -12,6 +12,12 @@ from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
 
 from protocol.alerts import AlertDescription, ProtocolViolation
+from protocol.certificate_types import (
+    CLIENT_CERTIFICATE_TYPE,
+    CLIENT_CERTIFICATE_TYPES,
+    SERVER_CERTIFICATE_TYPE,
+    SERVER_CERTIFICATE_TYPES,
+)
 from protocol.extensions import (
     ALPN_PROTOCOLS,
     CERTIFICATE_AUTHORITIES,
@@ -115,6 +121,8 @@ class ClientHello:
             ALPN_PROTOCOLS,
             RECORD_SIZE_LIMIT,
             CONNECTION_ID,
+            CLIENT_CERTIFICATE_TYPES,
+            SERVER_CERTIFICATE_TYPES,
             PSK_MODES,
             EARLY_DATA,
             OFFERED_PSKS,
@@ -231,6 +239,8 @@ class EncryptedExtensions:
             SUPPORTED_GROUPS,
             ALPN_PROTOCOLS,
             RECORD_SIZE_LIMIT,
+            CLIENT_CERTIFICATE_TYPE,
+            SERVER_CERTIFICATE_TYPE,
             EARLY_DATA,
         )
         return cls(extensions)
@@ -264,7 +274,7 @@ class CertificateRequest:
 
 @dataclass(frozen=True)
 class CertificateEntry:
-    """One certificate in DER, and its extensions (RFC 8446, 4.4.2)."""
+    """One certificate in DER, or a raw public key, and its extensions (RFC 8446, 4.4.2)."""
 
     certificate: bytes = field(repr=False)
     extensions: Extensions = field(default_factory=Extensions)

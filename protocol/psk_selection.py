@@ -106,4 +106,6 @@ def _is_still_authentic(config: ConnectionConfig, session: Session, now: datetim
         return config.external_psk(session.psk_identity) is not None
     if session.peer_certificate is not None:
         return now < session.peer_certificate.not_valid_after_utc
-    return not config.trust
+    if session.peer_raw_key is not None:
+        return config.key_verifier.find(session.peer_raw_key) is not None
+    return not config.peer_certificate_types

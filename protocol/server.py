@@ -29,12 +29,23 @@ Flights 1 and 2 may be another handshake's, which is forgotten as soon as it has
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from cryptography import x509
+
 from protocol.alerts import AlertDescription, ProtocolViolation
 from protocol.authentication import (
     authorities_extension,
     server_credentials,
     signature_extensions,
 )
+from protocol.certificate_types import (
+    CLIENT_CERTIFICATE_TYPE,
+    CLIENT_CERTIFICATE_TYPES,
+    SERVER_CERTIFICATE_TYPE,
+    SERVER_CERTIFICATE_TYPES,
+    CertificateType,
+    select,
+)
+from protocol.certificates import Credentials
 from protocol.config import ConnectionConfig
 from protocol.extensions import (
     CLIENT_KEY_SHARES,
@@ -45,6 +56,8 @@ from protocol.extensions import (
     SERVER_VERSION,
     SIGNATURE_ALGORITHMS,
     SUPPORTED_GROUPS,
+    Codec,
+    Extension,
     Extensions,
     KeyShareEntry,
 )
@@ -80,6 +93,7 @@ from protocol.psk_extensions import (
     PskMode,
 )
 from protocol.psk_selection import SelectedPsk, common_mode, select_psk, ticket_context
+from protocol.raw_keys import RawKey
 from protocol.retry import Retry, retry_request
 from protocol.signatures import Signer
 from protocol.state import State, Step
@@ -116,6 +130,9 @@ class ServerHandshake(Handshake):
         self._psk_modes: Sequence[int] = ()
         self._application: TrafficSecrets
         self._request: CertificateRequest
+        #: What the Certificate messages carry, and what the client hears of that.
+        self._client_certificate_type = self._server_certificate_type = CertificateType.X509
+        self._certificate_types: list[Extension] = []
         self._handlers |= {
             HandshakeType.CLIENT_HELLO: self._on_client_hello,
             HandshakeType.CERTIFICATE: self._on_certificate,
@@ -157,7 +174,7 @@ class ServerHandshake(Handshake):
         if self._psk is not None:
             size = self._psk.offered.binders_bytes
             check_binder(self._psk.psk, self._psk.binder, self._transcript, body, size)
-        elif not self._config.all_credentials:
+        elif not self._config.own_certificate_types:
             raise ProtocolViolation(
                 AlertDescription.UNKNOWN_PSK_IDENTITY, "the client has no PSK that this server has"
             )
@@ -206,13 +223,15 @@ class ServerHandshake(Handshake):
         self._channel.send_flight([(PLAINTEXT_EPOCH, request)])
 
     def _accept(self, hello: ClientHello, client_share: KeyShareEntry | None) -> None:
-        authenticate = bool(self._config.trust) and self._psk is None
+        authenticate = bool(self._config.peer_certificate_types) and self._psk is None
         self.machine.advance(
             Step.CLIENT_HELLO_TO_AUTHENTICATE if authenticate else Step.CLIENT_HELLO
         )
         self._negotiation.accept(hello.extensions)
         if self._psk is not None:
             self._use_psk(self._psk.source)
+        else:
+            self._choose_certificate_types(hello.extensions, authenticate=authenticate)
         early_secret = self._accept_early_data(hello, self._psk) if self._psk else None
         flight = [
             (PLAINTEXT_EPOCH, self._server_hello(client_share)),
@@ -228,6 +247,21 @@ class ServerHandshake(Handshake):
             self._channel.read_with(EARLY_EPOCH, self._suite, early_secret)
         self._channel.read_with(HANDSHAKE_EPOCH, self._suite, self._secrets.client)
         self._channel.send_flight(flight)
+
+    def _choose_certificate_types(self, offers: Extensions, *, authenticate: bool) -> None:
+        """RFC 7250, 4.2: an answer to each extension that concerns this handshake."""
+        own, accepted = self._config.own_certificate_types, self._config.peer_certificate_types
+        offered = SERVER_CERTIFICATE_TYPES.read(offers)
+        self._server_certificate_type = select(offered, own)
+        self._answer(SERVER_CERTIFICATE_TYPE, offered, self._server_certificate_type)
+        if authenticate:
+            offered = CLIENT_CERTIFICATE_TYPES.read(offers)
+            self._client_certificate_type = select(offered, accepted)
+            self._answer(CLIENT_CERTIFICATE_TYPE, offered, self._client_certificate_type)
+
+    def _answer(self, codec: Codec[int], offered: object, kind: CertificateType) -> None:
+        if offered is not None:
+            self._certificate_types.append(codec.make(kind))
 
     def _accept_early_data(self, hello: ClientHello, psk: SelectedPsk) -> bytes | None:
         """The secret of epoch 1, if all is as when the ticket was issued (RFC 8446, 4.2.10)."""
@@ -264,7 +298,8 @@ class ServerHandshake(Handshake):
     def _encrypted_extensions(self) -> Encodable:
         early_data = [EARLY_DATA.make(True)] if self._early_data_accepted else []
         answers = self._negotiation.encrypted_extensions()
-        return self._record(EncryptedExtensions(Extensions([*answers, *early_data])))
+        extensions = Extensions([*answers, *self._certificate_types, *early_data])
+        return self._record(EncryptedExtensions(extensions))
 
     def _certificate_request(self) -> tuple[int, Encodable]:
         schemes = signature_extensions(self._config.signature_schemes)
@@ -273,7 +308,10 @@ class ServerHandshake(Handshake):
         return HANDSHAKE_EPOCH, self._record(self._request)
 
     def _server_authentication(self, hello: ClientHello) -> list[tuple[int, Encodable]]:
-        own = server_credentials(self._config.all_credentials, hello.extensions)
+        own: Credentials | RawKey | None = self._config.raw_key
+        if self._server_certificate_type is CertificateType.X509:
+            own = server_credentials(self._config.all_credentials, hello.extensions)
+        assert own is not None  # or its type would not have been selected
         return self._authentication(own, SIGNATURE_ALGORITHMS.require(hello.extensions))
 
     def _on_certificate(self, body: bytes) -> None:
@@ -284,11 +322,12 @@ class ServerHandshake(Handshake):
                 AlertDescription.CERTIFICATE_REQUIRED, "the client has no certificate"
             )
         certificate.check_answers(self._request.extensions)
-        self._peer_certificate = self._config.chain_verifier.verify_client(
-            certificate.chain, self._config.verification_time()
-        )
+        self._authenticate_peer(certificate.chain, self._client_certificate_type)
         self._transcript.add(HandshakeType.CERTIFICATE, body)
         self.machine.advance(Step.CERTIFICATE)
+
+    def _verify_chain(self, chain: Sequence[bytes]) -> x509.Certificate:
+        return self._config.chain_verifier.verify_client(chain, self._config.verification_time())
 
     def _on_finished(self, body: bytes) -> None:
         self._check_finished(body, self._secrets.client)

@@ -34,6 +34,8 @@ class Session:
     #: Who the peer is, by its certificate or by the identity of an external PSK.
     peer_certificate: x509.Certificate | None = None
     psk_identity: bytes | None = None
+    #: The same by a raw public key: its SubjectPublicKeyInfo.
+    peer_raw_key: bytes | None = None
 
     def encode(self) -> bytes:
         """Suite (16 bits), age_add (32), max_early_data (32), and the others behind their lengths.
@@ -50,6 +52,7 @@ class Session:
             + vector((self.alpn or "").encode(), 1)
             + vector(certificate.public_bytes(Encoding.DER) if certificate else b"", 3)
             + vector(self.psk_identity or b"", 2)
+            + vector(self.peer_raw_key or b"", 2)
         )
 
     @classmethod
@@ -57,7 +60,7 @@ class Session:
         """Read the reverse of `encode`, which comes from a source that is trusted."""
         suite, age_add, max_early_data = reader.uint(2), reader.uint(4), reader.uint(4)
         key, server_name, alpn = reader.vector(1), reader.vector(1), reader.vector(1)
-        certificate, psk_identity = reader.vector(3), reader.vector(2)
+        certificate, psk_identity, raw_key = reader.vector(3), reader.vector(2), reader.vector(2)
         return cls(
             suite=CipherSuite(suite),
             key=key,
@@ -67,6 +70,7 @@ class Session:
             alpn=alpn.decode() or None,
             peer_certificate=x509.load_der_x509_certificate(certificate) if certificate else None,
             psk_identity=psk_identity or None,
+            peer_raw_key=raw_key or None,
         )
 
 

@@ -9,7 +9,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificateIssuerPrivateKeyTypes,
+    CertificateIssuerPublicKeyTypes,
+)
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 from protocol.alerts import AlertDescription, ProtocolViolation, UsageError
@@ -27,6 +30,8 @@ else:
 
 #: A private key, of which `key_kind` tells whether there is a scheme for it.
 PrivateKey: TypeAlias = CertificateIssuerPrivateKeyTypes
+#: The public half of one.
+VerifyingKey: TypeAlias = CertificateIssuerPublicKeyTypes
 
 #: What the signature covers before the context string (RFC 8446, 4.4.3).
 _PAD = b" " * 64
@@ -120,6 +125,11 @@ class PublicKey(NamedTuple):
         key = certificate.public_key()
         for_pss = certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
         return cls(_RSA_PSS if for_pss else key_kind(key), key)
+
+    @classmethod
+    def raw(cls, key: VerifyingKey) -> "PublicKey":
+        """A key that comes without a certificate."""
+        return cls(key_kind(key), key)
 
 
 def key_kind(key: object) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import protocol
 from protocol.ack import encode_ack, parse_ack
 from protocol.alerts import Alert, AlertDescription
+from protocol.certificate_types import CLIENT_CERTIFICATE_TYPES, SERVER_CERTIFICATE_TYPES
 from protocol.crypto.provider import RecordNumber
 from protocol.extensions import (
     ALPN_PROTOCOLS,
@@ -90,6 +91,11 @@ SHAPES = {
     "SELECTED_PSK": (2,),
     "EARLY_DATA": (REST,),
     "MAX_EARLY_DATA": (4,),
+    # RFC 7250, 3.
+    "CLIENT_CERTIFICATE_TYPES": (Vec(1, (1,)),),
+    "SERVER_CERTIFICATE_TYPES": (Vec(1, (1,)),),
+    "CLIENT_CERTIFICATE_TYPE": (1,),
+    "SERVER_CERTIFICATE_TYPE": (1,),
 }
 
 _CLIENT_EXTENSIONS = Extensions(
@@ -104,6 +110,8 @@ _CLIENT_EXTENSIONS = Extensions(
         RECORD_SIZE_LIMIT.make(2_000),
         CONNECTION_ID.make(b"id"),
         GREASE,
+        CLIENT_CERTIFICATE_TYPES.make((2, 0)),
+        SERVER_CERTIFICATE_TYPES.make((2,)),
         PSK_MODES.make((1,)),
         EARLY_DATA.make(True),
         OFFERED_PSKS.make(OfferedPsks((PskIdentity(b"me", 7),), (bytes(32),))),
@@ -173,6 +181,10 @@ SEEDS: dict[str, list[bytes]] = {
     "SELECTED_PSK": _hex("0001"),
     "EARLY_DATA": [b""],
     "MAX_EARLY_DATA": _hex("00001000"),
+    "CLIENT_CERTIFICATE_TYPES": _hex("02 02 00"),
+    "SERVER_CERTIFICATE_TYPES": _hex("01 02", "03 02 00 7f"),
+    "CLIENT_CERTIFICATE_TYPE": _hex("02"),
+    "SERVER_CERTIFICATE_TYPE": _hex("00"),
 }
 
 
