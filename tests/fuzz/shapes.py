@@ -80,6 +80,8 @@ def _vector(vec: Vec, content: bytes) -> Node:
 
 INTERESTING = [b"", b"\0", b"\1", b"\xff", b"\0\0", b"\xff\xff", b"\xff\xff\xff", bytes(16)]
 LIES = [-1, 1, 2, 255, -2, 1 << 15, -(1 << 15)]
+#: What is added to a number: mostly little, since it is the bounds that parsers get wrong.
+NUDGES = [-3, -2, -1, 1, 2, 3, 255, 1 << 15]
 
 
 def damaged(chance: Random, shape: tuple, seed: bytes, most: int = 3) -> bytes:
@@ -93,11 +95,11 @@ def damaged(chance: Random, shape: tuple, seed: bytes, most: int = 3) -> bytes:
 
 def _damage(chance: Random, tree: Node) -> None:
     node = chance.choice(tree.nodes())
-    what = chance.choice(["data", "nudge", "lie", "drop", "repeat", "swap"])
+    what = chance.choice(["data", "nudge", "nudge", "lie", "drop", "repeat", "swap"])
     if what == "lie":
         node.lie = chance.choice(LIES)
     elif what == "nudge" and node.data:
-        number = int.from_bytes(node.data, "big") + chance.choice(LIES)
+        number = int.from_bytes(node.data, "big") + chance.choice(NUDGES)
         node.data = (number % (1 << 8 * len(node.data))).to_bytes(len(node.data), "big")
     elif what == "data" or not node.parts:
         node.parts = []

@@ -197,7 +197,8 @@ class Target:
     """``parse`` raises `ProtocolViolation` or returns None for what it does not take.
 
     ``encode`` is the reverse, if there is one. Only what `parse` ignores may come back otherwise:
-    then ``exact`` is False.
+    then ``exact`` is False. ``sound`` is what the standard says of every value, apart from the
+    parser: an encoding that comes back may still be one that had to be refused.
     """
 
     parse: Callable[[bytes], Any]
@@ -205,6 +206,7 @@ class Target:
     shape: tuple
     seeds: list[bytes]
     exact: bool = True
+    sound: Callable[[Any], bool] = lambda value: True
 
 
 def _is_message(member: object) -> bool:
@@ -276,6 +278,8 @@ TARGETS: dict[str, Target] = {
         lambda fragments: b"".join(fragment.encode() for fragment in fragments),
         FRAGMENT * 2,
         [_FRAGMENTS[0] + _FRAGMENTS[1]],
+        # RFC 9147, 5.5: a fragment is a part of its message.
+        sound=lambda fragments: all(f.offset + len(f.data) <= f.length for f in fragments),
     ),
     # `encode_ack` puts the numbers in order.
     "ACK": Target(

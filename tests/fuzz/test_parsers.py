@@ -29,6 +29,7 @@ def parse(name, data):
 
 def check(name, data):
     value, target = parse(name, data), TARGETS[name]
+    assert value is None or target.sound(value)
     if value is not None and target.encode is not None:
         again = target.encode(value)
         assert target.parse(again) == value
@@ -127,3 +128,16 @@ def test_announced_lengths_take_no_memory(name, data):
 def test_the_largest_input_stays_within_the_bound(name, data):
     assert parse(name, data)
     assert most_taken(name, data) < BYTES_PER_CALL + BYTES_PER_BYTE * len(data)
+
+
+SMALL = st.integers(0, 12)
+
+
+@examples()
+@given(SMALL, SMALL, SMALL)
+def test_a_fragment_is_taken_exactly_if_it_lies_in_its_message(length, offset, size):
+    """RFC 9147, 5.5."""
+    numbers = [(1, 1), (length, 3), (0, 2), (offset, 3), (size, 3)]
+    header = b"".join(number.to_bytes(width, "big") for number, width in numbers)
+    taken = parse("fragments", header + bytes(size)) is not None
+    assert taken == (offset + size <= length)

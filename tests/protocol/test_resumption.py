@@ -59,7 +59,7 @@ def test_a_resumed_handshake_has_no_certificates():
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_session_is_resumed_whatever_the_network_does(seed):
-    world = Resumable(mtu=200)
+    world = Resumable(mtu=200, handshake_timeout=300.0)
     network = Network(seed, loss=0.2, duplication=0.2, reordering=0.3)
     first = world.connect(network=network)
     pair = world.connect(first.ticket(), Network(seed + 100, 0.2, 0.2, 0.3))
