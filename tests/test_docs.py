@@ -37,6 +37,15 @@ def test_the_first_server_is_the_example():
     assert snippet in (ROOT / "examples" / "first_server.py").read_text()
 
 
+def test_the_recipes_work():
+    """Each may use what those before it have made."""
+    recipes: dict[str, object] = {}
+    for title, snippet in re.findall(
+        r"^## (.*?)$.*?^```python\n(.*?)^```", (DOCS / "recipes.md").read_text(), re.M | re.S
+    ):
+        exec(compile(snippet, f"docs/recipes.md, {title}", "exec"), recipes)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files(page):
     targets = re.findall(r"\]\((?!https:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
