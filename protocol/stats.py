@@ -71,6 +71,4 @@ class ManagerStatistics:
     connections_ended: int = 0
     #: Peers whose address changed.
     addresses_changed: int = 0
-    #: Datagrams that were kept back because the address is not proven, and there was no room.
-    over_allowance: int = 0
     drops: Counter[Unrouted] = field(default_factory=Counter)
