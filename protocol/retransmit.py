@@ -84,6 +84,9 @@ class Flight:
 
     def due(self) -> Iterator[tuple[OutgoingMessage, int, int]]:
         """What has to be sent (again): what is missing, and not under way."""
+        if not self._under_way:  # as for each new flight
+            yield from self.missing()
+            return
         for message in self.messages:
             seq, size = message.message_seq, len(message.body)
             covered = RangeSet()
