@@ -5,10 +5,10 @@ secrets are as long as the output of the suite's hash. None appears in a repr.
 """
 
 import hashlib
-import hmac
 from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
 
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from protocol.alerts import UsageError
 from protocol.crypto.provider import TrafficKeys
@@ -23,7 +23,7 @@ _MOST_BLOCKS = 255
 _LONGEST_LABEL = 255 - len(_LABEL_PREFIX)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class TrafficSecrets:
     """What the keys of both directions of one epoch come from."""
 
@@ -40,20 +40,19 @@ class KeySchedule:
 
     def __init__(self, suite: CipherSuite, psk: bytes | None = None) -> None:
         self.suite = suite
-        zeros = bytes(suite.parameters.hash_bytes)
-        self._secret = _extract(suite, zeros, psk or zeros)
+        self._secret = _early_secret(suite, psk) if psk else _early_secret_without_psk(suite)
 
     def binder_key(self, label: bytes) -> bytes:
         """What keys the binder of the PSK; ``label`` is "ext binder" or "res binder"."""
-        return _derive_secret(self.suite, self._secret, label, _hash(self.suite, b""))
+        return self._secret.derive(label, _hash(self.suite, b""))
 
     def early_traffic(self, transcript_hash: bytes) -> bytes:
         """The client's secret of epoch 1; transcript: ClientHello."""
-        return _derive_secret(self.suite, self._secret, b"c e traffic", transcript_hash)
+        return self._secret.derive(b"c e traffic", transcript_hash)
 
     def early_exporter_secret(self, transcript_hash: bytes) -> bytes:
         """The early exporter master secret; transcript: ClientHello."""
-        return _derive_secret(self.suite, self._secret, b"e exp master", transcript_hash)
+        return self._secret.derive(b"e exp master", transcript_hash)
 
     def handshake_traffic(
         self, shared_secret: bytes | None, transcript_hash: bytes
@@ -62,34 +61,28 @@ class KeySchedule:
 
         ``shared_secret`` is None where there was no key exchange beside the PSK (psk_ke).
         """
-        zeros = bytes(self.suite.parameters.hash_bytes)
-        self._secret = _extract(self.suite, self._next_salt(), shared_secret or zeros)
+        self._secret = self._secret.next(shared_secret)
         return self._traffic_secrets(b"c hs traffic", b"s hs traffic", transcript_hash)
 
     def application_traffic(self, transcript_hash: bytes) -> TrafficSecrets:
         """The secrets of epoch 3; transcript: ClientHello .. server Finished. Call it once."""
-        zeros = bytes(self.suite.parameters.hash_bytes)
-        self._secret = _extract(self.suite, self._next_salt(), zeros)
+        self._secret = self._secret.next()
         return self._traffic_secrets(b"c ap traffic", b"s ap traffic", transcript_hash)
 
     def exporter_secret(self, transcript_hash: bytes) -> bytes:
         """The exporter master secret, after `application_traffic` and with the same transcript."""
-        return _derive_secret(self.suite, self._secret, b"exp master", transcript_hash)
+        return self._secret.derive(b"exp master", transcript_hash)
 
     def resumption_secret(self, transcript_hash: bytes) -> bytes:
         """The resumption master secret, after `application_traffic`.
 
         Transcript: ClientHello .. client Finished.
         """
-        return _derive_secret(self.suite, self._secret, b"res master", transcript_hash)
-
-    def _next_salt(self) -> bytes:
-        return _derive_secret(self.suite, self._secret, b"derived", _hash(self.suite, b""))
+        return self._secret.derive(b"res master", transcript_hash)
 
     def _traffic_secrets(self, client: bytes, server: bytes, transcript: bytes) -> TrafficSecrets:
         return TrafficSecrets(
-            _derive_secret(self.suite, self._secret, client, transcript),
-            _derive_secret(self.suite, self._secret, server, transcript),
+            self._secret.derive(client, transcript), self._secret.derive(server, transcript)
         )
 
 
@@ -102,18 +95,17 @@ class Transcript:
 
     def __init__(self) -> None:
         self._waiting = b""
-        self._hash: hashes.Hash | None = None
+        self._hash: hashlib._Hash | None = None
 
     def select(self, suite: CipherSuite) -> None:
         """Hash with the hash of ``suite``; doing so twice has no effect."""
         if self._hash is None:
-            self._hash = hashes.Hash(suite.parameters.hash)
-            self._hash.update(self._waiting)
+            self._hash = hashlib.new(suite.parameters.hash.name, self._waiting)
             self._waiting = b""
 
     def add(self, message_type: int, body: bytes) -> None:
         """Append a whole handshake message: its type and its reassembled body."""
-        message = bytes((message_type,)) + len(body).to_bytes(3, "big") + body
+        message = (message_type << 24 | len(body)).to_bytes(4, "big") + body
         if self._hash is None:
             self._waiting += message
         else:
@@ -121,7 +113,7 @@ class Transcript:
 
     def digest(self) -> bytes:
         """Hash of the messages so far; `select` comes first."""
-        return self._selected().copy().finalize()
+        return self._selected().digest()
 
     def digest_with(self, suite: CipherSuite, start: bytes = b"") -> bytes:
         """Hash of the messages so far and the first bytes of one more, by the hash of ``suite``.
@@ -130,12 +122,11 @@ class Transcript:
         has to have the same hash.
         """
         if self._hash is None:
-            state = hashes.Hash(suite.parameters.hash)
-            state.update(self._waiting)
+            state = hashlib.new(suite.parameters.hash.name, self._waiting)
         else:
             state = self._hash.copy()
         state.update(start)
-        return state.finalize()
+        return state.digest()
 
     def restart(self, client_hello_hash: bytes) -> None:
         """Put a message_hash in the place of all messages, when a HelloRetryRequest follows.
@@ -143,10 +134,10 @@ class Transcript:
         ``client_hello_hash`` is `digest` after the first ClientHello; a server without state has
         it from its cookie.
         """
-        self._hash = hashes.Hash(self._selected().algorithm)
+        self._hash = hashlib.new(self._selected().name)
         self.add(_MESSAGE_HASH, client_hello_hash)
 
-    def _selected(self) -> hashes.Hash:
+    def _selected(self) -> "hashlib._Hash":
         if self._hash is None:
             raise ValueError("the transcript has no hash before a cipher suite is selected")
         return self._hash
@@ -154,23 +145,23 @@ class Transcript:
 
 def traffic_keys(suite: CipherSuite, secret: bytes) -> TrafficKeys:
     """Key, IV and record-number key of one traffic secret (RFC 8446, 7.3; RFC 9147, 4.2.3)."""
-    key_bytes = suite.parameters.key_bytes
+    expand_label, key_bytes = Hkdf(suite, secret).expand_label, suite.parameters.key_bytes
     return TrafficKeys(
         suite,
-        expand_label(suite, secret, b"key", b"", key_bytes),
-        expand_label(suite, secret, b"iv", b"", _IV_BYTES),
-        expand_label(suite, secret, b"sn", b"", key_bytes),
+        expand_label(b"key", b"", key_bytes),
+        expand_label(b"iv", b"", _IV_BYTES),
+        expand_label(b"sn", b"", key_bytes),
     )
 
 
 def next_generation(suite: CipherSuite, secret: bytes) -> bytes:
     """The traffic secret that follows a KeyUpdate (RFC 8446, 7.2)."""
-    return expand_label(suite, secret, b"traffic upd", b"", suite.parameters.hash_bytes)
+    return Hkdf(suite, secret).derive(b"traffic upd", b"")
 
 
 def resumption_key(suite: CipherSuite, resumption_secret: bytes, nonce: bytes) -> bytes:
     """The PSK of a ticket with that nonce (RFC 8446, 4.6.1)."""
-    return expand_label(suite, resumption_secret, b"resumption", nonce, suite.parameters.hash_bytes)
+    return Hkdf(suite, resumption_secret).derive(b"resumption", nonce)
 
 
 def finished_mac(suite: CipherSuite, secret: bytes, transcript_hash: bytes) -> bytes:
@@ -180,8 +171,7 @@ def finished_mac(suite: CipherSuite, secret: bytes, transcript_hash: bytes) -> b
     before the Finished. A PSK binder is the same with `KeySchedule.binder_key`. Compare what the
     peer sent with `hmac.compare_digest`.
     """
-    key = expand_label(suite, secret, b"finished", b"", suite.parameters.hash_bytes)
-    return hmac.digest(key, transcript_hash, suite.parameters.hash.name)
+    return _hmac(suite, Hkdf(suite, secret).derive(b"finished", b""), transcript_hash)
 
 
 @dataclass(frozen=True)
@@ -201,39 +191,76 @@ class Exporter:
             raise UsageError(f"length must be 1 .. {longest} bytes, not {length}")
         if not 0 < len(label) <= _LONGEST_LABEL:
             raise UsageError(f"label must be 1 .. {_LONGEST_LABEL} bytes, not {len(label)}")
-        secret = _derive_secret(self.suite, self.secret, label, _hash(self.suite, b""))
-        return expand_label(self.suite, secret, b"exporter", _hash(self.suite, context), length)
+        secret = Hkdf(self.suite, self.secret).derive(label, _hash(self.suite, b""))
+        return Hkdf(self.suite, secret).expand_label(
+            b"exporter", _hash(self.suite, context), length
+        )
 
 
-def expand_label(
-    suite: CipherSuite, secret: bytes, label: bytes, context: bytes, length: int
-) -> bytes:
-    """HKDF-Expand-Label (RFC 8446, 7.1; RFC 9147, 5.9); ``label`` comes without its prefix."""
+class Hkdf:
+    """HKDF (RFC 5869) from one secret, whose HMAC is set up once for all that is derived from it.
+
+    With the labels of RFC 8446, 7.1, which come here without the prefix of RFC 9147, 5.9.
+    """
+
+    def __init__(self, suite: CipherSuite, secret: bytes) -> None:
+        self._suite = suite
+        self._mac = HMAC(secret, suite.parameters.hash)
+
+    def expand_label(self, label: bytes, context: bytes, length: int) -> bytes:
+        """HKDF-Expand-Label; nearly always one block of HKDF-Expand is enough."""
+        info = _info(label, len(context), length) + context
+        block = output = self._block(info + b"\1")
+        number = 1
+        while len(output) < length:
+            number += 1
+            block = self._block(b"%b%b%c" % (block, info, number))
+            output += block
+        return output[:length]
+
+    def _block(self, data: bytes) -> bytes:
+        mac = self._mac.copy()
+        mac.update(data)
+        return mac.finalize()
+
+    def derive(self, label: bytes, context: bytes) -> bytes:
+        """A secret as long as the hash: Derive-Secret, if ``context`` is a transcript hash."""
+        return self.expand_label(label, context, self._suite.parameters.hash_bytes)
+
+    def next(self, input_key: bytes | None = None) -> "Hkdf":
+        """The next of Early Secret, Handshake Secret and Master Secret; None stands for zeros."""
+        return _extract(self._suite, self._next_salt, input_key)
+
+    @cached_property
+    def _next_salt(self) -> bytes:
+        return self.derive(b"derived", _hash(self._suite, b""))
+
+
+@lru_cache(maxsize=256)  # there are few labels but those of exporters
+def _info(label: bytes, context_bytes: int, length: int) -> bytes:
+    """An HkdfLabel up to its context."""
     full_label = _LABEL_PREFIX + label
-    info = b"%b%c%b%c%b" % (
-        length.to_bytes(2, "big"), len(full_label), full_label, len(context), context,
-    )  # fmt: skip
-    return _expand(suite.parameters.hash, secret, info, length)
+    return b"%b%c%b%c" % (length.to_bytes(2, "big"), len(full_label), full_label, context_bytes)
 
 
-def _derive_secret(
-    suite: CipherSuite, secret: bytes, label: bytes, transcript_hash: bytes
-) -> bytes:
-    return expand_label(suite, secret, label, transcript_hash, suite.parameters.hash_bytes)
+def _early_secret(suite: CipherSuite, psk: bytes | None) -> Hkdf:
+    return _extract(suite, bytes(suite.parameters.hash_bytes), psk)
 
 
-def _expand(algorithm: hashes.HashAlgorithm, secret: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-Expand (RFC 5869, 2.3); nearly always the first block is enough."""
-    block = output = hmac.digest(secret, info + b"\1", algorithm.name)
-    for number in range(2, -(-length // algorithm.digest_size) + 1):
-        block = hmac.digest(secret, b"%b%b%c" % (block, info, number), algorithm.name)
-        output += block
-    return output[:length]
+@cache
+def _early_secret_without_psk(suite: CipherSuite) -> Hkdf:
+    return _early_secret(suite, None)
 
 
-def _extract(suite: CipherSuite, salt: bytes, input_key: bytes) -> bytes:
-    """HKDF-Extract (RFC 5869, 2.2)."""
-    return hmac.digest(salt, input_key, suite.parameters.hash.name)
+def _extract(suite: CipherSuite, salt: bytes, input_key: bytes | None) -> Hkdf:
+    """HKDF-Extract; where there is no key, it is as many zeros as the hash has bytes."""
+    return Hkdf(suite, _hmac(suite, salt, input_key or bytes(suite.parameters.hash_bytes)))
+
+
+def _hmac(suite: CipherSuite, key: bytes, data: bytes) -> bytes:
+    mac = HMAC(key, suite.parameters.hash)
+    mac.update(data)
+    return mac.finalize()
 
 
 def _hash(suite: CipherSuite, data: bytes) -> bytes:

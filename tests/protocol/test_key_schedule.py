@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -11,9 +12,9 @@ from protocol.alerts import UsageError
 from protocol.crypto.suites import CipherSuite
 from protocol.key_schedule import (
     Exporter,
+    Hkdf,
     KeySchedule,
     Transcript,
-    expand_label,
     finished_mac,
     next_generation,
     resumption_key,
@@ -26,9 +27,16 @@ SUITES = list(CipherSuite)
 
 
 @pytest.fixture
-def tls_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+def tls_labels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """RFC 8446, 7.1: in this DTLS differs from TLS, and only TLS has published vectors."""
-    monkeypatch.setattr(key_schedule, "_LABEL_PREFIX", b"tls13 ")
+    remembered = key_schedule._info, key_schedule._early_secret_without_psk
+    with monkeypatch.context() as patch:
+        patch.setattr(key_schedule, "_LABEL_PREFIX", b"tls13 ")
+        for function in remembered:
+            function.cache_clear()
+        yield
+    for function in remembered:
+        function.cache_clear()
 
 
 @pytest.mark.usefixtures("tls_labels")
@@ -72,7 +80,7 @@ def test_the_label_is_dtls13_without_a_space() -> None:
     secret = bytes(range(32))
     info = b"\x00\x10" + b"\x09dtls13key" + b"\x00"
     expected = hmac.digest(secret, info + b"\x01", "sha256")[:16]
-    assert expand_label(SUITE, secret, b"key", b"", 16) == expected
+    assert Hkdf(SUITE, secret).expand_label(b"key", b"", 16) == expected
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -82,7 +90,7 @@ def test_longer_output_is_that_of_hkdf_expand(suite: CipherSuite, length: int) -
     secret, context = bytes(suite.parameters.hash_bytes), b"some context"
     info = length.to_bytes(2, "big") + b"\x0edtls13exporter" + bytes((len(context),)) + context
     expected = HKDFExpand(suite.parameters.hash, length, info).derive(secret)
-    assert expand_label(suite, secret, b"exporter", context, length) == expected
+    assert Hkdf(suite, secret).expand_label(b"exporter", context, length) == expected
 
 
 def test_exported_material_depends_on_each_input() -> None:
