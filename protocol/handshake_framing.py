@@ -37,7 +37,7 @@ class HandshakeType(IntEnum):
     MESSAGE_HASH = 254
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Fragment:
     """A handshake message, or a part of one, as it stands in a record (RFC 9147, 5.2 and 5.5)."""
 

@@ -2,6 +2,7 @@
 
 Every message is a dataclass with its `HandshakeType` as ``msg_type``, ``encode() -> body`` and
 ``parse(body)``. A body has neither the TLS nor the DTLS header (see `protocol.handshake_framing`).
+They are not frozen, nor is what they are cut into: that would treble the time it takes to make one.
 
 ``parse`` is strict: what does not have the syntax, trailing bytes included, raises `DecodeError`;
 what has a value that the standards forbid raises `ProtocolViolation` with the alert that they name.
@@ -59,7 +60,7 @@ _DOWNGRADE_SENTINELS = (b"DOWNGRD\1", b"DOWNGRD\0")
 _NO_COMPRESSION = b"\0"
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClientHello:
     """RFC 9147, 5.3. What `parse` returns offers DTLS 1.3, with the legacy fields as they must be.
 
@@ -130,7 +131,7 @@ class ClientHello:
         return cls(random, cipher_suites, extensions, legacy_session_id)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ServerHello:
     """RFC 9147, 5.4; with `RETRY_RANDOM` as its random it is a HelloRetryRequest (8446, 4.1.4).
 
@@ -215,7 +216,7 @@ class HelloVerifyRequest:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class EncryptedExtensions:
     """RFC 8446, 4.3.1."""
 
@@ -246,7 +247,7 @@ class EncryptedExtensions:
         return cls(extensions)
 
 
-@dataclass(frozen=True)
+@dataclass
 class CertificateRequest:
     """RFC 8446, 4.3.2; signature_algorithms is always among the extensions."""
 
@@ -272,7 +273,7 @@ class CertificateRequest:
         return cls(extensions, context)
 
 
-@dataclass(frozen=True)
+@dataclass
 class CertificateEntry:
     """One certificate in DER, or a raw public key, and its extensions (RFC 8446, 4.4.2)."""
 
@@ -280,7 +281,7 @@ class CertificateEntry:
     extensions: Extensions = field(default_factory=Extensions)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Certificate:
     """RFC 8446, 4.4.2: the chain, the sender's own certificate first; a client's may be empty."""
 
@@ -327,7 +328,7 @@ class Certificate:
         return cls(tuple(entries), context)
 
 
-@dataclass(frozen=True)
+@dataclass
 class CertificateVerify:
     """RFC 8446, 4.4.3; `protocol.signatures` makes and verifies the signature."""
 
@@ -350,7 +351,7 @@ class CertificateVerify:
         return cls(scheme, signature)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Finished:
     """RFC 8446, 4.4.4: the HMAC over the transcript, as long as the suite's hash."""
 
@@ -368,7 +369,7 @@ class Finished:
         return cls(bytes(body))
 
 
-@dataclass(frozen=True)
+@dataclass
 class KeyUpdate:
     """RFC 8446, 4.6.3."""
 
@@ -391,7 +392,7 @@ class KeyUpdate:
         return cls(bool(request_update))
 
 
-@dataclass(frozen=True)
+@dataclass
 class RequestConnectionId:
     """RFC 9147, 9."""
 
@@ -413,7 +414,7 @@ class RequestConnectionId:
         return cls(num_cids)
 
 
-@dataclass(frozen=True)
+@dataclass
 class NewConnectionId:
     """RFC 9147, 9."""
 
@@ -443,7 +444,7 @@ class NewConnectionId:
         return cls(tuple(cids), not usage)
 
 
-@dataclass(frozen=True)
+@dataclass
 class NewSessionTicket:
     """RFC 8446, 4.6.1: what a client needs to resume the session."""
 

@@ -81,7 +81,7 @@ class Answer(NamedTuple):
         return f"Answer({len(self.public)} bytes)"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _X25519Share:
     private_key: x25519.X25519PrivateKey = field(repr=False)
     group = NamedGroup.X25519

@@ -15,7 +15,7 @@ from protocol.crypto.suites import CipherSuite
 LONGEST_CONTENT = 1 << 14
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class TrafficKeys:
     """What protects the records of one epoch in one direction (RFC 8446, 7.3; RFC 9147, 4.2.3).
 

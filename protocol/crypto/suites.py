@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
+from functools import cached_property
 
 from cryptography.hazmat.primitives import hashes
 
@@ -15,7 +16,7 @@ class CipherSuite(IntEnum):
     TLS_AES_128_CCM_SHA256 = 0x1304
     TLS_AES_128_CCM_8_SHA256 = 0x1305
 
-    @property
+    @cached_property
     def parameters(self) -> "SuiteParameters":
         """AEAD, hash, lengths and limits of the suite."""
         return _PARAMETERS[self]
@@ -47,7 +48,7 @@ class SuiteParameters:
     forgery_limit: int
     tag_bytes: int = 16
 
-    @property
+    @cached_property
     def hash_bytes(self) -> int:
         """Length of the hash's output."""
         return self.hash.digest_size

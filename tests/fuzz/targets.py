@@ -35,7 +35,7 @@ from protocol.extensions import (
     KeyShareEntry,
     Place,
 )
-from protocol.handshake_framing import Fragment, parse_fragments
+from protocol.handshake_framing import Fragment, HandshakeType, parse_fragments
 from protocol.psk_extensions import (
     EARLY_DATA,
     OFFERED_PSKS,
@@ -210,7 +210,8 @@ class Target:
 
 
 def _is_message(member: object) -> bool:
-    return inspect.isclass(member) and hasattr(member, "msg_type") and hasattr(member, "parse")
+    has_type = isinstance(getattr(member, "msg_type", None), HandshakeType)
+    return inspect.isclass(member) and has_type and hasattr(member, "parse")
 
 
 def _find(fits: Callable[[object], bool]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from driver import Device
 from hdl.model import AcceleratorModel
 from hdl.profile import COMPACT
 from protocol.alerts import AlertDescription
-from protocol.crypto import suites
 from protocol.crypto.accelerator import AcceleratorProvider
 from protocol.crypto.openssl import SoftwareProvider
 from protocol.crypto.provider import CryptoProvider, Refusal, TrafficKeys
@@ -33,7 +32,7 @@ def accelerator() -> CryptoProvider:
 def pair(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pair:
     """The server's keys stand so many forgeries as `LIMIT` says."""
     few = replace(SUITE.parameters, forgery_limit=LIMIT)
-    monkeypatch.setitem(suites._PARAMETERS, SUITE, few)
+    monkeypatch.setattr(SUITE, "parameters", few)
     return Pair.connected(
         client_config(suites=(SUITE,)), server_config(suites=(SUITE,), provider=request.param())
     )
@@ -113,7 +112,7 @@ def test_forgeries_under_several_connection_ids_count_for_their_one_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     few = replace(SUITE.parameters, forgery_limit=LIMIT)
-    monkeypatch.setitem(suites._PARAMETERS, SUITE, few)
+    monkeypatch.setattr(SUITE, "parameters", few)
     keys = TrafficKeys(SUITE, bytes(16), bytes(12), bytes(16))
     layer = RecordLayer(SoftwareProvider())
     layer.use_connection_ids(receive=b"a", send=b"")

@@ -6,7 +6,6 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
 from protocol import record_number, unified_header
-from protocol.crypto import suites
 from protocol.crypto.openssl import SoftwareProvider, _record_number_mask
 from protocol.crypto.provider import (
     KeyLimitError,
@@ -231,7 +230,7 @@ def test_another_epoch_or_connection_id_is_told_from_a_bad_tag(sealer: Sealer) -
 def test_limits_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     suite = CipherSuite.TLS_AES_128_GCM_SHA256
     small = replace(suite.parameters, seal_limit=2, forgery_limit=2)
-    monkeypatch.setitem(suites._PARAMETERS, suite, small)
+    monkeypatch.setattr(suite, "parameters", small)
     provider = SoftwareProvider()
     sealer, opener = provider.sealer(KEYS, EPOCH), provider.opener(KEYS, EPOCH)
     good, bad = sealer.seal(23, b"1").data, bytearray(sealer.seal(23, b"2").data)
