@@ -81,5 +81,7 @@ class Acknowledger:
         return encode_ack(self._numbers[-((size - _LENGTH_BYTES) // _NUMBER_BYTES) :])
 
     def _note(self, number: RecordNumber) -> None:
-        others = [other for other in self._numbers if other != number]
-        self._numbers = [*others, number][-_MAX_NUMBERS:]
+        if number in self._numbers:
+            self._numbers.remove(number)
+        self._numbers.append(number)
+        del self._numbers[:-_MAX_NUMBERS]

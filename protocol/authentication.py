@@ -40,6 +40,8 @@ def server_credentials(own: Sequence[Credentials], hello: Extensions) -> Credent
             AlertDescription.HANDSHAKE_FAILURE,
             f"the client takes no signature of {kinds}",
         )
+    if len(usable) == 1:
+        return usable[0]
     name, schemes, authorities = SERVER_NAME.read(hello), _chain_schemes(hello), _authorities(hello)
 
     def merits(credentials: Credentials) -> tuple[bool, ...]:

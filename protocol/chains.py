@@ -64,6 +64,7 @@ class ChainVerifier:
     def __init__(self, trust: Sequence[x509.Certificate]) -> None:
         self._trust = tuple(trust)
         self._policy = PolicyBuilder().store(Store(list(trust))) if trust else None
+        self._checked_name: str | None = None
         #: By a hash of chain and server name; the latest one is the last.
         self._good: OrderedDict[bytes, _Verified] = OrderedDict()
 
@@ -117,7 +118,9 @@ class ChainVerifier:
 
     def check_server_name(self, server_name: str) -> None:
         """Raises `UsageError` for what `verify_server` could never take."""
-        _server_verifier(server_name, self._builder)
+        if server_name != self._checked_name:  # each client of a config asks for the same one
+            _server_verifier(server_name, self._builder)
+            self._checked_name = server_name
 
     @property
     def _builder(self) -> PolicyBuilder:

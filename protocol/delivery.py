@@ -19,7 +19,7 @@ from protocol.handshake_framing import (
 )
 from protocol.outbox import SAFE_MTU, Outbox
 from protocol.record import ContentType
-from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
+from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer, earlier
 from protocol.stats import Statistics
 
 _LAST_MESSAGE_SEQ = 0xFFFF
@@ -93,13 +93,12 @@ class Delivery:
     @property
     def deadline(self) -> float | None:
         """When `handle_timer` has to be called."""
-        deadlines = (self._timer.deadline, self._acks.deadline)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return earlier(self._timer.deadline, self._acks.deadline)
 
     def receive(self, record: OpenedRecord, now: float) -> None:
         """Take the content of a handshake record; raises `ProtocolViolation`."""
         fragments = parse_fragments(record.content)
-        if record.number.epoch != self.read_epoch:
+        if record.epoch != self.read_epoch:
             self._check_old(fragments)
         self._receive(fragments, record, now)
 
@@ -139,7 +138,7 @@ class Delivery:
 
     def receive_ack(self, record: OpenedRecord, now: float) -> None:
         """Take the content of an ACK record; raises `ProtocolViolation`."""
-        epoch, numbers = record.number.epoch, parse_ack(record.content)
+        epoch, numbers = record.epoch, parse_ack(record.content)
         if epoch < APPLICATION_EPOCH and any(number.epoch > epoch for number in numbers):
             raise ProtocolViolation(
                 AlertDescription.ILLEGAL_PARAMETER, f"an ACK in epoch {epoch} for a later one"
@@ -258,13 +257,13 @@ class Delivery:
         if all(fragment.message_seq < self._flight_start for fragment in fragments):
             self._peer_repeats(now)
             return
-        arrivals = [self._reassembler.add(fragment) for fragment in fragments]
+        arrivals = list(map(self._reassembler.add, fragments))
         is_new = Arrival.IN_ORDER in arrivals or Arrival.OUT_OF_ORDER in arrivals
-        if is_new and record.number.epoch != PLAINTEXT_EPOCH:  # there only a whole hello counts
+        if is_new and record.epoch != PLAINTEXT_EPOCH:  # there only a whole hello counts
             self._answered(now)
         if Arrival.NOT_KEPT in arrivals or any(map(self._is_waiting_update, fragments)):
             return
-        if self._finished or any(arrival is not Arrival.IN_ORDER for arrival in arrivals):
+        if self._finished or arrivals.count(Arrival.IN_ORDER) < len(arrivals):
             self._acks.demand(record.number, now)
         else:
             self._acks.hold(record.number, now, self._timer.interval * _PATIENCE)

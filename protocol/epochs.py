@@ -1,5 +1,7 @@
 """The keys in use: which epochs are open, and the change to the next (RFC 9147, 6.1 and 8)."""
 
+from bisect import bisect_left
+
 from protocol.crypto.suites import CipherSuite
 from protocol.delivery import Delivery
 from protocol.handshake import EARLY_EPOCH
@@ -24,8 +26,8 @@ class _Direction:
     def drop_before(self, epoch: int) -> list[int]:
         if self.kept[0] >= epoch:  # nearly always, and this runs for each record
             return []
-        dropped = [old for old in self.kept if old < epoch]
-        self.kept = [kept for kept in self.kept if kept >= epoch]
+        first = bisect_left(self.kept, epoch)
+        dropped, self.kept = self.kept[:first], self.kept[first:]
         return dropped
 
 

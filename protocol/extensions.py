@@ -13,7 +13,7 @@ kind of extension; where client and server use different forms, there is one cod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from protocol.alerts import AlertDescription, ProtocolViolation, UsageError
 from protocol.wire import Reader, numbered_vectors, uint, uints, vector
@@ -131,7 +131,7 @@ class Extensions:
     def __init__(self, extensions: Iterable[Extension] = ()) -> None:
         self._by_type: dict[int, bytes] = {}
         #: What each `Codec` has read, so that it need not do so again.
-        self.values: dict[Codec[Any], object] = {}
+        self.values: dict[Codec[Any], Any] = {}
         for number, data in extensions:
             if number in self._by_type:
                 raise UsageError(f"extension {extension_name(number)} is given twice")
@@ -227,16 +227,18 @@ class Codec(Generic[T]):
 
     def read(self, extensions: Extensions) -> T | None:
         """The value, or None where the extension is absent; raises `ProtocolViolation`."""
+        known = extensions.values
+        if self in known:  # a hello's extensions are read for their syntax, and then again
+            value: T = known[self]
+            return value
         data = extensions.find(self.type)
         if data is None:
             return None
-        known = extensions.values
-        if self not in known:  # a hello's extensions are read for their syntax, and then again
-            reader = Reader(data, extension_name(self.type))
-            value = self._parse(reader)
-            reader.finish()
-            known[self] = value
-        return cast(T, known[self])
+        reader = Reader(data, _NAMES[self.type])
+        value = self._parse(reader)
+        reader.finish()
+        known[self] = value
+        return value
 
     def require(self, extensions: Extensions) -> T:
         """The value; raises `ProtocolViolation` with missing_extension where it is absent."""

@@ -13,7 +13,7 @@ _MESSAGES_AHEAD = 16
 _MAX_PIECES = 64
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Message:
     """A whole handshake message; ``body`` comes without header."""
 
@@ -53,16 +53,18 @@ class Reassembler:
         Raises `ProtocolViolation` (illegal_parameter) when it contradicts what came before, or when
         the next message is longer than this side takes.
         """
-        if fragment.message_seq < self.next_message_seq:
+        message_seq = fragment.message_seq
+        if message_seq < self.next_message_seq:
             return Arrival.OLD
-        partial = self._partial.get(fragment.message_seq)
+        partial = self._partial.get(message_seq)
+        known = 0 if partial is None else partial.received.prefix()
         if partial is None:
             if not self._has_room(fragment):
                 return Arrival.NOT_KEPT
-            partial = self._partial[fragment.message_seq] = _Partial(fragment)
-        in_order = self._is_next_piece(fragment, partial)
-        if not partial.insert(fragment):
+            self._partial[message_seq] = _Partial(fragment)
+        elif not partial.insert(fragment):
             return Arrival.NOT_KEPT
+        in_order = message_seq == self.next_message_seq and fragment.offset <= known
         return Arrival.IN_ORDER if in_order else Arrival.OUT_OF_ORDER
 
     def whole_message(self) -> Message | None:
@@ -110,10 +112,6 @@ class Reassembler:
         near = fragment.message_seq - self.next_message_seq <= _MESSAGES_AHEAD
         return near and ahead + fragment.length <= self._max_bytes
 
-    def _is_next_piece(self, fragment: Fragment, partial: "_Partial") -> bool:
-        is_next_message = fragment.message_seq == self.next_message_seq
-        return is_next_message and fragment.offset <= partial.received.prefix()
-
 
 class _Partial:
     """A message of which some bytes have arrived."""
@@ -122,6 +120,7 @@ class _Partial:
         self.msg_type = first.msg_type
         self.data = bytearray(first.length)
         self.received = RangeSet()
+        self._write(first, first.offset + len(first.data))
 
     @property
     def whole(self) -> bool:
@@ -132,9 +131,12 @@ class _Partial:
         self._check_consistent(fragment, stop)
         if len(self.received) >= _MAX_PIECES and fragment.offset > self.received.prefix():
             return False
+        self._write(fragment, stop)
+        return True
+
+    def _write(self, fragment: Fragment, stop: int) -> None:
         self.data[fragment.offset : stop] = fragment.data
         self.received.add(fragment.offset, stop)
-        return True
 
     def _check_consistent(self, fragment: Fragment, end: int) -> None:
         if (fragment.msg_type, fragment.length) != (self.msg_type, len(self.data)):

@@ -8,6 +8,8 @@ Range = tuple[int, int]
 class RangeSet:
     """Half-open ranges ``(start, stop)`` of positions; ascending, none touching the next."""
 
+    __slots__ = ("_ranges",)
+
     def __init__(self) -> None:
         self._ranges: list[Range] = []
 

@@ -25,7 +25,7 @@ _SHORTEST_INTERVAL = 0.2
 _IDLE_INTERVALS = 10
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class OutgoingMessage:
     """A handshake message of ours, and the epoch whose keys protect it whenever it is sent."""
 
@@ -47,12 +47,16 @@ class _Piece(NamedTuple):
     stop: int
 
 
+_NOTHING = RangeSet()
+
+
 class Flight:
     """The messages of one flight, and what of them the peer has acknowledged."""
 
     def __init__(self, messages: Sequence[OutgoingMessage]) -> None:
         self.messages = tuple(messages)
-        self._acknowledged = {message.message_seq: RangeSet() for message in messages}
+        #: Of which bytes of a message that is known, by its message_seq.
+        self._acknowledged: dict[int, RangeSet] = {}
         self._sent: dict[RecordNumber, _Piece] = {}
         #: Those of them that may still arrive, in the order of sending.
         self._under_way: dict[RecordNumber, _Piece] = {}
@@ -64,12 +68,12 @@ class Flight:
     @property
     def untouched(self) -> bool:
         """Whether no part of it is acknowledged."""
-        return not any(self._acknowledged.values())
+        return not self._acknowledged
 
     @property
     def complete(self) -> bool:
         """Whether all of it is acknowledged."""
-        return not any(True for _ in self.missing())
+        return next(self.missing(), None) is None
 
     @property
     def under_way(self) -> int:
@@ -79,7 +83,8 @@ class Flight:
     def missing(self) -> Iterator[tuple[OutgoingMessage, int, int]]:
         """What is not acknowledged: messages, each with a range of its bytes, in order."""
         for message in self.messages:
-            for start, stop in self._acknowledged[message.message_seq].gaps(len(message.body)):
+            acknowledged = self._acknowledged.get(message.message_seq, _NOTHING)
+            for start, stop in acknowledged.gaps(len(message.body)):
                 yield message, start, stop
 
     def due(self) -> Iterator[tuple[OutgoingMessage, int, int]]:
@@ -90,7 +95,7 @@ class Flight:
         for message in self.messages:
             seq, size = message.message_seq, len(message.body)
             covered = RangeSet()
-            for start, stop in self._acknowledged[seq].overlaps(0, size):
+            for start, stop in self._acknowledged.get(seq, _NOTHING).overlaps(0, size):
                 covered.add(start, stop)
             for piece in self._under_way.values():
                 if piece.message_seq == seq:
@@ -115,7 +120,8 @@ class Flight:
         for number in numbers:
             piece = self._sent.pop(number, None)
             if piece is not None:
-                self._acknowledged[piece.message_seq].add(piece.start, piece.stop)
+                acknowledged = self._acknowledged.setdefault(piece.message_seq, RangeSet())
+                acknowledged.add(piece.start, piece.stop)
         return list(self.missing()) != before
 
     def lose(self) -> None:
@@ -129,6 +135,13 @@ class Flight:
         has_gap = not acknowledged.issuperset(order[:end])
         for number in order[:end] if has_gap or not end else order:
             del self._under_way[number]
+
+
+def earlier(one: float | None, other: float | None) -> float | None:
+    """The earlier of two deadlines, None being never."""
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
 
 
 class RetransmissionTimer:

@@ -13,8 +13,8 @@ All fields are big-endian.
 """
 
 import struct
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 #: What the three high bits of the first byte are, and which they are.
@@ -79,13 +79,20 @@ def layouts(connection_id_bytes: int) -> tuple[Layout | None, ...]:
     return tuple(_layout(first, connection_id_bytes) for first in range(256))
 
 
-def forms(epoch_bits: int, connection_id: bytes) -> dict[int, Form]:
+@lru_cache(maxsize=1024)  # for those in use; they are the same for all that have no connection ID
+def forms(epoch_bits: int, connection_id: bytes) -> Mapping[int, Form]:
     """The forms that a header may have in one epoch, by its first byte."""
     return {
         first: _form(first, layout, connection_id)
         for first, layout in enumerate(layouts(len(connection_id)))
         if layout is not None and first & EPOCH_MASK == epoch_bits
     }
+
+
+def full_form(epoch_bits: int, connection_id: bytes) -> Form:
+    """The one with a 16-bit number and a length, which we send."""
+    first = FIXED_BITS | SEQUENCE_NUMBER_16 | LENGTH | epoch_bits
+    return forms(epoch_bits, connection_id)[first | (CONNECTION_ID if connection_id else 0)]
 
 
 def _form(first: int, layout: Layout, connection_id: bytes) -> Form:

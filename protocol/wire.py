@@ -19,22 +19,21 @@ class Reader:
 
     def __init__(self, data: bytes, what: str) -> None:
         self._data = bytes(data)
+        self._end = len(self._data)
         self._position = 0
         self._what = what
 
     @property
     def remaining(self) -> int:
         """How many bytes are still unread."""
-        return len(self._data) - self._position
+        return self._end - self._position
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes."""
         start = self._position
         end = start + count
-        if end > len(self._data):
-            raise DecodeError(
-                f"{self._what}: {count} bytes announced or needed, {self.remaining} there"
-            )
+        if end > self._end:
+            raise self._too_short(count)
         self._position = end
         return self._data[start:end]
 
@@ -44,10 +43,15 @@ class Reader:
 
     def vector(self, length_size: int, minimum: int = 0, maximum: int | None = None) -> bytes:
         """A variable-length vector: its length in ``length_size`` bytes, then its bytes."""
-        length = int.from_bytes(self.take(length_size), "big")
+        start = self._position + length_size
+        length = int.from_bytes(self._data[self._position : start], "big")
         if length < minimum or (maximum is not None and length > maximum):
             raise DecodeError(f"{self._what}: vector of {length} bytes is out of range")
-        return self.take(length)
+        end = start + length
+        if end > self._end:
+            raise self._too_short(length_size + length)
+        self._position = end
+        return self._data[start:end]
 
     def nested(self, length_size: int, minimum: int = 0, maximum: int | None = None) -> "Reader":
         """A variable-length vector, as a reader of its own."""
@@ -62,13 +66,25 @@ class Reader:
 
     def numbered_vectors(self) -> Iterator[tuple[int, bytes]]:
         """To the end: vectors with lengths of two bytes, each behind a number of two bytes."""
-        while self._position < len(self._data):
-            number, length = _NUMBER_AND_LENGTH.unpack(self.take(_NUMBER_AND_LENGTH.size))
-            yield number, self.take(length)
+        while self._position < self._end:
+            start = self._position + _NUMBER_AND_LENGTH.size
+            if start > self._end:
+                raise self._too_short(_NUMBER_AND_LENGTH.size)
+            number, length = _NUMBER_AND_LENGTH.unpack_from(self._data, self._position)
+            end = start + length
+            if end > self._end:
+                raise self._too_short(end - self._position)
+            self._position = end
+            yield number, self._data[start:end]
+
+    def _too_short(self, count: int) -> DecodeError:
+        return DecodeError(
+            f"{self._what}: {count} bytes announced or needed, {self.remaining} there"
+        )
 
     def finish(self) -> None:
         """Nothing may be left over."""
-        if self.remaining:
+        if self._position < self._end:
             raise DecodeError(f"{self._what}: {self.remaining} bytes too many")
 
 
@@ -82,7 +98,10 @@ def uint(value: int, size: int) -> bytes:
 
 def vector(data: bytes, length_size: int) -> bytes:
     """``data`` behind its length, which takes ``length_size`` bytes."""
-    return uint(len(data), length_size) + data
+    try:
+        return len(data).to_bytes(length_size, "big") + data
+    except OverflowError:
+        raise UsageError(f"{len(data)} does not fit {length_size} bytes") from None
 
 
 def uints(values: Sequence[int], size: int, length_size: int) -> bytes:
@@ -98,7 +117,7 @@ def numbered_vectors(entries: Iterable[tuple[int, bytes]]) -> bytes:
     """Vectors with lengths of two bytes, each behind a number of two bytes."""
     try:
         return b"".join(
-            _NUMBER_AND_LENGTH.pack(number, len(data)) + data for number, data in entries
+            [_NUMBER_AND_LENGTH.pack(number, len(data)) + data for number, data in entries]
         )
     except struct.error:
         raise UsageError("a number or a length does not fit two bytes") from None

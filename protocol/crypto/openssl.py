@@ -5,7 +5,6 @@ by `struct`: at a hundred thousand records a second, Python's calls are what cos
 are attributes become local names first, because Python 3.11 is slow to call them as attributes.
 """
 
-import struct
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
@@ -82,9 +81,8 @@ class SoftwareSealer:
         self._iv = int.from_bytes(keys.iv, "big")
         self._encrypt = _aead(keys).encrypt
         self._mask = _record_number_mask(keys)
-        # All of the header before the number.
-        self._prefix = unified_header.build(epoch, 0, 0, connection_id)[:-4]
-        self._pack_header = struct.Struct(f">{len(self._prefix)}sHH").pack
+        form = unified_header.full_form(epoch & unified_header.EPOCH_MASK, connection_id)
+        self._prefix, self._pack_header = form.prefix, form.pack
 
     @property
     def next_number(self) -> int:
