@@ -26,6 +26,7 @@ with a PSK of the client's, an external one or a ticket (figures 8 and 9):
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import ClassVar
 
 from cryptography import x509
 
@@ -61,6 +62,7 @@ from protocol.handshake import (
     PLAINTEXT_EPOCH,
     Channel,
     Encodable,
+    Handlers,
     Handshake,
     require,
 )
@@ -116,15 +118,6 @@ class ClientHandshake(Handshake):
         self._client_random = config.random(RANDOM_BYTES)
         self._share = generate(config.groups[0])
         self._negotiation: ClientNegotiation = ClientNegotiation(config, channel)
-        self._handlers |= {
-            HandshakeType.SERVER_HELLO: self._on_server_hello,
-            HandshakeType.HELLO_VERIFY_REQUEST: HelloVerifyRequest.parse,
-            HandshakeType.ENCRYPTED_EXTENSIONS: self._on_encrypted_extensions,
-            HandshakeType.CERTIFICATE_REQUEST: self._on_certificate_request,
-            HandshakeType.CERTIFICATE: self._on_certificate,
-            HandshakeType.FINISHED: self._on_finished,
-            HandshakeType.NEW_SESSION_TICKET: self._on_new_session_ticket,
-        }
 
     def start(self) -> None:
         """Flight 1."""
@@ -152,10 +145,12 @@ class ClientHandshake(Handshake):
     def _extensions(self, cookie: bytes | None) -> Extensions:
         share = KeyShareEntry(self._share.group, self._share.public)
         extensions = [
-            CLIENT_VERSIONS.make(self._negotiation.with_grease((DTLS_1_3,))),
-            SUPPORTED_GROUPS.make(self._negotiation.with_grease(self._config.groups)),
+            *_offers(
+                self._negotiation.with_grease((DTLS_1_3,)),
+                self._negotiation.with_grease(self._config.groups),
+                self._config.psk_modes,
+            ),
             CLIENT_KEY_SHARES.make((share,)),
-            PSK_MODES.make(self._config.psk_modes),
             *self._negotiation.offer(),
         ]
         accepted = self._config.peer_certificate_types
@@ -188,6 +183,9 @@ class ClientHandshake(Handshake):
             without = self._psk_index is None
             self.machine.advance(Step.SERVER_HELLO if without else Step.SERVER_HELLO_WITH_PSK)
             self._on_accepted(hello, body)
+
+    def _on_hello_verify_request(self, body: bytes) -> None:
+        HelloVerifyRequest.parse(body)
 
     def _on_hello_retry_request(self, hello: ServerHello, body: bytes) -> None:
         self._retry_suite = hello.cipher_suite
@@ -354,6 +352,17 @@ class ClientHandshake(Handshake):
             lifetime=min(message.lifetime, LONGEST_LIFETIME),
         )
 
+    _handlers: ClassVar[Handlers] = {
+        **Handshake._handlers,
+        HandshakeType.SERVER_HELLO: _on_server_hello,
+        HandshakeType.HELLO_VERIFY_REQUEST: _on_hello_verify_request,
+        HandshakeType.ENCRYPTED_EXTENSIONS: _on_encrypted_extensions,
+        HandshakeType.CERTIFICATE_REQUEST: _on_certificate_request,
+        HandshakeType.CERTIFICATE: _on_certificate,
+        HandshakeType.FINISHED: _on_finished,
+        HandshakeType.NEW_SESSION_TICKET: _on_new_session_ticket,
+    }
+
 
 def _sources(
     config: ConnectionConfig, ticket: SessionTicket | None
@@ -377,6 +386,18 @@ def _fits(ticket: SessionTicket, config: ConnectionConfig) -> bool:
         and session.server_name == config.server_name
         and any(same_hash(session.suite, suite) for suite in config.suites)
         and ticket.is_valid(config.verification_time())
+    )
+
+
+@lru_cache
+def _offers(
+    versions: tuple[int, ...], groups: tuple[int, ...], psk_modes: tuple[PskMode, ...]
+) -> tuple[Extension, ...]:
+    """What is the same in every hello of a config, but for GREASE."""
+    return (
+        CLIENT_VERSIONS.make(versions),
+        SUPPORTED_GROUPS.make(groups),
+        PSK_MODES.make(psk_modes),
     )
 
 

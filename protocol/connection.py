@@ -14,6 +14,7 @@
 ``now`` is in seconds from any origin, and never goes back.
 """
 
+import weakref
 from collections.abc import Callable, Sequence
 
 from protocol.alerts import Alert, AlertDescription, ProtocolViolation, UsageError
@@ -51,6 +52,7 @@ from protocol.handshake_messages import KeyUpdate, NewConnectionId, RequestConne
 from protocol.key_schedule import Exporter
 from protocol.outbox import SAFE_MTU
 from protocol.record import ContentType
+from protocol.retransmit import earlier
 from protocol.retry import Retry
 from protocol.server import ServerHandshake
 from protocol.session import SessionTicket
@@ -101,11 +103,13 @@ class Connection(Ending):
         self._delivery = Delivery(config, self._outbox, self.stats, handshake.peer_hellos)
         self._epochs = Epochs(self._records, self._delivery)
         self._ids = ConnectionIds(config.connection_id, config.longest_connection_id, self._records)
+        # Weak: a connection that nobody has any more goes at once, without the garbage collector.
+        channel = _Channel(weakref.proxy(self))
         self._handshake: ClientHandshake | ServerHandshake
         if issubclass(handshake, ClientHandshake):
-            self._handshake = handshake(config, _Channel(self), ticket)
+            self._handshake = handshake(config, channel, ticket)
         else:
-            self._handshake = handshake(config, _Channel(self))
+            self._handshake = handshake(config, channel)
         #: When to give up; None while nothing is outstanding.
         self._deadline: float | None = now + config.handshake_timeout
         #: A KeyUpdate that is to be sent when no flight of ours is outstanding.
@@ -209,16 +213,17 @@ class Connection(Ending):
         """What has to be sent to the peer now, in this order; each of at most the MTU."""
         self._now = now
         if not self._settled:
-            with self._errors_end_it(now):
+            try:
                 self._proceed()
+            except Exception as error:
+                self._end_with(error)
         return self._outbox.take()
 
     def timer(self) -> float | None:
         """When `handle_timer` has to be called, if nothing else happens before; None: never."""
         if self._terminated or self._settled:
             return None
-        deadlines = (self._deadline, self._delivery.deadline)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return earlier(self._deadline, self._delivery.deadline)
 
     def handle_timer(self, now: float) -> None:
         """Do what the time asks for; harmless when called too early."""
@@ -491,7 +496,7 @@ class Connection(Ending):
         if self._terminated:
             return
         self._delivery.send_due_ack(self._now)
-        if not (self.connected and self._delivery.idle):
+        if not (self._connected and self._delivery.idle):
             return
         self._deadline = None
         self._epochs.all_arrived()

@@ -2,8 +2,8 @@
 
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from cryptography import x509
 
@@ -62,6 +62,8 @@ PLAINTEXT_EPOCH, EARLY_EPOCH, HANDSHAKE_EPOCH, APPLICATION_EPOCH = 0, 1, 2, 3
 
 
 PeerHello: TypeAlias = type[ClientHello] | type[ServerHello] | type[HelloVerifyRequest]
+
+Handlers: TypeAlias = Mapping[int, Callable[[Any, bytes], None]]
 
 
 class Encodable(Protocol):
@@ -158,17 +160,11 @@ class Handshake(ABC):
         #: Known from the server's Finished on, and where early data is offered or accepted.
         self.exporter: Exporter | None = None
         self.early_exporter: Exporter | None = None
-        self._handlers: dict[int, Callable[[bytes], None]] = {
-            HandshakeType.CERTIFICATE_VERIFY: self._on_certificate_verify,
-            HandshakeType.KEY_UPDATE: self._on_key_update,
-            HandshakeType.REQUEST_CONNECTION_ID: self._on_request_connection_id,
-            HandshakeType.NEW_CONNECTION_ID: self._on_new_connection_id,
-        }
 
     def handle(self, message: Message) -> None:
         """Process the next message; raises `ProtocolViolation` for what the peer did wrong."""
         self.machine.check(message.msg_type)
-        self._handlers[message.msg_type](message.body)
+        self._handlers[message.msg_type](self, message.body)
 
     def _select_suite(self, suite: CipherSuite) -> None:
         self._suite = suite
@@ -330,6 +326,15 @@ class Handshake(ABC):
             self._early_data_accepted,
             self._peer_raw_key,
         )
+
+    #: What takes the body of each type of message. These are functions: an instance with a table of
+    #: bound methods would refer to itself, and only the garbage collector could free it.
+    _handlers: ClassVar[Handlers] = {
+        HandshakeType.CERTIFICATE_VERIFY: _on_certificate_verify,
+        HandshakeType.KEY_UPDATE: _on_key_update,
+        HandshakeType.REQUEST_CONNECTION_ID: _on_request_connection_id,
+        HandshakeType.NEW_CONNECTION_ID: _on_new_connection_id,
+    }
 
 
 def require(holds: bool, problem: str) -> None:

@@ -27,7 +27,7 @@ Flights 1 and 2 may be another handshake's, which is forgotten as soon as it has
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from cryptography import x509
 
@@ -68,6 +68,7 @@ from protocol.handshake import (
     PLAINTEXT_EPOCH,
     Channel,
     Encodable,
+    Handlers,
     Handshake,
     require,
 )
@@ -133,11 +134,6 @@ class ServerHandshake(Handshake):
         #: What the Certificate messages carry, and what the client hears of that.
         self._client_certificate_type = self._server_certificate_type = CertificateType.X509
         self._certificate_types: list[Extension] = []
-        self._handlers |= {
-            HandshakeType.CLIENT_HELLO: self._on_client_hello,
-            HandshakeType.CERTIFICATE: self._on_certificate,
-            HandshakeType.FINISHED: self._on_finished,
-        }
 
     def _on_client_hello(self, body: bytes) -> None:
         hello = ClientHello.parse(body)
@@ -351,6 +347,13 @@ class ServerHandshake(Handshake):
         early_data = Extensions([MAX_EARLY_DATA.make(limit)] if limit else [])
         message = NewSessionTicket(lifetime, age_add, b"", ticket, early_data)
         self._channel.send_flight([(APPLICATION_EPOCH, message)])
+
+    _handlers: ClassVar[Handlers] = {
+        **Handshake._handlers,
+        HandshakeType.CLIENT_HELLO: _on_client_hello,
+        HandshakeType.CERTIFICATE: _on_certificate,
+        HandshakeType.FINISHED: _on_finished,
+    }
 
 
 def _choose(ours: Sequence[T], offered: Sequence[int], what: str) -> T:

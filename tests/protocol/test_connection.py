@@ -1,3 +1,5 @@
+import gc
+import weakref
 from itertools import product
 
 import pytest
@@ -305,6 +307,20 @@ def test_nothing_works_after_the_end_and_nothing_breaks():
     pair.client.handle_timer(pair.now)
     pair.client.receive_datagram(b"anything", pair.now)
     assert pair.client.timer() is None
+
+
+@pytest.mark.parametrize("provider", ["software", "accelerator_model"])
+def test_connections_that_nobody_has_go_without_the_garbage_collector(provider: str) -> None:
+    pair = Pair.connected(
+        client_config(provider=PROVIDERS[provider]()), server_config(provider=PROVIDERS[provider]())
+    )
+    connections = [weakref.ref(pair.client), weakref.ref(pair.server)]
+    gc.disable()
+    try:
+        del pair
+        assert [connection() for connection in connections] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_misuse_is_refused_with_the_value():
