@@ -26,8 +26,8 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fuzz interop campaign bench-rtl bench-records bench-udp \
-  bench-connections synth pareto lint clean
+.PHONY: help demo test verify fuzz interop campaign bench-rtl bench-records \
+  bench-handshakes bench-udp bench-connections synth pareto lint clean
 .NOTPARALLEL:
 
 help: ## print this list
@@ -57,6 +57,9 @@ bench-rtl: $(DEMO_ENV) ## cycles a record in the compiled gateware, beside the l
 
 bench-records: $(DEMO_ENV) ## what a record costs in software, beside one AEAD call; options in BENCH_ARGS
 	@$(BIN)/python -m benchmarks.dtls_records --json build/bench-records.json $(BENCH_ARGS)
+
+bench-handshakes: $(DEMO_ENV) ## handshakes a second, beside the cryptography in them; BENCH_ARGS
+	@$(BIN)/python -m benchmarks.handshakes --json build/bench-handshakes.json $(BENCH_ARGS)
 
 bench-udp: $(DEMO_ENV) ## bulk transfer over UDP beside a plain sendto/recv loop; BENCH_ARGS
 	@$(BIN)/python -m benchmarks.udp_bulk --json build/bench-udp.json $(BENCH_ARGS)
