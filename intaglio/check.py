@@ -64,7 +64,7 @@ class RecordingProvider:
         return _CountingOpener(self._provider.opener(keys, epoch, connection_id, first), self)
 
 
-class _RecordingSealer:
+class _RecordingSealer(Sealer):
     def __init__(self, sealer: Sealer, recording: _Recording):
         self._sealer = sealer
         self._recording = recording
@@ -85,7 +85,7 @@ class _RecordingSealer:
         self._sealer.close()
 
 
-class _CountingOpener:
+class _CountingOpener(Opener):
     def __init__(self, opener: Opener, provider: RecordingProvider):
         self._opener = opener
         self._provider = provider

@@ -4,6 +4,8 @@ A header carries the low 8 or 16 bits of the sequence number, encrypted. To open
 those bits, reconstruct the whole number, make the nonce.
 """
 
+from collections.abc import Iterable
+
 #: One above the largest sequence number; DTLSPlaintext and the device have 48 bits for it.
 LIMIT = 1 << 48
 
@@ -22,6 +24,25 @@ def reconstruct(low: int, bits: int, expected: int) -> int:
     if number >= LIMIT:
         return number - size
     return number
+
+
+def reconstruct_rising(lows: Iterable[int], bits: int, expected: int) -> list[int] | None:
+    """The numbers of records that are opened one after the other.
+
+    ``expected`` is that of `reconstruct` for the first one, and for each other the one above that
+    before it: None unless each is at least what is expected.
+    """
+    numbers = []
+    mask = (1 << bits) - 1
+    for low in lows:
+        if low != expected & mask:
+            number = reconstruct(low, bits, expected)
+            if number < expected:
+                return None
+            expected = number
+        numbers.append(expected)
+        expected += 1
+    return numbers
 
 
 def nonce(iv: bytes, number: int) -> bytes:

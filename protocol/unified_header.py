@@ -13,7 +13,7 @@ All fields are big-endian.
 """
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -67,6 +67,27 @@ class Form(NamedTuple):
     prefix: bytes
     number_bits: int
     header_bytes: int
+    #: The format of ``unpack`` and ``pack`` in the terms of `struct`.
+    format: str
+
+    def take_apart(
+        self, data: bytes, size: int
+    ) -> tuple[Sequence[int], Sequence[bytes], int | bytes] | None:
+        """Take apart records of ``size`` bytes, header included, which follow each other.
+
+        The low bits of each one's number, each one's ciphertext, and what is the same in all: the
+        length or `NO_LENGTH`. None if one begins with something else, or has another length.
+        """
+        count, rest = divmod(len(data), size)
+        ciphertext_bytes = size - self.header_bytes
+        if rest or not count or ciphertext_bytes < 0:
+            return None
+        unpacked = struct.iter_unpack(f"{self.format}{ciphertext_bytes}s", data)
+        prefixes, numbers, lengths, ciphertexts = zip(*unpacked, strict=True)
+        length = lengths[0]
+        if length not in (ciphertext_bytes, NO_LENGTH) or lengths.count(length) != count:
+            return None
+        return (numbers, ciphertexts, length) if prefixes.count(self.prefix) == count else None
 
 
 @cache
@@ -99,7 +120,14 @@ def _form(first: int, layout: Layout, connection_id: bytes) -> Form:
     number, length = "BH"[layout.number_bytes - 1], "H" if layout.has_length else "0s"
     codec = struct.Struct(f">{layout.number_offset}s{number}{length}")
     prefix = bytes((first,)) + connection_id
-    return Form(codec.unpack_from, codec.pack, prefix, 8 * layout.number_bytes, layout.header_bytes)
+    return Form(
+        codec.unpack_from,
+        codec.pack,
+        prefix,
+        8 * layout.number_bytes,
+        layout.header_bytes,
+        codec.format,
+    )
 
 
 def _layout(first: int, connection_id_bytes: int) -> Layout | None:

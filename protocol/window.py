@@ -1,5 +1,7 @@
 """The anti-replay window (RFC 9147, 4.5.1; RFC 4303, 3.4.3), the reference for the hardware's."""
 
+from collections.abc import Sequence
+
 from protocol.crypto.provider import Refusal
 
 
@@ -43,6 +45,18 @@ class ReplayWindow:
             self.next = number + 1
         else:
             self.seen |= 1 << age
+
+    def accept_rising(self, numbers: Sequence[int]) -> None:
+        """Accept numbers that rise, the first of them `next` or above it; there is at least one."""
+        count = len(numbers)
+        if numbers[-1] - self.next >= count:  # some between them are missing
+            for number in numbers:
+                self.update(number)
+            return
+        self.next += count
+        if self.seen != self._mask:
+            new = min(count, self.width)
+            self.seen = (self.seen << new | (1 << new) - 1) & self._mask
 
     def accept(self, number: int) -> Refusal | None:
         """Accept ``number`` if it is new; otherwise why not."""

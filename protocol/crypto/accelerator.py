@@ -1,12 +1,24 @@
 """Record protection on an accelerator, through `driver.Device`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from driver import Device, DriverError, Load, RequestRefused, Status, Suite, Usage
+from driver import (
+    BatchRefused,
+    Device,
+    DriverError,
+    Load,
+    RequestRefused,
+    Status,
+    Suite,
+    Usage,
+)
+from driver.messages import Opcode
+from protocol import unified_header
 from protocol.crypto.provider import (
     KeyLimitError,
     OpenedRecord,
+    OpenedRun,
     Refusal,
     SealedRecord,
     TrafficKeys,
@@ -48,7 +60,7 @@ class AcceleratorProvider:
     ) -> "AcceleratorOpener":
         """An opener in a slot of its own; raises `NoFreeSlot`."""
         slot = self._load(keys, Usage.OPEN, epoch, connection_id, first)
-        return AcceleratorOpener(self, slot, epoch, first)
+        return AcceleratorOpener(self, slot, epoch, connection_id, first)
 
     def _load(
         self, keys: TrafficKeys, usage: Usage, epoch: int, connection_id: bytes, first: int
@@ -149,6 +161,27 @@ class AcceleratorSealer:
         self._provider.records_sealed += 1
         return SealedRecord(self._epoch, number, data)
 
+    def seal_many(self, content_type: int, contents: Sequence[bytes]) -> list[bytes]:
+        """The next records, as a batch of the device."""
+        first = self.next_number
+        if first + len(contents) > self._limit:
+            raise KeyLimitError(f"epoch {self._epoch}: after {first} records")
+        self._next = None
+        items = [(content_type, content) for content in contents]
+        try:
+            records = self._slot.device.seal_many(self._slot.number, items)
+        except ValueError:
+            self._next = first
+            raise
+        except BatchRefused as refused:
+            self._next = first + sum(isinstance(result, bytes) for result in refused.results)
+            if Status.KEY_LIMIT in refused.results:
+                raise KeyLimitError(f"epoch {self._epoch}: after {self._next} records") from refused
+            raise
+        self._next = first + len(records)
+        self._provider.records_sealed += len(records)
+        return records
+
     def close(self) -> None:
         """Zeroize and free the slot."""
         self._slot.close()
@@ -168,10 +201,18 @@ class AcceleratorOpener:
         Status.NO_CONTENT_TYPE: Refusal.NO_CONTENT_TYPE,
     }
 
-    def __init__(self, provider: AcceleratorProvider, slot: _LoadedSlot, epoch: int, first: int):
+    def __init__(
+        self,
+        provider: AcceleratorProvider,
+        slot: _LoadedSlot,
+        epoch: int,
+        connection_id: bytes,
+        first: int,
+    ):
         self._provider = provider
         self._slot = slot
         self._epoch = epoch
+        self._forms = unified_header.forms(epoch & unified_header.EPOCH_MASK, connection_id)
         self._next = first
 
     @property
@@ -192,6 +233,30 @@ class AcceleratorOpener:
         return OpenedRecord(
             self._epoch, opened.sequence_number, opened.content_type, opened.content
         )
+
+    def open_many(self, data: bytes, size: int) -> OpenedRun | None:
+        """Open records of ``size`` bytes that look alike, as a batch of the device.
+
+        None for numbers of 8 bits: a device reconstructs them from the highest one that it has
+        opened, and while others are on their way that is too far back after a loss.
+        """
+        form = self._forms.get(data[0]) if data else None
+        if form is None or form.number_bits == 8 or form.take_apart(data, size) is None:
+            return None
+        records = [data[start : start + size] for start in range(0, len(data), size)]
+        run = OpenedRun(self._epoch)
+        for opened in self._slot.device.open_many(self._slot.number, records):
+            if isinstance(opened, Status):
+                if opened not in self._REFUSALS:
+                    raise RequestRefused(Opcode.OPEN, self._slot.number, opened)
+                run.refuse(self._REFUSALS[opened])
+                if opened is Status.NO_CONTENT_TYPE:
+                    break
+            else:
+                self._next = max(self._next, opened.sequence_number + 1)
+                run.add(opened.sequence_number, opened.content_type, opened.content)
+        self._provider.records_opened += len(run.contents)
+        return run
 
     def close(self) -> None:
         """Zeroize and free the slot."""

@@ -5,7 +5,10 @@ by `struct`: at a hundred thousand records a second, Python's calls are what cos
 are attributes become local names first, because Python 3.11 is slow to call them as attributes.
 """
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from operator import xor
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -18,6 +21,7 @@ from protocol.crypto.provider import (
     LONGEST_CONTENT,
     KeyLimitError,
     OpenedRecord,
+    OpenedRun,
     Refusal,
     SealedRecord,
     TrafficKeys,
@@ -28,6 +32,8 @@ from protocol.window import ReplayWindow
 
 #: How much of a ciphertext the mask of the record's number is made of (RFC 9147, 4.2.3).
 _SAMPLE_BYTES = 16
+#: The first 16 bits of each of many masks.
+_EACH_MASK = struct.Struct(">H14x")
 _ONE_BYTE = tuple(bytes((value,)) for value in range(256))
 
 
@@ -114,6 +120,35 @@ class SoftwareSealer:
         self._provider.records_sealed += 1
         return SealedRecord(self._epoch, number, header + ciphertext)
 
+    def seal_many(self, content_type: int, contents: Sequence[bytes]) -> list[bytes]:
+        """The next records, all or none: what `seal` makes of them."""
+        first = self._next
+        if first + len(contents) > self._limit:
+            raise KeyLimitError(f"the key of epoch {self._epoch} has sealed {first} records")
+        longest = max(map(len, contents), default=0)
+        if longest > LONGEST_CONTENT:
+            raise ValueError(f"content of {longest} bytes is over {LONGEST_CONTENT}")
+        overhead = self._overhead
+        if overhead < _SAMPLE_BYTES:  # there may be some to pad
+            return [self.seal(content_type, content).data for content in contents]
+        self._next = first + len(contents)
+        encrypt, pack, prefix, iv = self._encrypt, self._pack_header, self._prefix, self._iv
+        ending = _ONE_BYTE[content_type]
+        ciphertexts = [
+            encrypt(
+                (iv ^ number).to_bytes(12, "big"),
+                content + ending,
+                pack(prefix, number & 0xFFFF, len(content) + overhead),
+            )
+            for number, content in enumerate(contents, first)
+        ]
+        masks = _masks(self._mask, ciphertexts)
+        self._provider.records_sealed += len(contents)
+        return [
+            pack(prefix, number & 0xFFFF ^ mask, len(ciphertext)) + ciphertext
+            for number, (ciphertext, mask) in enumerate(zip(ciphertexts, masks, strict=True), first)
+        ]
+
     def close(self) -> None:
         """Forget the keys; the sealer must not be used again."""
         del self._encrypt, self._mask, self._iv
@@ -155,7 +190,7 @@ class SoftwareOpener:
         form = self._forms.get(record[0]) if record else None
         if form is None:
             return self._refuse_header(record)
-        unpack, pack, expected_prefix, number_bits, header_bytes = form
+        unpack, pack, expected_prefix, number_bits, header_bytes, _ = form
         size = len(record) - header_bytes
         if not self._shortest <= size <= self._longest:
             return Refusal.MALFORMED
@@ -187,6 +222,42 @@ class SoftwareOpener:
         self._provider.records_opened += 1
         return OpenedRecord(self._epoch, number, inner[-1], inner[:-1])
 
+    def open_many(self, data: bytes, size: int) -> OpenedRun | None:
+        """Open records of ``size`` bytes that look alike, are genuine, and came in order.
+
+        None for others: what else there may be is rare, and `open` judges it.
+        """
+        form = self._forms.get(data[0]) if data and self._forgeries_left else None
+        if form is None or not self._shortest <= size - form.header_bytes <= self._longest:
+            return None
+        same = form.take_apart(data, size)
+        if same is None:
+            return None
+        masked, ciphertexts, length = same
+        masks = _masks(self._mask, ciphertexts)
+        if form.number_bits == 8:
+            masks = [mask >> 8 for mask in masks]
+        lows = list(map(xor, masked, masks))
+        numbers = record_number.reconstruct_rising(lows, form.number_bits, self._window.next)
+        if numbers is None:
+            return None
+        iv = self._iv
+        nonces = [(iv ^ number).to_bytes(12, "big") for number in numbers]
+        headers = map(form.pack, repeat(form.prefix), lows, repeat(length))
+        try:
+            inners = list(map(self._decrypt, nonces, ciphertexts, headers))
+        except InvalidTag:
+            return None
+        types = [inner[-1] for inner in inners]
+        if 0 in types:  # padding
+            inners = [inner.rstrip(b"\0") for inner in inners]
+            if b"" in inners:
+                return None
+            types = [inner[-1] for inner in inners]
+        self._window.accept_rising(numbers)
+        self._provider.records_opened += len(numbers)
+        return OpenedRun(self._epoch, numbers, types, [inner[:-1] for inner in inners])
+
     def _refuse_header(self, record: bytes) -> Refusal:
         """MALFORMED, unless nothing but the epoch is wrong."""
         header = unified_header.parse(record, len(self._connection_id))
@@ -214,10 +285,13 @@ def _aead(keys: TrafficKeys) -> AESGCM | AESCCM | ChaCha20Poly1305:
 
 
 def _record_number_mask(keys: TrafficKeys) -> Callable[[bytes], bytes]:
-    """From the first 16 bytes of a ciphertext to the mask of its number (RFC 9147, 4.2.3)."""
+    """From the first 16 bytes of a ciphertext to the mask of its number (RFC 9147, 4.2.3).
+
+    Those of several ciphertexts, joined, make as many masks; each has 16 bytes.
+    """
     if keys.suite.parameters.aead is Aead.CHACHA20_POLY1305:
         return _chacha20_mask(keys.record_number_key)
-    # ECB without an end: each update of one block yields the mask of one record.
+    # ECB without an end: each block yields the mask of one record.
     return Cipher(AES(keys.record_number_key), ECB()).encryptor().update
 
 
@@ -226,8 +300,17 @@ def _chacha20_mask(key: bytes) -> Callable[[bytes], bytes]:
     # the sample is made of.
     context = Cipher(ChaCha20(key, bytes(_SAMPLE_BYTES)), None).encryptor()
 
-    def mask(sample: bytes) -> bytes:
-        context.reset_nonce(sample)
-        return context.update(b"\0\0")
+    def mask(samples: bytes) -> bytes:
+        if len(samples) > _SAMPLE_BYTES:
+            starts = range(0, len(samples), _SAMPLE_BYTES)
+            return b"".join([mask(samples[start : start + _SAMPLE_BYTES]) for start in starts])
+        context.reset_nonce(samples)
+        return context.update(bytes(_SAMPLE_BYTES))
 
     return mask
+
+
+def _masks(mask: Callable[[bytes], bytes], ciphertexts: Iterable[bytes]) -> list[int]:
+    """The first 16 bits of the mask of each."""
+    samples = b"".join([ciphertext[:_SAMPLE_BYTES] for ciphertext in ciphertexts])
+    return [bits for (bits,) in _EACH_MASK.iter_unpack(mask(samples))] if samples else []

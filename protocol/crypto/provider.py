@@ -5,6 +5,7 @@ work on whole records, so that a provider may be a few lines around an AEAD libr
 hardware which builds the header, encrypts the record number and keeps the replay window itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -79,12 +80,40 @@ class Refusal(Enum):
     NO_CONTENT_TYPE = "no content type"
 
 
+@dataclass(slots=True)
+class OpenedRun:
+    """Records of one epoch that were opened together.
+
+    Three lists have an entry for each genuine record, in the order in which they came; ``refused``
+    says of the others, by their index among all, why not.
+    """
+
+    epoch: int
+    sequence_numbers: list[int] = field(default_factory=list)
+    content_types: list[int] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list, repr=False)
+    refused: dict[int, Refusal] = field(default_factory=dict)
+
+    def add(self, sequence_number: int, content_type: int, content: bytes) -> None:
+        """The next record, genuine."""
+        self.sequence_numbers.append(sequence_number)
+        self.content_types.append(content_type)
+        self.contents.append(content)
+
+    def refuse(self, reason: Refusal) -> None:
+        """The next record is not opened."""
+        self.refused[len(self.contents) + len(self.refused)] = reason
+
+
 class KeyLimitError(Exception):
     """The key may protect no more records (RFC 9147, 4.5.3): update it, or close."""
 
 
 class Sealer(Protocol):
-    """Protects the records of one epoch; it owns their sequence numbers."""
+    """Protects the records of one epoch; it owns their sequence numbers.
+
+    Who has no better way to seal many inherits that.
+    """
 
     @property
     def next_number(self) -> int:
@@ -96,12 +125,22 @@ class Sealer(Protocol):
         Raises `KeyLimitError`, or ValueError for over 2**14 bytes of content and padding.
         """
 
+    def seal_many(self, content_type: int, contents: Sequence[bytes]) -> list[bytes]:
+        """The next records, one for each content: what `seal` makes of them, in one go.
+
+        Raises what `seal` raises; none can be used then, and their numbers may be used up.
+        """
+        return [self.seal(content_type, content).data for content in contents]
+
     def close(self) -> None:
         """Forget the keys; the sealer must not be used again."""
 
 
 class Opener(Protocol):
-    """Opens the records of one epoch; it owns the replay window."""
+    """Opens the records of one epoch; it owns the replay window.
+
+    Who has no way to open many at a time inherits that.
+    """
 
     @property
     def next_number(self) -> int:
@@ -109,6 +148,16 @@ class Opener(Protocol):
 
     def open(self, record: bytes) -> OpenedRecord | Refusal:
         """Open exactly one DTLSCiphertext, its header included."""
+
+    def open_many(self, data: bytes, size: int) -> OpenedRun | None:
+        """Open records of ``size`` bytes each, which follow each other, in one go.
+
+        What comes of it is what `open` would make of one after the other. Behind one with
+        NO_CONTENT_TYPE no more are opened. None, and nothing has changed, unless they look alike:
+        the same bytes before the number, and the length that they have. An opener may always say
+        None.
+        """
+        return None
 
     def close(self) -> None:
         """Forget the keys; the opener must not be used again."""

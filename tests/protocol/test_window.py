@@ -88,3 +88,23 @@ def test_it_agrees_with_a_set_of_all_accepted_numbers(width: int, numbers: list[
         if expected is None:
             accepted.add(number)
         assert window.seen < 1 << width
+
+
+@given(
+    width=st.sampled_from((1, 8, 64)),
+    first=st.integers(0, 100),
+    runs=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=80), max_size=4),
+)
+def test_numbers_that_rise_are_accepted_together(
+    width: int, first: int, runs: list[list[int]]
+) -> None:
+    """Each number of a run is so much above the least that it may be."""
+    together, singly = ReplayWindow(width, first), ReplayWindow(width, first)
+    for run in runs:
+        numbers, expected = [], singly.next
+        for step in run:
+            numbers.append(expected + step)
+            expected = numbers[-1] + 1
+        together.accept_rising(numbers)
+        assert [singly.accept(number) for number in numbers] == [None] * len(numbers)
+        assert (together.next, together.seen) == (singly.next, singly.seen)

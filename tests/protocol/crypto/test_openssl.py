@@ -91,8 +91,11 @@ def test_the_mask_of_chacha20_is_that_of_quic() -> None:
     suite = CipherSuite.TLS_CHACHA20_POLY1305_SHA256
     mask = _record_number_mask(TrafficKeys(suite, bytes(32), bytes(12), bytes.fromhex(key)))
     sample = bytes.fromhex("5e5cd55c41f69080575d7999c25a5bfb")
-    for _ in range(2):
-        assert mask(sample) == bytes.fromhex("aefe")
+    for count in (1, 1, 3):
+        masks = mask(sample * count)
+        assert [masks[start : start + 2].hex() for start in range(0, len(masks), 16)] == (
+            ["aefe"] * count
+        )
 
 
 @each_suite
