@@ -18,19 +18,15 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from protocol.alerts import Alert, AlertDescription, ProtocolViolation, UsageError
+from protocol.batches import Batches
 from protocol.client import ClientHandshake
 from protocol.config import ConnectionConfig
 from protocol.connection_ids import ConnectionIds
-from protocol.crypto.provider import (
-    LONGEST_CONTENT,
-    OpenedRecord,
-    RecordNumber,
-    Refusal,
-)
+from protocol.crypto.provider import LONGEST_CONTENT, OpenedRecord, RecordNumber, Refusal
 from protocol.delivery import Delivery
-from protocol.ending import Ending
 from protocol.epochs import Epochs
 from protocol.events import (
+    BatchReceived,
     ConnectionIdsReceived,
     DataReceived,
     Event,
@@ -77,7 +73,7 @@ _FATAL_REFUSALS = {
 _NO_NUMBER = 1 << 64
 
 
-class Connection(Ending):
+class Connection(Batches):
     """One side of one association; made by `client` or `server`.
 
     What the network damages, forges or repeats is dropped and counted in `stats`. What a genuine
@@ -201,10 +197,7 @@ class Connection(Ending):
                 if self._terminated:
                     break
             else:
-                if self._records.alarm:
-                    self._check_keys()
-                if not self._settled:
-                    self._proceed()
+                self._follow_up()
         except Exception as error:
             self._end_with(error)
         return self._newest_number != number or self._newest_epoch != epoch
@@ -212,16 +205,17 @@ class Connection(Ending):
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """What has to be sent to the peer now, in this order; each of at most the MTU."""
         self._now = now
-        if not self._settled:
+        if not self.settled:
             try:
                 self._proceed()
+                self.settled = self._connected and self.timer() is None
             except Exception as error:
                 self._end_with(error)
         return self._outbox.take()
 
     def timer(self) -> float | None:
         """When `handle_timer` has to be called, if nothing else happens before; None: never."""
-        if self._terminated or self._settled:
+        if self._terminated or self.settled:
             return None
         return earlier(self._deadline, self._delivery.deadline)
 
@@ -243,7 +237,13 @@ class Connection(Ending):
 
     def next_event(self) -> Event | None:
         """The oldest event that was not asked for yet."""
-        return self._events.popleft() if self._events else None
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        if type(event) is BatchReceived:
+            self._events.extendleft(map(DataReceived, reversed(event.contents)))
+            event = self._events.popleft()
+        return event
 
     def send(self, data: bytes, *, padding: int = 0) -> None:
         """Send application data: one record. It may get lost, and is not sent again.
@@ -380,6 +380,13 @@ class Connection(Ending):
         if self._delivery.exhausted:
             raise UsageError(f"{problem}: the connection has had all its handshake messages")
 
+    def _follow_up(self) -> None:
+        """Do what the records of a datagram ask for."""
+        if self._records.alarm:
+            self._check_keys()
+        if not self.settled:
+            self._proceed()
+
     def _receive_record(self, record: OpenedRecord) -> None:
         epoch, number = record.epoch, record.sequence_number
         if epoch > self._newest_epoch:
@@ -392,7 +399,7 @@ class Connection(Ending):
         if record.content_type == _APPLICATION_DATA and epoch >= APPLICATION_EPOCH:
             self._events.append(DataReceived(record.content))
             return
-        self._settled = False
+        self.settled = False
         if epoch < HANDSHAKE_EPOCH:
             if epoch == PLAINTEXT_EPOCH:
                 self._receive_plaintext(record)
@@ -486,7 +493,7 @@ class Connection(Ending):
             self._events.append(WriteKeysUpdated(self._epochs.next_write()))
 
     def _want_update(self, *, request_peer: bool) -> None:
-        self._settled = False
+        self.settled = False
         if self._wanted_update is not None:
             request_peer = request_peer or self._wanted_update.update_requested
         self._wanted_update = KeyUpdate(request_peer)
@@ -505,7 +512,6 @@ class Connection(Ending):
         elif not self._exhausted:
             self._exhausted = True
             self._events.append(KeyUpdatesExhausted())
-        self._settled = self._delivery.deadline is None
 
     def _send_next_message(self) -> None:
         message: Encodable | None = self._ids.next_message()

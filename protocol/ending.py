@@ -55,8 +55,9 @@ class Ending:
         self._terminated = False
         #: The fatal alert that we ended the connection with, if we did.
         self.last_alert: LastAlert | None = None
-        #: Whether there is nothing to do until something else than data comes or goes.
-        self._settled = False
+        #: Whether nothing but application data has come or gone since `datagrams_to_send`, and
+        #: nothing else is to be sent, now or at some time.
+        self.settled = False
 
     def close(self, now: float) -> None:
         """Send close_notify and end the connection; what comes afterwards is ignored."""
@@ -69,7 +70,7 @@ class Ending:
     @contextmanager
     def _errors_end_it(self, now: float) -> Iterator[None]:
         self._now = now
-        self._settled = False
+        self.settled = False
         try:
             yield
         except Exception as error:
@@ -77,7 +78,7 @@ class Ending:
 
     def _end_with(self, error: Exception) -> None:
         """End the connection for an error, which is raised again if it is a stranger."""
-        self._settled = False
+        self.settled = False
         match error:
             case ProtocolViolation():
                 self._fail(error.alert, str(error))

@@ -56,6 +56,16 @@ class DataReceived:
     early: bool = False
 
 
+@dataclass(slots=True)
+class BatchReceived:
+    """The contents of application records that were received in one go: a `DataReceived` of each.
+
+    `Connection.take_events` and a manager's events have it; `Connection.next_event` has not.
+    """
+
+    contents: list[bytes] = field(repr=False)
+
+
 @dataclass(frozen=True)
 class EarlyDataRejected:
     """The server drops our early data, all of it; what still matters has to be sent again."""
@@ -137,6 +147,7 @@ class ConnectionTerminated:
 Event: TypeAlias = (
     HandshakeCompleted
     | DataReceived
+    | BatchReceived
     | EarlyDataRejected
     | TicketReceived
     | ReadKeysUpdated

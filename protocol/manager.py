@@ -28,6 +28,7 @@ from protocol.config import ConnectionConfig
 from protocol.connection import Connection
 from protocol.events import (
     AddressChanged,
+    BatchReceived,
     ConnectionTerminated,
     DataReceived,
     Event,
@@ -176,6 +177,38 @@ class Manager:
             elif peer.successor is None or not self._deliver(peer.successor, data, address):
                 self._deliver(peer, data, address)
 
+    def receive_segments(self, data: bytes, size: int, address: Hashable, now: float) -> None:
+        """Process datagrams of ``size`` bytes, the last may be shorter, that follow each other.
+
+        That is how UDP_GRO of Linux gives them. What comes of it is what `receive_datagrams` makes
+        of them, only faster where they are records of one association.
+        """
+        if len(data) <= size:
+            self.receive_datagrams((data,), address, now)
+            return
+        whole = len(data) - len(data) % size
+        if not self._deliver_run(data[:whole], size, address, now):
+            whole = 0
+        rest = range(whole, len(data), size)
+        self.receive_datagrams((data[start : start + size] for start in rest), address, now)
+
+    def _deliver_run(self, data: bytes, size: int, address: Hashable, now: float) -> bool:
+        """Give a connection datagrams, if all are its records and tell nothing but that."""
+        peer = self._route(data, address)
+        if peer is None or not peer.established or peer.address != address:
+            return False
+        if peer.candidate is not None or peer.successor is not None:
+            return False
+        self._now = now
+        try:
+            if not peer.connection.receive_segments(data, size, now):
+                return False
+        except Exception:  # As in `_attempt`.
+            pass
+        self.stats.datagrams_received += len(data) // size
+        self._told(peer)
+        return True
+
     def datagrams_to_send(self, now: float) -> list[tuple[Hashable, list[bytes]]]:
         """What has to be sent now: addresses, each with what goes there, in this order."""
         self._now = now
@@ -183,8 +216,10 @@ class Manager:
         self._touched.clear()
         for peer in ready:
             if not peer.ended:
+                settled = peer.connection.settled
                 self._flush(peer)
-                self._collect(peer)
+                if not settled:
+                    self._collect(peer)
         batches, self._batches = self._batches, []
         self.stats.datagrams_sent += sum(len(datagrams) for _, datagrams in batches)
         return batches
@@ -216,7 +251,13 @@ class Manager:
         except Exception:  # As in `_attempt`.
             self._after(peer)
         else:
-            self._ready[peer] = self._touched[peer] = None
+            self._ready[peer] = None
+            if not peer.connection.settled:
+                self._touched[peer] = None
+
+    def send_many(self, peer: Peer, contents: Sequence[bytes]) -> None:
+        """Send application data; see `Connection.send_many`."""
+        self._attempt(peer, lambda: peer.connection.send_many(contents))
 
     def update_keys(self, peer: Peer, now: float, *, request_peer: bool = False) -> None:
         """Change keys; see `Connection.update_keys`."""
@@ -260,6 +301,14 @@ class Manager:
             self._ready[peer] = None
             self._collect(peer, source)
 
+    def _told(self, peer: Peer) -> None:
+        """The same where nothing that can follow makes a difference to the next datagram."""
+        if peer.connection.settled:
+            if events := peer.connection.take_events():
+                self._events.append((peer, events))
+        else:
+            self._ready[peer] = self._touched[peer] = None
+
     def _collect_all(self) -> None:
         touched, self._touched = self._touched, {}
         for peer in touched:
@@ -274,7 +323,7 @@ class Manager:
         if events:
             self._events.append((peer, events))
             for event in events:
-                if type(event) is not DataReceived:
+                if type(event) is not DataReceived and type(event) is not BatchReceived:
                     self._react(peer, event, source)
         if not peer.ended:
             if connection.connection_ids != peer.connection_ids:
@@ -309,8 +358,7 @@ class Manager:
         except Exception:  # As in `_attempt`.
             newer = False
         if peer.established and peer.candidate is None:
-            # Nothing that can follow makes a difference to the next datagram.
-            self._ready[peer] = self._touched[peer] = None
+            self._told(peer)
         else:
             self._after(peer, address)
         if newer and (address != peer.address or peer.candidate is not None):

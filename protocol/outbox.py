@@ -1,5 +1,7 @@
 """Records on their way into datagrams of at most the MTU (RFC 9147, 4.3 and 4.4)."""
 
+from collections.abc import Sequence
+
 from protocol.crypto.provider import LONGEST_CONTENT, RecordNumber
 from protocol.record import PLAINTEXT_HEADER_BYTES, ContentType, RecordLayer
 
@@ -68,6 +70,12 @@ class Outbox:
         record = self._records.seal(epoch, _APPLICATION_DATA, content, padding)
         self._datagrams.append(record.data)
         return record.sequence_number
+
+    def send_many(self, epoch: int, contents: Sequence[bytes]) -> None:
+        """Seal application data, each content in a datagram of its own; raises `KeyLimitError`."""
+        if self._filling:
+            self.next_datagram()
+        self._datagrams += self._records.seal_many(epoch, _APPLICATION_DATA, contents)
 
     def take(self) -> list[bytes]:
         """The datagrams to send now."""

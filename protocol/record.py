@@ -9,7 +9,7 @@ All fields are big-endian; widths are in bits.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from enum import IntEnum
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from protocol.crypto.provider import (
     CryptoProvider,
     KeyLimitError,
     OpenedRecord,
+    OpenedRun,
     Opener,
     Refusal,
     SealedRecord,
@@ -85,7 +86,7 @@ def parse_plaintext(record: bytes) -> OpenedRecord | None:
     return OpenedRecord(0, high << 32 | low, content_type, fragment)
 
 
-class PlaintextSealer:
+class PlaintextSealer(Sealer):
     """The `Sealer` of epoch 0: no protection, only numbers, from ``first`` on."""
 
     def __init__(self, first: int = 0) -> None:
@@ -307,6 +308,23 @@ class RecordLayer:
         statistics.bytes_sent += len(record.data)
         return record
 
+    def seal_many(self, epoch: int, content_type: int, contents: Sequence[bytes]) -> list[bytes]:
+        """The next records of ``epoch``, one for each content, as `seal` makes them.
+
+        Raises what `seal` raises; all are lost then.
+        """
+        if epoch not in self._sealers:
+            raise LookupError(f"no keys to seal records of epoch {epoch}")
+        records = self._sealers[epoch].seal_many(content_type, contents)
+        statistics = self.statistics
+        statistics.records_sent += len(records)
+        statistics.bytes_sent += sum(map(len, records))
+        return records
+
+    def next_number(self, epoch: int) -> int:
+        """The sequence number of the next record of ``epoch``, which has a sealer."""
+        return self._sealers[epoch].next_number
+
     def open_datagram(self, data: bytes) -> Iterator[OpenedRecord]:
         """The genuine records of a datagram in their order, none of a protected epoch twice.
 
@@ -333,6 +351,30 @@ class RecordLayer:
             if end >= len(data):
                 return
             data = data[end:]
+
+    def open_segments(self, data: bytes, size: int) -> OpenedRun | None:
+        """Open datagrams of ``size`` bytes, each of them one record, which follow each other.
+
+        None if they are not all of one epoch with one connection ID: then nothing has changed, and
+        each needs `open_datagram`.
+        """
+        openers = self._newest[data[0] & _EPOCH_MASK]
+        if openers is None:
+            return None
+        opener = openers.by_id.get(data[1 : self._prefix_bytes])
+        # The limit of the key counts the forgeries under all connection IDs.
+        if opener is None or openers.forgeries + len(data) // size > openers.forgery_limit:
+            return None
+        run = opener.open_many(data, size)
+        if run is not None:
+            statistics = self.statistics
+            opened = len(run.contents)
+            statistics.datagrams_received += opened + len(run.refused)
+            statistics.records_received += opened
+            statistics.bytes_received += opened * size
+            for reason in run.refused.values():
+                self._drop(reason, data[0])
+        return run
 
     def _open_other(self, data: bytes) -> tuple[int, OpenedRecord | Drop | Refusal]:
         """What no DTLSCiphertext of ours begins like: where its first record ends, and the record.
