@@ -17,10 +17,6 @@ from protocol.peer import Peer
 from protocol.session import SessionTicket
 from protocol.stats import ManagerStatistics, Statistics, Unrouted
 
-#: Bytes of application data that are gathered before they go to the system: about what it takes
-#: in one call.
-_GATHERED = 60_000
-
 Handler = Callable[[Session], Awaitable[None]]
 
 
@@ -39,7 +35,8 @@ class Endpoint:
         self._sessions: dict[Peer, Session] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._flush_handle: asyncio.Handle | None = None
-        self._gathered = 0
+        #: Sessions that gather records.
+        self._senders: list[Session] = []
 
     @property
     def address(self) -> Address:
@@ -64,42 +61,53 @@ class Endpoint:
         self._flush()
         return session
 
-    def send(self, peer: Peer, data: bytes) -> bool:
-        """Send application data; returns whether the caller should let others run now."""
-        self._manager.send(peer, data)
-        self._gathered += len(data)
-        if self._gathered >= _GATHERED or peer.ended:
-            self._flush()
-            return True
+    @property
+    def writable(self) -> bool:
+        """Whether the socket takes more."""
+        return self._socket.writable.is_set()
+
+    def will_send(self, session: Session) -> None:
+        """A session begins to gather records: they are sealed and sent when other tasks run."""
+        self._senders.append(session)
         if self._flush_handle is None:
             self._flush_handle = self._loop.call_soon(self._flush)
-        return not self._socket.writable.is_set()
 
     async def turn(self) -> None:
-        """Let other tasks run, and wait until the socket takes more."""
+        """Send what was gathered, let other tasks run, and wait until the socket takes more."""
+        self._flush()
         await asyncio.sleep(0)
         await self._socket.writable.wait()
 
     def update_keys(self, peer: Peer, *, request_peer: bool) -> None:
         """Begin to change keys."""
+        self._send_gathered()
         self._manager.update_keys(peer, self._loop.time(), request_peer=request_peer)
         self._flush()
 
     async def close_session(self, peer: Peer) -> None:
         """Send close_notify, and wait until that is with the system."""
+        self._send_gathered()
         self._manager.close(peer, self._loop.time())
         self._flush()
         await self._socket.writable.wait()
 
-    def _received(self, datagrams: Sequence[bytes], address: Address) -> None:
-        self._manager.receive_datagrams(datagrams, address, self._loop.time())
+    def _received(self, data: bytes, size: int, address: Address) -> None:
+        if self._senders:
+            self._send_gathered()
+        self._manager.receive_segments(data, size, address, self._loop.time())
+
+    def _send_gathered(self) -> None:
+        """Seal what sessions have gathered: all else that happens to them comes after it."""
+        senders, self._senders = self._senders, []
+        for session in senders:
+            session.send_gathered(self._manager)
 
     def _flush(self) -> None:
         """Report, send and schedule all that follows from what the manager was told."""
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
-        self._gathered = 0
+        self._send_gathered()
         batches = self._manager.datagrams_to_send(self._loop.time())
         for address, datagrams in batches:
             self._socket.send(datagrams, cast(Address, address))
@@ -130,6 +138,7 @@ class Endpoint:
 
     def _handle_timer(self) -> None:
         self._timer = None
+        self._send_gathered()
         self._manager.handle_timer(self._loop.time())
         self._flush()
 
@@ -139,6 +148,7 @@ class Endpoint:
         for session in self._sessions.values():
             if session.peer_address == address:
                 session.refused_as_too_large(error)
+        self._send_gathered()
         self._manager.path_mtu_exceeded(address, SAFE_MTU, self._loop.time())
         if self._flush_handle is None:
             self._flush_handle = self._loop.call_soon(self._flush)
@@ -220,6 +230,7 @@ class Server(Endpoint):
             await asyncio.gather(*self._tasks, return_exceptions=True)
         finally:
             now = self._loop.time()
+            self._send_gathered()
             for peer in self._manager:
                 self._manager.close(peer, now)
             self._flush()

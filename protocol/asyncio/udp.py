@@ -14,6 +14,7 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 #: Host and port, and for IPv6 flow and scope, as the operating system gives them.
@@ -42,14 +43,15 @@ _RECEIVE_BUFFER = 1 << 22
 class DatagramSocket:
     """Takes over a socket, which may be connected.
 
-    ``received`` is called with datagrams that came from an address, then ``turn_over`` when
-    there are no more for now, and ``too_large`` with an address that a datagram did not go to.
+    ``received`` is called with datagrams that came from an address: how large each is, and all of
+    them, one after the other; the last may be shorter. Then ``turn_over`` is when there are no more
+    for now, and ``too_large`` with an address that a datagram did not go to.
     """
 
     def __init__(
         self,
         sock: socket.socket,
-        received: Callable[[Sequence[bytes], Address], None],
+        received: Callable[[bytes, int, Address], None],
         turn_over: Callable[[], None],
         too_large: Callable[[Address], None],
     ) -> None:
@@ -115,9 +117,9 @@ class DatagramSocket:
                 self.network_errors += 1
                 taken += 1
                 continue
-            datagrams = _split(data, control)
-            taken += len(datagrams)
-            self._received(datagrams, self._peer or address)
+            size = _datagram_size(data, control)
+            taken += -(-len(data) // size)
+            self._received(data, size, self._peer or address)
         self._turn_over()
 
     def _send_run(self, run: Sequence[bytes], address: Address) -> None:
@@ -170,24 +172,29 @@ def _runs(datagrams: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     while start < len(datagrams):
         size = len(datagrams[start])
         most = max(1, min(_MAX_SEGMENTS, _MAX_BYTES // max(size, 1)))
-        stop = start + 1
-        limit = min(start + most, len(datagrams))
-        while stop < limit and len(datagrams[stop]) == size:
-            stop += 1
-        if stop < limit and 0 < len(datagrams[stop]) < size:
-            stop += 1
-        yield datagrams[start:stop]
-        start = stop
+        run = datagrams[start : start + most]
+        if len(set(map(len, run))) > 1:
+            run = _head(run, size)
+        yield run
+        start += len(run)
 
 
-def _split(data: bytes, control: Sequence[tuple[int, int, bytes]]) -> Sequence[bytes]:
-    """The datagrams of one receipt: control messages say how large they are if there are more."""
+def _head(datagrams: Sequence[bytes], size: int) -> Sequence[bytes]:
+    """Those of that size at the beginning, and one that is shorter if it is next."""
+    count = sum(1 for _ in takewhile(lambda datagram: len(datagram) == size, datagrams))
+    if count < len(datagrams) and 0 < len(datagrams[count]) < size:
+        count += 1
+    return datagrams[:count]
+
+
+def _datagram_size(data: bytes, control: Sequence[tuple[int, int, bytes]]) -> int:
+    """Bytes of each datagram of one receipt: control messages say it if there are several."""
     for level, kind, value in control:
         if (level, kind) == (socket.SOL_UDP, _UDP_GRO):
             (size,) = _GRO_SIZE.unpack(value)
             if 0 < size < len(data):
-                return [data[start : start + size] for start in range(0, len(data), size)]
-    return (data,)
+                return int(size)
+    return max(1, len(data))
 
 
 def _has_option(sock: socket.socket, option: int) -> bool:

@@ -31,6 +31,7 @@ class FailingProvider(SoftwareProvider):
     def spoil(self, worker, epoch):  # type: ignore[no-untyped-def]
         if epoch == 3 and hasattr(worker, self.method):
             setattr(worker, self.method, self.fail)
+            setattr(worker, f"{self.method}_many", self.fail)
         return worker
 
     def fail(self, *arguments: object) -> None:

@@ -56,9 +56,10 @@ class End:
     def data(self) -> list[bytes]:
         return [data for data, _ in self.arrived]
 
-    def _received(self, datagrams: Sequence[bytes], address: Address) -> None:
-        self.receipts.append(len(datagrams))
-        self.arrived += [(data, address) for data in datagrams]
+    def _received(self, data: bytes, size: int, address: Address) -> None:
+        pieces = [data[start : start + size] for start in range(0, len(data), size)]
+        self.receipts.append(len(pieces))
+        self.arrived += [(piece, address) for piece in pieces]
 
     def _turn_over(self) -> None:
         self.turns += 1
@@ -224,7 +225,7 @@ def test_an_error_on_receipt_is_counted_and_ignored() -> None:
 def test_a_socket_may_be_closed_while_it_reads_and_closed_twice() -> None:
     async def test() -> None:
         async with two_ends() as (here, there):
-            there.socket._received = lambda data, address: there.socket.close()
+            there.socket._received = lambda data, size, address: there.socket.close()
             for _ in range(3):
                 here.socket.send([b"x"], there.socket.address)
             await until(lambda: there.socket.closed)
