@@ -130,15 +130,17 @@ def measure_time(connections: int, pipe: Pipe) -> None:
 
 
 def time_opening(manager: Manager, records: list[tuple[bytes, tuple[str, int]]]) -> float:
-    """Seconds of this thread's for a record."""
+    """Seconds of this thread's for a record, which is in the caches as if it had just come."""
     received = manager.totals.records_received
-    start = time.thread_time()
+    taken = 0.0
     for first in range(0, len(records), TURN):
-        for data, address in records[first : first + TURN]:
+        arrived = [(bytes(bytearray(data)), who) for data, who in records[first : first + TURN]]
+        start = time.thread_time()
+        for data, address in arrived:
             manager.receive_datagrams((data,), address, 0.0)
         manager.datagrams_to_send(0.0)
         manager.events()
-    taken = time.thread_time() - start
+        taken += time.thread_time() - start
     if manager.totals.records_received != received + len(records):
         raise SystemExit("records were not opened")
     return taken / len(records)
