@@ -19,9 +19,10 @@ SESSION = Session(
     server_name="server.example",
     peer_certificate=credentials().chain[0],
     psk_identity=b"me",
+    peer_raw_key=b"its key",
 )
 #: `SessionTicket.to_bytes`, and `Session.encode` after the first three.
-FILE = (8, 4, Vec(2), 2, 4, 4, Vec(1), Vec(1), Vec(1), Vec(3), Vec(2))
+FILE = (8, 4, Vec(2), 2, 4, 4, Vec(1), Vec(1), Vec(1), Vec(3), Vec(2), Vec(2))
 CHANCE = st.randoms(use_true_random=False)
 
 
