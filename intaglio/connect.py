@@ -45,6 +45,7 @@ from intaglio.failures import HANDSHAKE_FAILED, Failure, one_sentence
 from intaglio.files import check_writable
 from intaglio.providers import ProviderName
 from intaglio.report import Connected
+from intaglio.running import run
 from protocol.asyncio import Session, SessionClosedError
 from protocol.asyncio import connect as connect_session
 from protocol.config import ConnectionConfig
@@ -129,7 +130,7 @@ def connect(
             report=choose_report(json=json, quiet=quiet, verbose=verbose),
         )
         with configuration(options, name or host) as config:
-            asyncio.run(_visit(host, port, config, options, linger))
+            run(_visit(host, port, config, options, linger))
 
 
 async def _visit(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from intaglio.certificates import make_demo_credentials
 from intaglio.check import differing_records
+from intaglio.running import run
 from intaglio.side import Side, SideFigures
 from intaglio.transfer import TransferError, receive_file, send_file
 from protocol.asyncio import Session, SessionClosedError, connect, serve
@@ -104,7 +105,7 @@ def run_demo(options: DemoOptions, watcher: Watcher) -> DemoResult:
     """
     links = (None, None) if options.provider == "software" else _simulate(options, watcher)
     with Side(links[0]) as client, Side(links[1]) as server:
-        return asyncio.run(_run(options, watcher, client, server))
+        return run(_run(options, watcher, client, server))
 
 
 def _simulate(options: DemoOptions, watcher: Watcher) -> "tuple[SimulatedLink, SimulatedLink]":

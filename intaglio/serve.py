@@ -39,6 +39,7 @@ from intaglio.failures import SESSION_FAILED, Failure, one_sentence
 from intaglio.files import check_writable, naming
 from intaglio.providers import ProviderName
 from intaglio.report import Connected, Listening
+from intaglio.running import run
 from protocol.asyncio import Server, Session
 from protocol.asyncio import serve as serve_sessions
 from protocol.certificates import Credentials
@@ -136,7 +137,7 @@ def serve(
         )
         limit = 1 if receive is not None else sessions
         with configuration(options) as config:
-            asyncio.run(_serve(host, port, config, _Reception(options, limit)))
+            run(_serve(host, port, config, _Reception(options, limit)))
 
 
 def _credentials(
