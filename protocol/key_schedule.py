@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from protocol.alerts import UsageError
 from protocol.crypto.provider import TrafficKeys
 from protocol.crypto.suites import CipherSuite
+from protocol.handshake_framing import HandshakeType
 
 _LABEL_PREFIX = b"dtls13"
-#: HandshakeType message_hash (RFC 8446, 4.4.1).
-_MESSAGE_HASH = 254
 _IV_BYTES = 12
 #: HKDF-Expand makes so many blocks of output (RFC 5869, 2.3).
 _MOST_BLOCKS = 255
@@ -135,7 +134,7 @@ class Transcript:
         it from its cookie.
         """
         self._hash = hashlib.new(self._selected().name)
-        self.add(_MESSAGE_HASH, client_hello_hash)
+        self.add(HandshakeType.MESSAGE_HASH, client_hello_hash)
 
     def _selected(self) -> "hashlib._Hash":
         if self._hash is None:

@@ -26,7 +26,7 @@ from tests.fuzz.campaign import examples
 from tests.fuzz.shapes import damaged, scratched
 from tests.fuzz.targets import MESSAGES, SEEDS, SHAPES
 from tests.protocol.certificates import authority, credentials
-from tests.protocol.pair import Pair, client_config, server_config
+from tests.protocol.pair import Pair, client_config, counts, is_authenticated, server_config
 from tests.protocol.providers import PROVIDERS
 
 PROVIDER = pytest.mark.parametrize("provider", ["software", "accelerator_model"])
@@ -128,18 +128,6 @@ def forged_hello(chance, msg_type, message_seq, body):
     changed = damaged(chance, SHAPES[NAMES[msg_type]], body)
     fragment = Fragment(msg_type, len(changed), message_seq, 0, changed)
     return build_plaintext(ContentType.HANDSHAKE, 9, fragment.encode())
-
-
-def is_authenticated(target, side):
-    """Whether nothing without keys may end it: a client has them with the ServerHello, a server
-    knows that its client has them when a genuine record came."""
-    if target == "client":
-        return side._epochs.read_epoch > 0
-    return not side._records._plaintext_open
-
-
-def counts(side):
-    return side.stats.records_received + sum(side.stats.drops.values())
 
 
 def plaintext_records(datagram):

@@ -165,3 +165,26 @@ class Pair:
 def _events(side: Connection) -> Iterator[Event]:
     while (event := side.next_event()) is not None:
         yield event
+
+
+def exchange(pair: Pair) -> None:
+    """Both sides still understand each other."""
+    before = {side: len(pair.data(side)) for side in pair.sides}
+    pair.client.send(b"to the server")
+    pair.server.send(b"to the client")
+    pair.run()
+    assert pair.data("server")[before["server"] :] == [b"to the server"]
+    assert pair.data("client")[before["client"] :] == [b"to the client"]
+
+
+def is_authenticated(target: str, side: Connection) -> bool:
+    """Whether nothing without keys may end it: a client has them with the ServerHello, a server
+    knows that its client has them when a genuine record came."""
+    if target == "client":
+        return side._epochs.read_epoch > 0
+    return not side._records._plaintext_open
+
+
+def counts(side: Connection) -> int:
+    """What came to it, taken or dropped."""
+    return side.stats.records_received + sum(side.stats.drops.values())

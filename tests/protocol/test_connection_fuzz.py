@@ -9,7 +9,14 @@ from protocol.crypto.provider import RecordNumber
 from protocol.handshake_framing import Fragment
 from protocol.record import ContentType, build_plaintext
 from tests.protocol.certificates import authority, credentials
-from tests.protocol.pair import Network, Pair, client_config, server_config
+from tests.protocol.pair import (
+    Network,
+    Pair,
+    client_config,
+    counts,
+    is_authenticated,
+    server_config,
+)
 
 
 class Attacker:
@@ -96,18 +103,6 @@ class Attacked(Pair):
         side.receive_datagram(data, self.now)
         assert over or counts(side) > counted or not data
         assert over or not (authenticated and side._terminated), data.hex()
-
-
-def is_authenticated(target, side):
-    """Whether nothing without keys may end it: a client has them with the ServerHello, a server
-    knows that its client has them when a genuine record came."""
-    if target == "client":
-        return side._epochs.read_epoch > 0
-    return not side._records._plaintext_open
-
-
-def counts(side):
-    return side.stats.records_received + sum(side.stats.drops.values())
 
 
 def exchange(pair, sent):

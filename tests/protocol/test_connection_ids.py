@@ -14,7 +14,7 @@ from protocol.key_exchange import NamedGroup
 from protocol.negotiation import ClientNegotiation, ServerNegotiation
 from protocol.record import ContentType
 from protocol.stats import Drop
-from tests.protocol.pair import Network, Pair, client_config, server_config
+from tests.protocol.pair import Network, Pair, client_config, exchange, server_config
 from tests.protocol.providers import PROVIDERS
 
 SIDES = pytest.mark.parametrize("side", ["client", "server"])
@@ -49,16 +49,6 @@ def ids_in(pair, sender, length=5):
     return [
         bytes(data[1 : 1 + length]) for data in pair.datagrams(sender) if data[0] & 0xF0 == 0x30
     ]
-
-
-def exchange(pair):
-    """Both sides still understand each other."""
-    before = {side: len(pair.data(side)) for side in pair.sides}
-    pair.client.send(b"to the server")
-    pair.server.send(b"to the client")
-    pair.run()
-    assert pair.data("server")[before["server"] :] == [b"to the server"]
-    assert pair.data("client")[before["client"] :] == [b"to the client"]
 
 
 def last_id(pair, sender):

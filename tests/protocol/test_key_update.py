@@ -13,7 +13,7 @@ from protocol.events import (
 )
 from protocol.handshake_framing import Fragment, HandshakeType
 from protocol.record import ContentType
-from tests.protocol.pair import Network, Pair, client_config, server_config
+from tests.protocol.pair import Network, Pair, client_config, exchange, server_config
 
 SIDES = pytest.mark.parametrize("side", ["client", "server"])
 
@@ -30,16 +30,6 @@ def new_events(pair, side):
 
 def epoch_bits(datagram):
     return datagram[0] & 3
-
-
-def exchange(pair):
-    """Both sides still understand each other."""
-    before = {side: len(pair.data(side)) for side in pair.sides}
-    pair.client.send(b"to the server")
-    pair.server.send(b"to the client")
-    pair.run()
-    assert pair.data("server")[before["server"] :] == [b"to the server"]
-    assert pair.data("client")[before["client"] :] == [b"to the client"]
 
 
 @SIDES
