@@ -42,10 +42,11 @@ class AXI4LiteTop(wiring.Component):
     """A component with packet streams ``requests`` and ``completions`` of 4 bytes, in registers.
 
     AXI4-Lite with 32 bits of data and 6 of address, whose two lowest do not count. A write is taken
-    once its address and its data are both there; its response comes in the next cycle. So do the
-    data of a read. Each direction takes at most one transfer in two cycles, and neither waits for
-    the component: what it cannot take, or does not have, gets SLVERR and changes nothing. Writes
-    have whole words: with another WSTRB than 1111 they get SLVERR too.
+    in the cycle after its address and its data are both there, and its response comes in the next
+    one. A read is taken at once, and its data come in the next cycle. Each direction takes at most
+    one transfer in two cycles, and neither waits for the component: what it cannot take, or does
+    not have, gets SLVERR and changes nothing. Writes have whole words: with another WSTRB than 1111
+    they get SLVERR too. No output of the bus depends on an input in the same cycle (AXI4, A3.2.1).
 
     ``irq`` is high while an enabled bit of STATUS is set. A word that has gone on, in either
     direction, is not kept.
@@ -102,11 +103,13 @@ class AXI4LiteTop(wiring.Component):
         requests = self._core.requests
         taken, understood = Signal(), Signal()
         m.d.comb += [
-            taken.eq(self.s_axil_awvalid & self.s_axil_wvalid & ~self.s_axil_bvalid),
             self.s_axil_awready.eq(taken),
             self.s_axil_wready.eq(taken),
             requests.valid.eq(self._held),
         ]
+        # What is valid stays so until it is taken (A3.2.1): the next cycle has both.
+        offered = self.s_axil_awvalid & self.s_axil_wvalid & ~taken
+        m.d.sync += taken.eq(offered & (~self.s_axil_bvalid | self.s_axil_bready))
         with m.If(self.s_axil_bready):
             m.d.sync += self.s_axil_bvalid.eq(0)
         with m.If(requests.valid & requests.ready):
@@ -141,8 +144,8 @@ class AXI4LiteTop(wiring.Component):
         completions = self._core.completions
         taken, read, understood = Signal(), Signal(32), Signal()
         m.d.comb += [
-            taken.eq(self.s_axil_arvalid & ~self.s_axil_rvalid),
-            self.s_axil_arready.eq(taken),
+            self.s_axil_arready.eq(~self.s_axil_rvalid),
+            taken.eq(self.s_axil_arvalid & self.s_axil_arready),
         ]
         with m.If(self.s_axil_rvalid & self.s_axil_rready):
             m.d.sync += [self.s_axil_rvalid.eq(0), self.s_axil_rdata.eq(0)]
