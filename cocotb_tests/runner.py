@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -17,7 +17,7 @@ from amaranth.back import verilog
 from amaranth.lib.wiring import Component, In
 from cocotb_tools.runner import get_runner
 
-__all__ = ["FULL", "SEED", "run"]
+__all__ = ["FULL", "SEED", "new_folder", "run", "run_verilog", "skip_without_libpython"]
 
 #: `make verify`: every vector and more random cases, instead of a sample in half a minute.
 FULL = os.environ.get("INTAGLIO_VERIFY") == "full"
@@ -42,22 +42,47 @@ def run(
     Fails the pytest test, with the end of the log, if the build fails or any of the tests does.
     With WAVES=1 in the environment, ``dump.vcd`` has every signal.
     """
+    skip_without_libpython()
+    folder = new_folder(name)
+    source = folder / "top.v"
+    source.write_text(verilog.convert(component, name="top"))
+    run_verilog(folder, [source], "top", _ports(component), test_module, environment)
+
+
+def skip_without_libpython() -> None:
+    """Skip the pytest test where cocotb cannot run; fail it in `make verify`."""
     if find_libpython.find_libpython() is None:
         missing = "cocotb needs the shared library of Python: apt install libpython3.11"
         pytest.fail(missing) if FULL else pytest.skip(missing)
 
+
+def new_folder(name: str) -> Path:
+    """An empty folder ``build/cocotb/<name>``."""
     folder = _BUILD / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    source, control = folder / "top.v", folder / "top.vlt"
-    source.write_text(verilog.convert(component, name="top"))
-    control.write_text(_visible_ports(component))
+    return folder
 
+
+def run_verilog(
+    folder: Path,
+    sources: Iterable[Path],
+    top: str,
+    ports: Mapping[str, bool],
+    test_module: str,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """`run` for Verilog whose module ``top`` has these ports, and whether each is an input.
+
+    The simulation runs in ``folder``, and finds there what memories are initialised from.
+    """
+    control = folder / "top.vlt"
+    control.write_text(_visible_ports(top, ports))
     runner = get_runner("verilator")
     with _log_on_failure(folder / "build.log"), mock.patch.dict(os.environ, _toolchain(folder)):
         runner.build(
-            sources=[control, source],
-            hdl_toplevel="top",
+            sources=[control, *sources],
+            hdl_toplevel=top,
             build_dir=folder,
             build_args=["--no-public-flat-rw", "-Wno-lint"],
             timescale=("1ns", "1ps"),
@@ -66,7 +91,7 @@ def run(
     with _log_on_failure(folder / "test.log"):
         runner.test(
             test_module=test_module,
-            hdl_toplevel="top",
+            hdl_toplevel=top,
             hdl_toplevel_lang="verilog",
             seed=SEED,
             extra_env=environment or {},
@@ -76,16 +101,23 @@ def run(
         )
 
 
-def _visible_ports(component: Component) -> str:
+def _ports(component: Component) -> dict[str, bool]:
+    """Each port by its name in Verilog, and whether it is an input."""
+    ports = {"clk": True, "rst": True}
+    for path, member, _ in component.signature.flatten(component):
+        ports["__".join(map(str, path))] = member.flow is In
+    return ports
+
+
+def _visible_ports(top: str, ports: Mapping[str, bool]) -> str:
     """A Verilator control file that lets cocotb see the ports.
 
     By default it sees every signal inside, which makes the model three times as large to compile.
     """
-    inputs, outputs = ["clk", "rst"], []
-    for path, member, _ in component.signature.flatten(component):
-        (inputs if member.flow is In else outputs).append("__".join(map(str, path)))
-    lines = [f'public_flat_rw -module "top" -var "{name}"' for name in inputs]
-    lines += [f'public_flat_rd -module "top" -var "{name}"' for name in outputs]
+    lines = [
+        f'public_flat_{"rw" if is_input else "rd"} -module "{top}" -var "{name}"'
+        for name, is_input in ports.items()
+    ]
     return "\n".join(["`verilator_config", *lines, ""])
 
 
@@ -125,10 +157,10 @@ def _compiler() -> str:
 
 @contextmanager
 def _log_on_failure(log: Path) -> Iterator[None]:
-    """cocotb's runner ends a failed step with SystemExit or CalledProcessError."""
+    """cocotb's runner ends a failed step with one of three exceptions."""
     try:
         yield
-    except (SystemExit, CalledProcessError) as error:
+    except (SystemExit, CalledProcessError, RuntimeError) as error:
         lines = log.read_text(errors="replace").splitlines()
         tail = "\n".join(lines[-_LOG_LINES:])
         failure = f"{error!r} with COCOTB_RANDOM_SEED={SEED}; the end of {log}:\n{tail}"
