@@ -4,6 +4,7 @@ import ast
 import re
 import runpy
 from pathlib import Path
+from textwrap import indent
 from typing import get_args
 
 import pytest
@@ -40,6 +41,20 @@ def test_every_register_has_a_row():
         (register.name, register.value) for register in Register
     }
     assert f"0x{IDENTITY:08X}" in page
+
+
+def test_the_waveform_is_the_simulator_s():
+    drawing = runpy.run_path(str(DOCS / "draw_bus.py"))
+    drawn = (DOCS / "img" / "axi4-lite.svg").read_text()
+    assert drawing["draw"]() == drawn, "python docs/draw_bus.py draws it anew"
+
+
+def test_the_request_in_c_and_the_lines_for_litex_are_the_example_s():
+    (c,) = re.findall(r"```c\n(.*?)```", (DOCS / "registers.md").read_text(), re.S)
+    assert c in (ROOT / "examples" / "litex" / "intaglio.h").read_text()
+    (lines,) = re.findall(r"```python\n(.*?)```", (DOCS / "integration.md").read_text(), re.S)
+    soc = (ROOT / "examples" / "litex" / "soc.py").read_text()
+    assert indent(lines, " " * 8) in soc
 
 
 def test_the_first_server_is_the_example():

