@@ -89,7 +89,7 @@ def through_provider(suite: CipherSuite, content: bytes) -> Callable[[], None]:
 
     def run() -> None:
         for _ in range(RECORDS):
-            opened = open_(seal(APPLICATION_DATA, content).data)
+            opened = open_(seal(APPLICATION_DATA, content))
         require(isinstance(opened, OpenedRecord) and opened.content == content)
 
     return run

@@ -96,10 +96,11 @@ class Host:
         slot += opens
         content = self._source.randbytes(size)
         text = content + bytes([APPLICATION_DATA])
-        sealed = self._sealers[slot].seal(APPLICATION_DATA, content)
-        number = EPOCH.to_bytes(2, "big") + sealed.number.sequence_number.to_bytes(6, "big")
+        sealer = self._sealers[slot]
+        number = EPOCH.to_bytes(2, "big") + sealer.next_number.to_bytes(6, "big")
+        sealed = sealer.seal(APPLICATION_DATA, content)
         opcode, given, made = (
-            (Opcode.OPEN, sealed.data, number + text) if opens else (Opcode.SEAL, text, sealed.data)
+            (Opcode.OPEN, sealed, number + text) if opens else (Opcode.SEAL, text, sealed)
         )
         request = Request(opcode, slot, 0, given).pack()
         return request, Completion(opcode, Status.OK, slot, 0, made).pack()

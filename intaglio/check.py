@@ -7,7 +7,6 @@ from protocol.crypto.provider import (
     OpenedRecord,
     Opener,
     Refusal,
-    SealedRecord,
     Sealer,
     TrafficKeys,
 )
@@ -24,7 +23,7 @@ class _Recording:
     epoch: int
     connection_id: bytes
     first: int
-    records: list[tuple[int, bytes, int, SealedRecord]] = field(default_factory=list, repr=False)
+    records: list[tuple[int, bytes, int, bytes]] = field(default_factory=list, repr=False)
 
 
 class RecordingProvider:
@@ -74,7 +73,7 @@ class _RecordingSealer(Sealer):
         """The sequence number of the next record."""
         return self._sealer.next_number
 
-    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
         """The next record."""
         record = self._sealer.seal(content_type, content, padding)
         self._recording.records.append((content_type, content, padding, record))

@@ -56,7 +56,7 @@ class Batches(Ending):
         epoch, count = self._delivery.write_epoch, len(contents)
         try:
             if count < 2 or (
-                self._records.next_number(epoch) + count >= self._config.update_keys_after
+                self._records.sealers[epoch].next_number + count >= self._config.update_keys_after
             ):
                 return False
             self._outbox.send_many(epoch, contents)

@@ -113,6 +113,8 @@ class Connection(Batches):
         self._updating = False
         #: The highest number of a protected record of the peer.
         self._newest_epoch, self._newest_number = PLAINTEXT_EPOCH, _NO_NUMBER
+        #: Whether the last datagram had one with a higher number than all before.
+        self._newer = False
         #: The number of the peer's close_notify: what comes after it is ignored.
         self._closed_at: RecordNumber | None = None
         #: Whether the user knows that there are no more messages to send.
@@ -190,17 +192,18 @@ class Connection(Batches):
             self._answer_after_end(len(data), now)
             return False
         self._now = now
-        epoch, number = self._newest_epoch, self._newest_number
+        self._newer = False
         try:
             for record in self._records.open_datagram(data):
                 self._receive_record(record)
                 if self._terminated:
                     break
             else:
-                self._follow_up()
+                if self._records.alarm or not self.settled:
+                    self._follow_up()
         except Exception as error:
             self._end_with(error)
-        return self._newest_number != number or self._newest_epoch != epoch
+        return self._newer
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """What has to be sent to the peer now, in this order; each of at most the MTU."""
@@ -258,8 +261,10 @@ class Connection(Batches):
         if size > outbox.content_limit or size + self._records.overhead > outbox.path_mtu:
             raise UsageError(f"{size} bytes are over {self.max_payload}, the largest payload")
         try:
-            number = outbox.send_data(self._delivery.write_epoch, data, padding)
-            if number + 1 >= self._config.update_keys_after and not self._updating:
+            epoch = self._delivery.write_epoch
+            outbox.send_data(epoch, data, padding)
+            sent = self._records.sealers[epoch].next_number
+            if sent >= self._config.update_keys_after and not self._updating:
                 self._want_update(request_peer=False)
         except Exception as error:
             self._end_with(error)
@@ -390,10 +395,10 @@ class Connection(Batches):
     def _receive_record(self, record: OpenedRecord) -> None:
         epoch, number = record.epoch, record.sequence_number
         if epoch > self._newest_epoch:
-            self._newest_epoch, self._newest_number = epoch, number
+            self._newest_epoch, self._newest_number, self._newer = epoch, number, True
             self._epochs.saw(epoch)
         elif number > self._newest_number and epoch == self._newest_epoch:
-            self._newest_number = number
+            self._newest_number, self._newer = number, True
         if self._closed_at is not None and record.number > self._closed_at:
             return
         if record.content_type == _APPLICATION_DATA and epoch >= APPLICATION_EPOCH:

@@ -101,7 +101,7 @@ class Ending:
     def _send_alert(self, alert: AlertDescription) -> bytes:
         """Returns the record."""
         content = Alert(alert).encode()
-        record = self._records.seal(self._epochs.write_epoch, ContentType.ALERT, content).data
+        record = self._records.seal(self._epochs.write_epoch, ContentType.ALERT, content)
         self._outbox.add(record)
         return record
 

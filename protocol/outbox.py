@@ -26,6 +26,7 @@ class Outbox:
         #: Largest content of a protected record that the peer takes, padding included.
         self.content_limit = LONGEST_CONTENT
         self._records = records
+        self._statistics = records.statistics
         self._datagrams: list[bytes] = []
         self._filling = b""
 
@@ -49,9 +50,9 @@ class Outbox:
         self, epoch: int, content_type: ContentType, content: bytes, padding: int = 0
     ) -> RecordNumber:
         """Seal a record and put it into a datagram; raises `KeyLimitError`."""
-        record = self._records.seal(epoch, content_type, content, padding)
-        self.add(record.data)
-        return record.number
+        number = RecordNumber(epoch, self._records.sealers[epoch].next_number)
+        self.add(self._records.seal(epoch, content_type, content, padding))
+        return number
 
     def add(self, record: bytes) -> None:
         """Put a record that is sealed already into a datagram."""
@@ -59,17 +60,15 @@ class Outbox:
             self.next_datagram()
         self._filling += record
 
-    def send_data(self, epoch: int, content: bytes, padding: int = 0) -> int:
+    def send_data(self, epoch: int, content: bytes, padding: int = 0) -> None:
         """Seal application data, in a datagram of its own; raises `KeyLimitError`.
 
-        ``padding`` is how many zeros follow it in the record (RFC 8446, 5.4). Returns the sequence
-        number.
+        ``padding`` is how many zeros follow it in the record (RFC 8446, 5.4).
         """
         if self._filling:
             self.next_datagram()
         record = self._records.seal(epoch, _APPLICATION_DATA, content, padding)
-        self._datagrams.append(record.data)
-        return record.sequence_number
+        self._datagrams.append(record)
 
     def send_many(self, epoch: int, contents: Sequence[bytes]) -> None:
         """Seal application data, each content in a datagram of its own; raises `KeyLimitError`."""
@@ -82,5 +81,5 @@ class Outbox:
         if self._filling:
             self.next_datagram()
         datagrams, self._datagrams = self._datagrams, []
-        self._records.statistics.datagrams_sent += len(datagrams)
+        self._statistics.datagrams_sent += len(datagrams)
         return datagrams

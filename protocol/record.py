@@ -23,7 +23,6 @@ from protocol.crypto.provider import (
     OpenedRun,
     Opener,
     Refusal,
-    SealedRecord,
     Sealer,
     TrafficKeys,
 )
@@ -92,14 +91,13 @@ class PlaintextSealer(Sealer):
     def __init__(self, first: int = 0) -> None:
         self._next = first
 
-    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
         """The next DTLSPlaintext, which has no padding."""
         if self._next > _LAST_NUMBER:
             raise KeyLimitError("epoch 0 has no record numbers left")
         record = build_plaintext(content_type, self._next, content)
-        number = self._next
         self._next += 1
-        return SealedRecord(0, number, record)
+        return record
 
     @property
     def next_number(self) -> int:
@@ -204,7 +202,8 @@ class RecordLayer:
         self._layouts = unified_header.layouts(0)
         #: What records have begun with so far. It is forgotten when keys or connection IDs change.
         self._routes: dict[bytes, _Route] = {}
-        self._sealers: dict[int, Sealer] = {0: PlaintextSealer()}
+        #: What seals the records of each epoch that may be sent; for others to read only.
+        self.sealers: dict[int, Sealer] = {0: PlaintextSealer()}
         #: The keys of the sealers, if there are connection IDs to change.
         self._write_keys: dict[int, TrafficKeys] = {}
         self._openers: dict[int, _EpochOpeners] = {}
@@ -240,19 +239,19 @@ class RecordLayer:
         self.overhead += len(connection_id) - len(self.send_id)
         self.send_id = connection_id
         for epoch, keys in self._write_keys.items():
-            old = self._sealers.pop(epoch)
+            old = self.sealers.pop(epoch)
             first = old.next_number
             old.close()
-            self._sealers[epoch] = self._provider.sealer(keys, epoch, connection_id, first)
+            self.sealers[epoch] = self._provider.sealer(keys, epoch, connection_id, first)
 
     def number_plaintext_from(self, first: int) -> None:
         """Epoch 0 goes on with this number: those before are taken (RFC 9147, 4)."""
-        self._sealers[0] = PlaintextSealer(first)
+        self.sealers[0] = PlaintextSealer(first)
 
     def install_sealer(self, epoch: int, keys: TrafficKeys) -> None:
         """Protect the records of ``epoch``, which is not 0, with these keys."""
         self.discard_sealer(epoch)
-        self._sealers[epoch] = self._provider.sealer(keys, epoch, self.send_id)
+        self.sealers[epoch] = self._provider.sealer(keys, epoch, self.send_id)
         self.overhead = _CIPHERTEXT_OVERHEAD + len(self.send_id) + keys.suite.parameters.tag_bytes
         if self.send_id:
             self._write_keys[epoch] = keys
@@ -270,7 +269,7 @@ class RecordLayer:
     def discard_sealer(self, epoch: int) -> None:
         """Forget the keys, if there are any; records of ``epoch`` can no longer be sent."""
         self._write_keys.pop(epoch, None)
-        sealer = self._sealers.pop(epoch, None)
+        sealer = self.sealers.pop(epoch, None)
         if sealer is not None:
             sealer.close()
 
@@ -289,23 +288,24 @@ class RecordLayer:
         Those of each epoch, even when a provider fails to forget some: that is raised at the end.
         """
         with ExitStack() as each:
-            for epoch in self._sealers:
+            for epoch in self.sealers:
                 each.callback(self.discard_sealer, epoch)
             for epoch in (0, *self._openers):
                 each.callback(self.discard_opener, epoch)
 
-    def seal(self, epoch: int, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
+    def seal(self, epoch: int, content_type: int, content: bytes, padding: int = 0) -> bytes:
         """The next record of ``epoch``, to be sent.
 
         Raises `KeyLimitError`, ValueError for more than 2**14 bytes, and LookupError when the
         epoch has no sealer.
         """
-        if epoch not in self._sealers:
+        sealer = self.sealers.get(epoch)
+        if sealer is None:
             raise LookupError(f"no keys to seal records of epoch {epoch}")
-        record = self._sealers[epoch].seal(content_type, content, padding)
+        record = sealer.seal(content_type, content, padding)
         statistics = self.statistics
         statistics.records_sent += 1
-        statistics.bytes_sent += len(record.data)
+        statistics.bytes_sent += len(record)
         return record
 
     def seal_many(self, epoch: int, content_type: int, contents: Sequence[bytes]) -> list[bytes]:
@@ -313,17 +313,13 @@ class RecordLayer:
 
         Raises what `seal` raises; all are lost then.
         """
-        if epoch not in self._sealers:
+        if epoch not in self.sealers:
             raise LookupError(f"no keys to seal records of epoch {epoch}")
-        records = self._sealers[epoch].seal_many(content_type, contents)
+        records = self.sealers[epoch].seal_many(content_type, contents)
         statistics = self.statistics
         statistics.records_sent += len(records)
         statistics.bytes_sent += sum(map(len, records))
         return records
-
-    def next_number(self, epoch: int) -> int:
-        """The sequence number of the next record of ``epoch``, which has a sealer."""
-        return self._sealers[epoch].next_number
 
     def open_datagram(self, data: bytes) -> Iterator[OpenedRecord]:
         """The genuine records of a datagram in their order, none of a protected epoch twice.
@@ -332,25 +328,27 @@ class RecordLayer:
         """
         statistics = self.statistics
         statistics.datagrams_received += 1
-        while data:
+        left = len(data)
+        while left:
             route = self._routes.get(data[: self._prefix_bytes]) or self._find_route(data)
             if route is None:
                 end, result = self._open_other(data)
             else:
                 open_record, has_length, size = route
-                end = len(data)
-                if has_length and end >= size:
+                end = left
+                if has_length and left >= size:
                     end = size + (data[size - 2] << 8 | data[size - 1])
-                result = open_record(data[:end])
+                result = open_record(data if end == left else data[:end])
             if isinstance(result, OpenedRecord):
                 statistics.records_received += 1
                 statistics.bytes_received += end
                 yield result
             else:
                 self._drop(result, data[0])
-            if end >= len(data):
+            if end >= left:
                 return
             data = data[end:]
+            left -= end
 
     def open_segments(self, data: bytes, size: int) -> OpenedRun | None:
         """Open datagrams of ``size`` bytes, each of them one record, which follow each other.

@@ -14,6 +14,7 @@ All fields are big-endian.
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +25,8 @@ CONNECTION_ID = 0x10
 SEQUENCE_NUMBER_16 = 0x08
 LENGTH = 0x04
 EPOCH_MASK = 0x03
+#: How much of a ciphertext the mask of the record's number is made of (RFC 9147, 4.2.3).
+SAMPLE_BYTES = 16
 
 #: What stands in the place of the length in a `Form` whose headers have none.
 NO_LENGTH: Final = b""
@@ -54,11 +57,12 @@ class UnifiedHeader(NamedTuple):
         return 1 + len(self.connection_id) + len(self.number_bytes) + length_bytes
 
 
-class Form(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Form:
     """How to take a header with a given first byte apart, and how to put it together.
 
     ``unpack`` gives what ``pack`` takes: what stands before the number, the number's low bits, and
-    the length or `NO_LENGTH`.
+    the length or `NO_LENGTH`. Behind that it gives the `SAMPLE_BYTES` which follow the header.
     """
 
     unpack: Callable[[bytes], tuple[Any, ...]]
@@ -67,7 +71,7 @@ class Form(NamedTuple):
     prefix: bytes
     number_bits: int
     header_bytes: int
-    #: The format of ``unpack`` and ``pack`` in the terms of `struct`.
+    #: The format of ``pack`` in the terms of `struct`.
     format: str
 
     def take_apart(
@@ -118,15 +122,14 @@ def full_form(epoch_bits: int, connection_id: bytes) -> Form:
 
 def _form(first: int, layout: Layout, connection_id: bytes) -> Form:
     number, length = "BH"[layout.number_bytes - 1], "H" if layout.has_length else "0s"
-    codec = struct.Struct(f">{layout.number_offset}s{number}{length}")
-    prefix = bytes((first,)) + connection_id
+    header = f">{layout.number_offset}s{number}{length}"
     return Form(
-        codec.unpack_from,
-        codec.pack,
-        prefix,
+        struct.Struct(f"{header}{SAMPLE_BYTES}s").unpack_from,
+        struct.Struct(header).pack,
+        bytes((first,)) + connection_id,
         8 * layout.number_bytes,
         layout.header_bytes,
-        codec.format,
+        header,
     )
 
 

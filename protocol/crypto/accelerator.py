@@ -20,7 +20,6 @@ from protocol.crypto.provider import (
     OpenedRecord,
     OpenedRun,
     Refusal,
-    SealedRecord,
     TrafficKeys,
 )
 from protocol.crypto.suites import CipherSuite
@@ -141,7 +140,7 @@ class AcceleratorSealer:
             raise DriverError("an earlier record may or may not have been sealed: number unknown")
         return self._next
 
-    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
         """The next record. Raises `KeyLimitError`, or ValueError if the device takes less."""
         number = self.next_number
         if number >= self._limit:
@@ -159,7 +158,7 @@ class AcceleratorSealer:
             raise
         self._next = number + 1
         self._provider.records_sealed += 1
-        return SealedRecord(self._epoch, number, data)
+        return data
 
     def seal_many(self, content_type: int, contents: Sequence[bytes]) -> list[bytes]:
         """The next records, as a batch of the device."""

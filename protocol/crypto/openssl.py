@@ -23,15 +23,12 @@ from protocol.crypto.provider import (
     OpenedRecord,
     OpenedRun,
     Refusal,
-    SealedRecord,
     TrafficKeys,
 )
 from protocol.crypto.suites import Aead, CipherSuite
-from protocol.unified_header import NO_LENGTH
+from protocol.unified_header import NO_LENGTH, SAMPLE_BYTES
 from protocol.window import ReplayWindow
 
-#: How much of a ciphertext the mask of the record's number is made of (RFC 9147, 4.2.3).
-_SAMPLE_BYTES = 16
 #: The first 16 bits of each of many masks.
 _EACH_MASK = struct.Struct(">H14x")
 _ONE_BYTE = tuple(bytes((value,)) for value in range(256))
@@ -80,7 +77,8 @@ class SoftwareSealer:
         parameters = keys.suite.parameters
         self._provider = provider
         self._epoch = epoch
-        self._next = first
+        #: The sequence number of the next record.
+        self.next_number = first
         self._limit = parameters.seal_limit
         self._overhead = 1 + parameters.tag_bytes
         self._longest = LONGEST_CONTENT + self._overhead
@@ -90,48 +88,43 @@ class SoftwareSealer:
         form = unified_header.full_form(epoch & unified_header.EPOCH_MASK, connection_id)
         self._prefix, self._pack_header = form.prefix, form.pack
 
-    @property
-    def next_number(self) -> int:
-        """The sequence number of the next record."""
-        return self._next
-
-    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
         """The next record. Raises `KeyLimitError`, or ValueError for over 2**14 bytes."""
-        number = self._next
+        number = self.next_number
         if number >= self._limit:
             raise KeyLimitError(f"the key of epoch {self._epoch} has sealed {number} records")
         length = len(content) + padding + self._overhead
         if length > self._longest:
-            size = length - self._overhead
+            size = len(content) + padding
             raise ValueError(f"content of {size} bytes is over {LONGEST_CONTENT}")
-        if length < _SAMPLE_BYTES:
-            padding += _SAMPLE_BYTES - length
-            length = _SAMPLE_BYTES
+        if length < SAMPLE_BYTES:
+            padding += SAMPLE_BYTES - length
+            length = SAMPLE_BYTES
         inner = content + _ONE_BYTE[content_type]
         if padding:
             inner += bytes(padding)
-        self._next = number + 1
+        self.next_number = number + 1
         encrypt, mask, pack, prefix = self._encrypt, self._mask, self._pack_header, self._prefix
         low = number & 0xFFFF
         nonce = (self._iv ^ number).to_bytes(12, "big")
         ciphertext = encrypt(nonce, inner, pack(prefix, low, length))
-        bits = mask(ciphertext[:_SAMPLE_BYTES])
+        bits = mask(ciphertext[:SAMPLE_BYTES])
         header = pack(prefix, low ^ (bits[0] << 8 | bits[1]), length)
         self._provider.records_sealed += 1
-        return SealedRecord(self._epoch, number, header + ciphertext)
+        return header + ciphertext
 
     def seal_many(self, content_type: int, contents: Sequence[bytes]) -> list[bytes]:
         """The next records, all or none: what `seal` makes of them."""
-        first = self._next
+        first = self.next_number
         if first + len(contents) > self._limit:
             raise KeyLimitError(f"the key of epoch {self._epoch} has sealed {first} records")
         longest = max(map(len, contents), default=0)
         if longest > LONGEST_CONTENT:
             raise ValueError(f"content of {longest} bytes is over {LONGEST_CONTENT}")
         overhead = self._overhead
-        if overhead < _SAMPLE_BYTES:  # there may be some to pad
-            return [self.seal(content_type, content).data for content in contents]
-        self._next = first + len(contents)
+        if overhead < SAMPLE_BYTES:  # there may be some to pad
+            return [self.seal(content_type, content) for content in contents]
+        self.next_number = first + len(contents)
         encrypt, pack, prefix, iv = self._encrypt, self._pack_header, self._prefix, self._iv
         ending = _ONE_BYTE[content_type]
         ciphertexts = [
@@ -170,7 +163,7 @@ class SoftwareOpener:
         self._epoch = epoch
         self._forms = unified_header.forms(epoch & unified_header.EPOCH_MASK, connection_id)
         self._connection_id = connection_id
-        self._shortest = max(_SAMPLE_BYTES, 1 + parameters.tag_bytes)
+        self._shortest = max(SAMPLE_BYTES, 1 + parameters.tag_bytes)
         self._longest = LONGEST_CONTENT + 1 + parameters.tag_bytes
         self._window = ReplayWindow(provider.window, first)
         self._forgeries_left = parameters.forgery_limit
@@ -190,21 +183,21 @@ class SoftwareOpener:
         form = self._forms.get(record[0]) if record else None
         if form is None:
             return self._refuse_header(record)
-        unpack, pack, expected_prefix, number_bits, header_bytes, _ = form
+        unpack, pack, header_bytes = form.unpack, form.pack, form.header_bytes
         size = len(record) - header_bytes
         if not self._shortest <= size <= self._longest:
             return Refusal.MALFORMED
-        prefix, low, length = unpack(record)
-        if prefix != expected_prefix or (length != size and length != NO_LENGTH):
+        prefix, low, length, sample = unpack(record)
+        if prefix != form.prefix or (length != size and length != NO_LENGTH):
             return Refusal.MALFORMED
 
         ciphertext = record[header_bytes:]
         decrypt, mask, window = self._decrypt, self._mask, self._window
-        bits = mask(ciphertext[:_SAMPLE_BYTES])
-        low ^= bits[0] << 8 | bits[1] if number_bits == 16 else bits[0]
+        bits = mask(sample)
+        low ^= bits[0] << 8 | bits[1] if form.number_bits == 16 else bits[0]
         number = window.next
         if low != number & 0xFFFF:  # rare: records mostly come in order
-            number = record_number.reconstruct(low, number_bits, number)
+            number = record_number.reconstruct(low, form.number_bits, number)
         nonce = (self._iv ^ number).to_bytes(12, "big")
         try:
             inner = decrypt(nonce, ciphertext, pack(prefix, low, length))
@@ -298,19 +291,19 @@ def _record_number_mask(keys: TrafficKeys) -> Callable[[bytes], bytes]:
 def _chacha20_mask(key: bytes) -> Callable[[bytes], bytes]:
     # OpenSSL's nonce is the block counter, little-endian, and the nonce of RFC 8439, 2.3: just what
     # the sample is made of.
-    context = Cipher(ChaCha20(key, bytes(_SAMPLE_BYTES)), None).encryptor()
+    context = Cipher(ChaCha20(key, bytes(SAMPLE_BYTES)), None).encryptor()
 
     def mask(samples: bytes) -> bytes:
-        if len(samples) > _SAMPLE_BYTES:
-            starts = range(0, len(samples), _SAMPLE_BYTES)
-            return b"".join([mask(samples[start : start + _SAMPLE_BYTES]) for start in starts])
+        if len(samples) > SAMPLE_BYTES:
+            starts = range(0, len(samples), SAMPLE_BYTES)
+            return b"".join([mask(samples[start : start + SAMPLE_BYTES]) for start in starts])
         context.reset_nonce(samples)
-        return context.update(bytes(_SAMPLE_BYTES))
+        return context.update(bytes(SAMPLE_BYTES))
 
     return mask
 
 
 def _masks(mask: Callable[[bytes], bytes], ciphertexts: Iterable[bytes]) -> list[int]:
     """The first 16 bits of the mask of each."""
-    samples = b"".join([ciphertext[:_SAMPLE_BYTES] for ciphertext in ciphertexts])
+    samples = b"".join([ciphertext[:SAMPLE_BYTES] for ciphertext in ciphertexts])
     return [bits for (bits,) in _EACH_MASK.iter_unpack(mask(samples))] if samples else []

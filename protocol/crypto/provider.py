@@ -36,21 +36,7 @@ class RecordNumber(NamedTuple):
     sequence_number: int
 
 
-# These two are made once a record, and not frozen: that would treble the time it takes.
-@dataclass(slots=True)
-class SealedRecord:
-    """A complete DTLSCiphertext, and the number that its header hides."""
-
-    epoch: int
-    sequence_number: int
-    data: bytes = field(repr=False)
-
-    @property
-    def number(self) -> RecordNumber:
-        """Epoch and sequence number."""
-        return RecordNumber(self.epoch, self.sequence_number)
-
-
+# It is made once a record, and not frozen: that would treble the time it takes.
 @dataclass(slots=True)
 class OpenedRecord:
     """A genuine record that no earlier one repeats, without its padding."""
@@ -119,10 +105,11 @@ class Sealer(Protocol):
     def next_number(self) -> int:
         """The sequence number of the next record."""
 
-    def seal(self, content_type: int, content: bytes, padding: int = 0) -> SealedRecord:
+    def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
         """The next record, with so many zeros behind the content type (RFC 8446, 5.4).
 
-        Raises `KeyLimitError`, or ValueError for over 2**14 bytes of content and padding.
+        Its number is what `next_number` was before. Raises `KeyLimitError`, or ValueError for over
+        2**14 bytes of content and padding.
         """
 
     def seal_many(self, content_type: int, contents: Sequence[bytes]) -> list[bytes]:
@@ -130,7 +117,7 @@ class Sealer(Protocol):
 
         Raises what `seal` raises; none can be used then, and their numbers may be used up.
         """
-        return [self.seal(content_type, content).data for content in contents]
+        return [self.seal(content_type, content) for content in contents]
 
     def close(self) -> None:
         """Forget the keys; the sealer must not be used again."""

@@ -45,7 +45,7 @@ def record_layer(provider, connection_id):
 def genuine(layer):
     """One datagram with three records, and what is in it."""
     parts = [(2, ContentType.HANDSHAKE, b"abc"), (3, ContentType.APPLICATION_DATA, b"x" * 20)]
-    sealed = [layer.seal(*part).data for part in parts]
+    sealed = [layer.seal(*part) for part in parts]
     return build_plaintext(ContentType.HANDSHAKE, 0, b"hello") + b"".join(sealed)
 
 
@@ -97,7 +97,7 @@ def test_an_opener_refuses_whatever_it_is_given(provider, connection_id, data):
     sealer = provider_named(provider).sealer(keys, 3, connection_id)
     opener = provider_named(provider).opener(keys, 3, connection_id)
     try:
-        record = sealer.seal(ContentType.APPLICATION_DATA, b"data").data
+        record = sealer.seal(ContentType.APPLICATION_DATA, b"data")
         damaged = noise(data, record)
         result = opener.open(damaged)
         assert isinstance(result, OpenedRecord) == (damaged == record), result

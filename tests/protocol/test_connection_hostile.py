@@ -383,7 +383,7 @@ def test_a_ticket_is_acknowledged():
 
 def test_a_key_that_may_seal_no_more_ends_the_connection(monkeypatch):
     pair = Pair.connected(client_config(), server_config())
-    monkeypatch.setattr(pair.client._records._sealers[3], "_limit", 0)
+    monkeypatch.setattr(pair.client._records.sealers[3], "_limit", 0)
     pair.client.send(b"too much")
     pair.run()
     assert pair.end("client").alert is None
@@ -392,7 +392,7 @@ def test_a_key_that_may_seal_no_more_ends_the_connection(monkeypatch):
 
 def test_a_violation_ends_the_connection_even_when_no_alert_can_be_sealed(monkeypatch):
     pair = Pair.connected()
-    monkeypatch.setattr(pair.client._records._sealers[3], "_limit", 0)
+    monkeypatch.setattr(pair.client._records.sealers[3], "_limit", 0)
     pair.server._outbox.send(3, ContentType.ALERT, b"")
     pair.run()
     assert pair.end("client").alert is None

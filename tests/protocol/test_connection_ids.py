@@ -245,7 +245,7 @@ def test_they_change_again_and_again_and_no_slot_or_key_is_left_behind(provider)
     for connection in pair.sides.values():
         records = connection._records
         assert len(connection.connection_ids) == 2
-        assert set(records._sealers) == {3}
+        assert set(records.sealers) == {3}
         assert all(len(openers.by_id) <= 2 for openers in records._openers.values())
 
 

@@ -156,7 +156,7 @@ def test_a_time_out_of_a_key_update():
 
 def test_a_key_that_may_seal_no_more(monkeypatch):
     pair = Counted.connected()
-    monkeypatch.setattr(pair.client._records._sealers[3], "_limit", 0)
+    monkeypatch.setattr(pair.client._records.sealers[3], "_limit", 0)
     pair.client.send(b"too much")
     pair.run()
     pair.assert_ended("client")

@@ -405,7 +405,7 @@ def _answers(server, *datagrams):
 
 def test_both_sides_forget_the_keys_of_early_data(world):
     pair = run(world)
-    assert 1 not in pair.client._records._sealers
+    assert 1 not in pair.client._records.sealers
     assert 1 not in pair.server._records._openers
 
 

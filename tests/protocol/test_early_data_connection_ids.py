@@ -66,7 +66,7 @@ def test_a_client_may_go_on_with_the_connection_id(provider):
     sealer = pair.client._records._provider.sealer(early, 1, b"server", 2)
     record = sealer.seal(ContentType.APPLICATION_DATA, b"third")
     for _ in range(2):
-        pair.inject("server", record.data)
+        pair.inject("server", record)
     pair.run()
     assert early_data(pair) == [*EARLY, b"third"]
     assert pair.server.connected
@@ -120,7 +120,7 @@ def test_other_records_without_a_connection_id_are_dropped():
     pair.run()
     layer = pair.client._records
     bare = layer._provider.sealer(layer._write_keys[3], 3, b"", 50)
-    pair.inject("server", bare.seal(ContentType.APPLICATION_DATA, bytes(20)).data)
+    pair.inject("server", bare.seal(ContentType.APPLICATION_DATA, bytes(20)))
     assert pair.server.stats.drops[Drop.CONNECTION_ID] == 1
     assert pair.server.connected
 
@@ -131,4 +131,4 @@ def test_the_keys_of_both_forms_are_forgotten():
     pair.client.send(b"epoch 3")
     pair.run()
     assert 1 not in pair.server._records._openers
-    assert 1 not in pair.client._records._sealers
+    assert 1 not in pair.client._records.sealers

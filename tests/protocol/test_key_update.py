@@ -154,7 +154,7 @@ def test_old_keys_are_forgotten():
         pair.run()
         exchange(pair)
     assert set(pair.server._records._openers) == {5, 6}
-    assert set(pair.client._records._sealers) == {6}
+    assert set(pair.client._records.sealers) == {6}
 
 
 def test_keys_are_updated_before_they_wear_out():

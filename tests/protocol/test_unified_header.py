@@ -51,9 +51,11 @@ def test_a_form_unpacks_what_it_packs(
     header = build(epoch, 0x1234, length, connection_id, number_bytes)
     forms = unified_header.forms(epoch, connection_id)
     form = forms[header[0]]
-    fields = form.unpack(header + b"body")
+    sample = bytes(range(16))
+    *fields, sampled = form.unpack(header + sample + b"more")
+    assert sampled == sample
     low = 0x1234 if number_bytes == 2 else 0x34
-    assert fields == (form.prefix, low, unified_header.NO_LENGTH if length is None else length)
+    assert fields == [form.prefix, low, unified_header.NO_LENGTH if length is None else length]
     assert form.pack(*fields) == header
     assert (form.number_bits, form.header_bytes) == (8 * number_bytes, len(header))
     assert len(forms) == 4

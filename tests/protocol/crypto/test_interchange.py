@@ -34,16 +34,15 @@ def test_what_one_seals_another_opens(sealing, opening, suite, connection_id):
     sealer = PROVIDERS[sealing]().sealer(keys_of(suite), EPOCH, connection_id)
     opener = PROVIDERS[opening]().opener(keys_of(suite), EPOCH, connection_id)
     for number, size in enumerate([0, 1, 14, 15, 16, 17, 100]):
-        sealed = sealer.seal(22, bytes(size))
-        assert sealed.number == RecordNumber(EPOCH, number)
-        assert opener.open(sealed.data) == OpenedRecord(*sealed.number, 22, bytes(size))
+        record = sealer.seal(22, bytes(size))
+        assert opener.open(record) == OpenedRecord(EPOCH, number, 22, bytes(size))
 
 
 @each_suite
 def test_records_of_full_size_are_the_same_bytes(suite):
     content = bytes(COMPACT.largest_record)
     sealers = [make().sealer(keys_of(suite), EPOCH) for make in PROVIDERS.values()]
-    assert len({sealer.seal(23, content).data for sealer in sealers}) == 1
+    assert len({sealer.seal(23, content) for sealer in sealers}) == 1
 
 
 @each_provider
@@ -81,7 +80,7 @@ class TestRefusals:
     def test_at_the_edges_of_the_window(self, provider):
         sealer = SoftwareProvider().sealer(self.KEYS, EPOCH)
         opener = PROVIDERS[provider]().opener(self.KEYS, EPOCH)
-        records = [sealer.seal(23, b"").data for _ in range(100)]
+        records = [sealer.seal(23, b"") for _ in range(100)]
         for number, expected in [
             (70, RecordNumber(EPOCH, 70)),
             (70, Refusal.REPLAYED),
@@ -95,11 +94,11 @@ class TestRefusals:
             assert outcome(opener.open(records[number])) == expected
 
     def test_of_the_next_epoch(self, provider):
-        record = SoftwareProvider().sealer(self.KEYS, EPOCH + 1).seal(23, b"").data
+        record = SoftwareProvider().sealer(self.KEYS, EPOCH + 1).seal(23, b"")
         assert PROVIDERS[provider]().opener(self.KEYS, EPOCH).open(record) is Refusal.WRONG_EPOCH
 
     def test_of_all_zeros(self, provider):
-        record = SoftwareProvider().sealer(self.KEYS, EPOCH).seal(0, bytes(5)).data
+        record = SoftwareProvider().sealer(self.KEYS, EPOCH).seal(0, bytes(5))
         opener = PROVIDERS[provider]().opener(self.KEYS, EPOCH)
         assert opener.open(record) is Refusal.NO_CONTENT_TYPE
         assert opener.open(record) is Refusal.REPLAYED

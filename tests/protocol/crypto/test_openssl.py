@@ -110,8 +110,7 @@ def test_what_is_sealed_is_opened(suite: CipherSuite, connection_id: bytes, size
     content = content[:size]
     for number in range(3):
         record = sealer.seal(23, content)
-        assert record.number == (EPOCH, number)
-        assert opener.open(record.data) == OpenedRecord(*record.number, 23, content)
+        assert opener.open(record) == OpenedRecord(EPOCH, number, 23, content)
     assert (provider.records_sealed, provider.records_opened) == (3, 3)
 
 
@@ -122,7 +121,7 @@ def test_the_sealed_record_is_what_the_standard_says(
     for number, content in enumerate((b"hello, world", bytes(range(250)))):
         header = unified_header.build(EPOCH, number, len(content) + 1 + TAGS[suite])
         expected = seal_as(header, number, content + b"\x16", keys=keys)
-        assert sealer.seal(22, content).data == expected
+        assert sealer.seal(22, content) == expected
 
 
 def test_short_plaintexts_are_padded_to_a_ciphertext_of_16_bytes() -> None:
@@ -133,9 +132,9 @@ def test_short_plaintexts_are_padded_to_a_ciphertext_of_16_bytes() -> None:
         record = sealer.seal(22, b"x" * size)
         inner = (b"x" * size + b"\x16").ljust(8, b"\0")
         header = unified_header.build(EPOCH, size, len(inner) + 8)
-        assert record.data == seal_as(header, size, inner, keys=keys)
-        assert len(record.data) == 5 + max(16, size + 1 + 8)
-        assert opener.open(record.data) == OpenedRecord(EPOCH, size, 22, b"x" * size)
+        assert record == seal_as(header, size, inner, keys=keys)
+        assert len(record) == 5 + max(16, size + 1 + 8)
+        assert opener.open(record) == OpenedRecord(EPOCH, size, 22, b"x" * size)
 
 
 @each_suite
@@ -143,8 +142,8 @@ def test_padding_that_is_asked_for_counts_towards_that(suite: CipherSuite, seale
     opener = PROVIDER.opener(make_keys(suite), EPOCH)
     for number, (size, padding) in enumerate(product((0, 3, 7, 20), (0, 1, 4, 100))):
         record = sealer.seal(22, b"x" * size, padding)
-        assert len(record.data) == 5 + max(16, size + 1 + padding + TAGS[suite])
-        assert opener.open(record.data) == OpenedRecord(EPOCH, number, 22, b"x" * size)
+        assert len(record) == 5 + max(16, size + 1 + padding + TAGS[suite])
+        assert opener.open(record) == OpenedRecord(EPOCH, number, 22, b"x" * size)
 
 
 @each_suite
@@ -178,7 +177,7 @@ def test_a_genuine_record_of_zeros_has_no_content_type(opener: Opener) -> None:
 
 
 def test_a_record_is_opened_once(sealer: Sealer, opener: Opener) -> None:
-    records = [sealer.seal(23, b"x").data for _ in range(66)]
+    records = [sealer.seal(23, b"x") for _ in range(66)]
     assert isinstance(opener.open(records[65]), OpenedRecord)
     assert opener.open(records[65]) is Refusal.REPLAYED
     assert opener.open(records[1]) is Refusal.TOO_OLD
@@ -188,7 +187,7 @@ def test_a_record_is_opened_once(sealer: Sealer, opener: Opener) -> None:
 
 @each_suite
 def test_no_flipped_bit_passes(keys: TrafficKeys, sealer: Sealer) -> None:
-    record = sealer.seal(23, b"hello").data
+    record = sealer.seal(23, b"hello")
     for byte in range(len(record)):
         opener = PROVIDER.opener(keys, EPOCH)  # short tags stand 128 forgeries
         for bit in range(8):
@@ -200,7 +199,7 @@ def test_no_flipped_bit_passes(keys: TrafficKeys, sealer: Sealer) -> None:
 
 @each_suite
 def test_no_truncated_record_passes(sealer: Sealer, opener: Opener) -> None:
-    record = sealer.seal(23, b"hello").data
+    record = sealer.seal(23, b"hello")
     for size in range(len(record)):
         assert opener.open(record[:size]) is Refusal.MALFORMED
     assert opener.open(record + b"\0") is Refusal.MALFORMED
@@ -222,9 +221,9 @@ def test_a_ciphertext_of_impossible_length_is_malformed(suite: CipherSuite, open
 
 def test_another_epoch_or_connection_id_is_told_from_a_bad_tag(sealer: Sealer) -> None:
     provider = SoftwareProvider()
-    record = sealer.seal(23, b"hello").data
+    record = sealer.seal(23, b"hello")
     assert provider.opener(KEYS, EPOCH + 1).open(record) is Refusal.WRONG_EPOCH
-    with_id = provider.sealer(KEYS, EPOCH, b"\xaa").seal(23, b"hello").data
+    with_id = provider.sealer(KEYS, EPOCH, b"\xaa").seal(23, b"hello")
     assert provider.opener(KEYS, EPOCH, b"\xbb").open(with_id) is Refusal.MALFORMED
     assert provider.opener(KEYS, EPOCH + 1).open(record[:-1]) is Refusal.MALFORMED
     assert provider.opener(KEYS, EPOCH + 1, b"\xbb").open(with_id) is Refusal.MALFORMED
@@ -236,7 +235,7 @@ def test_limits_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "parameters", small)
     provider = SoftwareProvider()
     sealer, opener = provider.sealer(KEYS, EPOCH), provider.opener(KEYS, EPOCH)
-    good, bad = sealer.seal(23, b"1").data, bytearray(sealer.seal(23, b"2").data)
+    good, bad = sealer.seal(23, b"1"), bytearray(sealer.seal(23, b"2"))
 
     with pytest.raises(KeyLimitError, match="epoch 7 has sealed 2 records"):
         sealer.seal(23, b"3")
@@ -275,13 +274,11 @@ def test_content_over_the_limit_is_an_error_of_the_caller(sealer: Sealer) -> Non
         sealer.seal(23, bytes(2**14 + 1))
     with pytest.raises(ValueError, match="16385 bytes"):
         sealer.seal(23, bytes(2**14), 1)
-    assert sealer.seal(23, b"").number.sequence_number == 0
+    assert sealer.next_number == 0
 
 
 def test_keys_do_not_show(sealer: Sealer) -> None:
     assert KEYS.key.hex() not in repr(KEYS)
-    record = sealer.seal(23, b"secret")
-    opened = SoftwareProvider().opener(KEYS, EPOCH).open(record.data)
-    assert repr(record) == "SealedRecord(epoch=7, sequence_number=0)"
+    opened = SoftwareProvider().opener(KEYS, EPOCH).open(sealer.seal(23, b"secret"))
     assert repr(opened) == "OpenedRecord(epoch=7, sequence_number=0, content_type=23)"
     assert repr(KEYS) == "TrafficKeys(suite=<CipherSuite.TLS_AES_128_GCM_SHA256: 4865>)"
