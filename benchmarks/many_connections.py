@@ -6,7 +6,9 @@ Memory is what the process of the server has grown by (RSS), over the number of 
 all have shaken hands and nothing is going on. Each client is forgotten as soon as it has sealed
 some records. Time is that of a manager to open those records, and to seal as many, while it has 1,
 100 or all connections, taking turns among them: nothing in it may depend on their number but the
-caches of the processor.
+caches of the processor. What those do is shown beside it: ``bare`` is the time of the two calls of
+pyca/cryptography that opening takes, the mask of the number and the AEAD's decrypt, on as many keys
+in turn, which are nearly as cold.
 
 With ``--sockets`` the server is one of `protocol.asyncio`, with a handler for each session, and the
 clients are UDP sockets of another process; then there is only the memory to be measured.
@@ -31,6 +33,10 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 from rich.console import Console
 from rich.table import Table
 
@@ -65,6 +71,8 @@ class Cost:
     #: Seconds for a record of 1,200 bytes.
     open_seconds: float | None = None
     seal_seconds: float | None = None
+    #: Seconds for the bare cryptography of opening one.
+    bare_seconds: float | None = None
 
 
 def resident() -> int:
@@ -127,6 +135,29 @@ def measure_time(connections: int, pipe: Pipe) -> None:
     opening = [time_opening(manager, list(itertools.chain(*turns))) for turns in rounds]
     sealing = [time_sealing(manager, list(manager)) for _ in range(ROUNDS)]
     pipe.send((statistics.median(opening), statistics.median(sealing)))
+
+
+def measure_bare(connections: int, pipe: Pipe) -> None:
+    """The cryptography alone; in a process of its own."""
+    nonce, header = bytes(12), bytes(5)
+    keys = [
+        (AESGCM(key), Cipher(AES(key), ECB()).encryptor())
+        for key in (number.to_bytes(16, "big") for number in range(connections))
+    ]
+    records = [aead.encrypt(nonce, bytes(SIZE + 1), header) for aead, _ in keys]
+    turns, taken = -(-SAMPLE // connections), []
+    for _ in range(ROUNDS):
+        seconds = 0.0
+        for first in range(0, turns * connections, TURN):
+            numbers = [n % connections for n in range(first, first + TURN)]
+            arrived = [(*keys[number], bytes(bytearray(records[number]))) for number in numbers]
+            start = time.thread_time()
+            for aead, mask, record in arrived:
+                mask.update(record[:16])
+                aead.decrypt(nonce, record, header)
+            seconds += time.thread_time() - start
+        taken.append(seconds / (first + TURN))
+    pipe.send(statistics.median(taken))
 
 
 def time_opening(manager: Manager, records: list[tuple[bytes, tuple[str, int]]]) -> float:
@@ -220,17 +251,21 @@ def measure(connections: int, sockets: bool) -> list[Cost]:
     for count in sorted({1, min(100, connections), connections}):
         opening, sealing = in_a_process(measure_time, count)
         memory = in_a_process(measure_memory, count) if count > 1 else None
-        costs.append(Cost(count, memory, opening, sealing))
+        bare = in_a_process(measure_bare, count)
+        costs.append(Cost(count, memory, opening, sealing, bare))
     return costs
 
 
 def show(console: Console, costs: list[Cost]) -> None:
     """A table with a line for each number of connections."""
     table = Table(title=f"One server, records of {SIZE:,} bytes")
-    for column in ("Connections", "KiB each", "µs to open", "µs to seal"):
+    for column in ("Connections", "KiB each", "µs to open", "bare, µs", "µs to seal"):
         table.add_column(column, justify="right")
     for cost in costs:
-        memory, seconds = cost.bytes_per_connection, (cost.open_seconds, cost.seal_seconds)
+        memory, seconds = (
+            cost.bytes_per_connection,
+            (cost.open_seconds, cost.bare_seconds, cost.seal_seconds),
+        )
         table.add_row(
             f"{cost.connections:,}",
             "" if memory is None else f"{memory / 1024:.1f}",

@@ -17,6 +17,8 @@ _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 class Batches(Ending):
     """The part of a `protocol.connection.Connection` that sends and receives many records."""
 
+    __slots__ = ("_closed_at", "_delivery", "_newest_epoch", "_newest_number")
+
     _delivery: Delivery
     _newest_epoch: int
     _newest_number: int

@@ -88,6 +88,17 @@ class Connection(Batches):
     cases, with every sealer and opener closed, and `datagrams_to_send` has the alert for the peer.
     """
 
+    __slots__ = (
+        "_deadline",
+        "_epochs",
+        "_exhausted",
+        "_handshake",
+        "_ids",
+        "_newer",
+        "_updating",
+        "_wanted_update",
+    )
+
     def __init__(
         self,
         config: ConnectionConfig,

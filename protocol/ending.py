@@ -41,6 +41,20 @@ class LastAlert:
 class Ending:
     """The part of a `protocol.connection.Connection` that ends it."""
 
+    __slots__ = (
+        "__weakref__",
+        "_config",
+        "_connected",
+        "_events",
+        "_now",
+        "_outbox",
+        "_records",
+        "_terminated",
+        "last_alert",
+        "settled",
+        "stats",
+    )
+
     _epochs: Epochs
 
     def __init__(self, config: ConnectionConfig, now: float) -> None:

@@ -18,6 +18,16 @@ class Outbox:
     share datagrams.
     """
 
+    __slots__ = (
+        "_datagrams",
+        "_filling",
+        "_records",
+        "_statistics",
+        "content_limit",
+        "mtu",
+        "path_mtu",
+    )
+
     def __init__(self, records: RecordLayer, mtu: int) -> None:
         #: Largest datagram that the path takes, as far as is known.
         self.path_mtu = mtu

@@ -183,6 +183,26 @@ class RecordLayer:
     allows. When one of the two changes, ``alarm`` is set, for the owner to clear.
     """
 
+    __slots__ = (
+        "_layouts",
+        "_newest",
+        "_openers",
+        "_plaintext_open",
+        "_prefix_bytes",
+        "_provider",
+        "_receive_ids",
+        "_routes",
+        "_write_keys",
+        "alarm",
+        "fatal",
+        "overhead",
+        "receive_id",
+        "sealers",
+        "send_id",
+        "statistics",
+        "worn_opener",
+    )
+
     def __init__(self, provider: CryptoProvider, statistics: Statistics | None = None) -> None:
         self.statistics = statistics if statistics is not None else Statistics()
         self.fatal: Refusal | None = None

@@ -21,7 +21,7 @@ class Drop(Enum):
     QUEUE_FULL = "receive queue full"
 
 
-@dataclass
+@dataclass(slots=True)
 class Statistics:
     """What went in and out since the connection began; bytes are those of records, as sent."""
 

@@ -17,6 +17,8 @@ class ReplayWindow:
     `update` comes after authentication, and so does `accept`, which is both.
     """
 
+    __slots__ = ("_mask", "next", "seen", "width")
+
     def __init__(self, width: int = 64, first: int = 0) -> None:
         if width < 1:
             raise ValueError(f"replay window of {width} records: the least is 1")

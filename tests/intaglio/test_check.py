@@ -1,7 +1,7 @@
 import pytest
 
 from intaglio.check import RecordingProvider, differing_records
-from protocol.crypto.openssl import SoftwareProvider
+from protocol.crypto.openssl import SoftwareProvider, SoftwareSealer
 from protocol.crypto.provider import TrafficKeys
 from protocol.crypto.suites import CipherSuite
 
@@ -12,16 +12,14 @@ class Altering(SoftwareProvider):
     """Seals as software does, but flips one bit of every third record."""
 
     def sealer(self, keys, epoch, connection_id=b"", first=0):
-        sealer = super().sealer(keys, epoch, connection_id, first)
-        seal = sealer.seal
+        return AlteringSealer(self, keys, epoch, connection_id, first)
 
-        def altered(content_type, content, padding):
-            number = sealer.next_number
-            record = seal(content_type, content, padding)
-            return record[:-1] + bytes([record[-1] ^ 1]) if number % 3 == 2 else record
 
-        sealer.seal = altered
-        return sealer
+class AlteringSealer(SoftwareSealer):
+    def seal(self, content_type, content, padding=0):
+        number = self.next_number
+        record = super().seal(content_type, content, padding)
+        return record[:-1] + bytes([record[-1] ^ 1]) if number % 3 == 2 else record
 
 
 @pytest.mark.parametrize(("provider", "differing"), [(SoftwareProvider(), 0), (Altering(), 3)])

@@ -13,6 +13,7 @@ from protocol.crypto.openssl import SoftwareProvider
 from protocol.events import ConnectionTerminated, DataReceived
 from tests.protocol.endpoints import HOST, echo, run, serving, until
 from tests.protocol.pair import client_config, server_config
+from tests.protocol.providers import Worker
 
 
 class FailingProvider(SoftwareProvider):
@@ -29,10 +30,12 @@ class FailingProvider(SoftwareProvider):
         return self.spoil(super().opener(keys, epoch, connection_id, first), epoch)
 
     def spoil(self, worker, epoch):  # type: ignore[no-untyped-def]
-        if epoch == 3 and hasattr(worker, self.method):
-            setattr(worker, self.method, self.fail)
-            setattr(worker, f"{self.method}_many", self.fail)
-        return worker
+        if epoch != 3 or not hasattr(worker, self.method):
+            return worker
+        spoilt = Worker(worker)
+        setattr(spoilt, self.method, self.fail)
+        setattr(spoilt, f"{self.method}_many", self.fail)
+        return spoilt
 
     def fail(self, *arguments: object) -> None:
         raise OSError("the device is unplugged")

@@ -8,6 +8,7 @@ from protocol.events import ConnectionTerminated
 from protocol.record import ContentType
 from tests.protocol.certificates import authority
 from tests.protocol.pair import Network, Pair, client_config, server_config
+from tests.protocol.providers import Worker
 
 SIDES = pytest.mark.parametrize("side", ["client", "server"])
 
@@ -32,9 +33,10 @@ class CountingProvider(SoftwareProvider):
         name = (kind, epoch, self.made)
         self.made += 1
         self.open.add(name)
+        watched = Worker(worker)
         for method in {"seal", "open", "close"} & set(dir(worker)):
-            setattr(worker, method, self._wrap(name, method, getattr(worker, method)))
-        return worker
+            setattr(watched, method, self._wrap(name, method, getattr(worker, method)))
+        return watched
 
     def _wrap(self, name, method, call):
         def wrapped(*arguments):
@@ -156,7 +158,7 @@ def test_a_time_out_of_a_key_update():
 
 def test_a_key_that_may_seal_no_more(monkeypatch):
     pair = Counted.connected()
-    monkeypatch.setattr(pair.client._records.sealers[3], "_limit", 0)
+    monkeypatch.setattr(pair.client._records.sealers[3].own, "_limit", 0)
     pair.client.send(b"too much")
     pair.run()
     pair.assert_ended("client")
