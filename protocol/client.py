@@ -121,9 +121,7 @@ class ClientHandshake(Handshake):
 
     def start(self) -> None:
         """Flight 1."""
-        ticket = self._sources[0] if self._sources else None
-        if isinstance(ticket, SessionTicket) and ticket.session.suite in self._config.suites:
-            self.early_data_left = min(ticket.session.max_early_data, self._config.max_early_data)
+        self.early_data_left = _early_data_limit(self._config, self._sources)
         self._early_data_offered = self.early_data_left > 0
         self._send_hello()
         if self._early_data_offered:
@@ -362,6 +360,20 @@ class ClientHandshake(Handshake):
         HandshakeType.FINISHED: _on_finished,
         HandshakeType.NEW_SESSION_TICKET: _on_new_session_ticket,
     }
+
+
+def early_data_limit(config: ConnectionConfig, ticket: SessionTicket) -> int:
+    """How many bytes of early data a client may send that begins with the ticket now."""
+    return _early_data_limit(config, _sources(config, ticket))
+
+
+def _early_data_limit(
+    config: ConnectionConfig, sources: Sequence[SessionTicket | ExternalPsk]
+) -> int:
+    ticket = sources[0] if sources else None
+    if not isinstance(ticket, SessionTicket) or ticket.session.suite not in config.suites:
+        return 0
+    return min(ticket.session.max_early_data, config.max_early_data)
 
 
 def _sources(

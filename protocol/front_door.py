@@ -40,7 +40,7 @@ class Answered:
 
     datagram: bytes
     #: What the hello is refused for; None if it is a HelloRetryRequest.
-    alert: AlertDescription | None = None
+    refusal: ProtocolViolation | None = None
 
 
 class FrontDoor:
@@ -68,7 +68,7 @@ class FrontDoor:
         except ProtocolViolation as violation:
             alert = Alert(violation.alert).encode()
             return Answered(
-                build_plaintext(ContentType.ALERT, hello.record_number, alert), violation.alert
+                build_plaintext(ContentType.ALERT, hello.record_number, alert), violation
             )
         return Admitted(Connection.server(self._config, now), proven=False)
 

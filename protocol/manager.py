@@ -17,6 +17,7 @@ brought a cookie back (`protocol.front_door`). What it does keep for all of them
 of ClientHellos (`protocol.hellos`), of `ManagerLimits.hello_bytes` at most.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ _HANDSHAKE = bytes((ContentType.HANDSHAKE,))
 _RANDOM = slice(2, 2 + RANDOM_BYTES)
 #: After so many transmissions of a KeyUpdate that tests an address, it goes where we sent before.
 _ATTEMPTS = 3
+#: Refused hellos that are told of; of more between two calls of `Manager.refusals`, the latest.
+_MOST_REFUSALS = 64
 _BEGAN_ANEW = "the client began anew"
 
 
@@ -108,6 +111,7 @@ class Manager:
         #: Those of them that have not been asked for events since they were told something.
         self._touched: dict[Peer, None] = {}
         self._batches: list[tuple[Hashable, list[bytes]]] = []
+        self._refusals: deque[tuple[Hashable, ConnectionTerminated]] = deque(maxlen=_MOST_REFUSALS)
         self._alerts = LastAlerts()
         self._ended_stats = Statistics()
 
@@ -241,6 +245,15 @@ class Manager:
         self._collect_all()
         events, self._events = self._events, []
         return events
+
+    def refusals(self) -> list[tuple[Hashable, ConnectionTerminated]]:
+        """Clients that got an alert and no connection since the last call, and why.
+
+        They have not proved where they are. At most 64; `stats` counts all of them.
+        """
+        refusals = list(self._refusals)
+        self._refusals.clear()
+        return refusals
 
     def send(self, peer: Peer, data: bytes) -> None:
         """Send application data; see `Connection.send`."""
@@ -394,10 +407,13 @@ class Manager:
         return len(self._peers) < limits.connections and self._handshakes < limits.handshakes
 
     def _answer(self, answer: Answered, address: Hashable) -> None:
-        if answer.alert is None:
+        refusal = answer.refusal
+        if refusal is None:
             self.stats.retries_sent += 1
         else:
-            self.stats.refused[answer.alert] += 1
+            self.stats.refused[refusal.alert] += 1
+            end = ConnectionTerminated(str(refusal), refusal.alert)
+            self._refusals.append((address, end))
         self._batches.append((address, [answer.datagram]))
 
     def _admit(self, peer: Peer, current: Peer | None) -> None:

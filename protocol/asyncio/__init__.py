@@ -20,7 +20,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
-from protocol.asyncio.endpoint import ClientEndpoint, Handler, Server
+from protocol.asyncio.endpoint import ClientEndpoint, FailureHandler, Handler, Server
 from protocol.asyncio.session import RECEIVE_QUEUE, Session, SessionClosedError
 from protocol.asyncio.udp import Address
 from protocol.config import ConnectionConfig
@@ -30,6 +30,7 @@ from protocol.session import SessionTicket
 __all__ = [
     "RECEIVE_QUEUE",
     "Address",
+    "FailureHandler",
     "Handler",
     "Server",
     "Session",
@@ -79,16 +80,19 @@ async def serve(
     handler: Handler,
     *,
     limits: ManagerLimits | None = None,
+    on_failure: FailureHandler = lambda address, end: None,
 ) -> Server:
     """A server on a local address; port 0 takes a free one, see `Server.address`.
 
     ``handler`` is called with each session whose handshake is complete; the session is closed when
     it returns. It may let `SessionClosedError` pass; any other exception goes to the event loop's
-    exception handler. Raises `UsageError` for a configuration that is not a server's, and OSError
-    if the address cannot be used.
+    exception handler. ``on_failure`` is told of each client whose handshake fails, also of those
+    that got an alert at once, who may not be where they say. Raises `UsageError` for a
+    configuration that is not a server's, and OSError if the address cannot be used.
     """
     config.check_server()
-    return Server(await _open(host, port, socket.socket.bind), config, handler, limits)
+    sock = await _open(host, port, socket.socket.bind)
+    return Server(sock, config, handler, limits, on_failure)
 
 
 async def _open(

@@ -10,7 +10,7 @@ from typing import cast
 from protocol.asyncio.session import Session, SessionClosedError
 from protocol.asyncio.udp import Address, DatagramSocket
 from protocol.config import ConnectionConfig
-from protocol.events import Event
+from protocol.events import ConnectionTerminated, Event
 from protocol.manager import Manager, ManagerLimits
 from protocol.outbox import SAFE_MTU
 from protocol.peer import Peer
@@ -18,6 +18,8 @@ from protocol.session import SessionTicket
 from protocol.stats import ManagerStatistics, Statistics, Unrouted
 
 Handler = Callable[[Session], Awaitable[None]]
+#: Is told where a client is whose handshake failed, and why it did.
+FailureHandler = Callable[[Address, ConnectionTerminated], None]
 
 
 class Endpoint:
@@ -125,7 +127,7 @@ class Endpoint:
             self._established(session)
         if peer.ended:
             del self._sessions[peer]
-            self._ended(peer)
+            self._ended(session)
 
     def _restart_timer(self) -> None:
         """Too early a timer does no harm, so that it is not changed for a later deadline."""
@@ -156,7 +158,7 @@ class Endpoint:
     def _established(self, session: Session) -> None:
         """The handshake of a session is complete."""
 
-    def _ended(self, peer: Peer) -> None:
+    def _ended(self, session: Session) -> None:
         """An association is over."""
 
     def abort(self) -> None:
@@ -176,7 +178,7 @@ class ClientEndpoint(Endpoint):
         await super().close_session(peer)
         self.abort()
 
-    def _ended(self, peer: Peer) -> None:
+    def _ended(self, session: Session) -> None:
         # Not at once: an alert may wait for the socket.
         if self._socket.writable.is_set():
             self.abort()
@@ -191,9 +193,11 @@ class Server(Endpoint):
         config: ConnectionConfig,
         handler: Handler,
         limits: ManagerLimits | None,
+        on_failure: FailureHandler,
     ) -> None:
         super().__init__(sock, config, limits)
         self._handler = handler
+        self._on_failure = on_failure
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -235,6 +239,15 @@ class Server(Endpoint):
                 self._manager.close(peer, now)
             self._flush()
             self.abort()
+
+    def _flush(self) -> None:
+        super()._flush()
+        for address, end in self._manager.refusals():
+            self._on_failure(cast(Address, address), end)
+
+    def _ended(self, session: Session) -> None:
+        if not session.is_established and session.end is not None:
+            self._on_failure(cast(Address, session.peer_address), session.end)
 
     def _established(self, session: Session) -> None:
         task = self._loop.create_task(self._run(session))

@@ -91,6 +91,11 @@ class Session:
         return self._handshake
 
     @property
+    def end(self) -> ConnectionTerminated | None:
+        """Why nothing more comes or goes; None while that is not so."""
+        return self._end
+
+    @property
     def early_data(self) -> Sequence[bytes]:
         """On a server: the records of early data, which an attacker may have repeated.
 

@@ -18,7 +18,7 @@ from protocol.extensions import (
 from protocol.handshake_framing import Fragment, HandshakeType
 from protocol.handshake_messages import ClientHello, ServerHello
 from protocol.key_exchange import AVAILABLE_GROUPS, NamedGroup
-from protocol.manager import ManagerLimits
+from protocol.manager import Manager, ManagerLimits
 from protocol.record import ContentType, build_plaintext, parse_plaintext
 from protocol.retry import COOKIE_LIFETIME
 from protocol.stats import Unrouted
@@ -320,3 +320,16 @@ class TestBeginningAnew:
         assert again.connection.connected
         assert crowd.manager.stats.retries_sent == 1
         assert len(crowd.manager) == 1
+
+
+def test_a_flood_of_refused_hellos_does_not_fill_the_memory() -> None:
+    manager = Manager(0.0, server_config())
+    strange = hello_datagram(ClientHello(bytes(32), (0x1399,), smallest_hello().extensions))
+    for number in range(1000):
+        manager.receive_datagrams([strange], number, 0.0)
+        manager.datagrams_to_send(0.0)
+    refusals = manager.refusals()
+    assert [address for address, _ in refusals] == list(range(936, 1000))
+    assert {end.alert for _, end in refusals} == {AlertDescription.HANDSHAKE_FAILURE}
+    assert manager.stats.refused[AlertDescription.HANDSHAKE_FAILURE] == 1000
+    assert manager.refusals() == []
