@@ -20,6 +20,7 @@ from intaglio.display import DemoDisplay, print_result
 from intaglio.failures import fail, one_sentence, refusing
 from intaglio.files import append_privately, check_readable, check_writable, naming
 from intaglio.providers import ProviderName
+from intaglio.raw_keys import key
 from intaglio.serve import serve
 from intaglio.transfer import LARGEST_FILE
 from protocol.crypto.suites import CipherSuite
@@ -164,6 +165,7 @@ def _random_file(path: Path, size: int) -> Path:
 
 app.command()(connect)
 app.command()(serve)
+app.command()(key)
 
 
 @app.command()

@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from intaglio.conversation import Lines, Mode, converse, speak
+from intaglio.conversation import Lines, Mode, converse, say, speak
 from intaglio.endpoint import (
     SESSION_ERRORS,
     EndpointOptions,
@@ -26,9 +28,11 @@ from intaglio.endpoint_options import (
     KeyLogOption,
     KeyOption,
     MTUOption,
+    PinOption,
     ProviderOption,
     PSKOption,
     QuietOption,
+    RawKeyOption,
     ReceiveOption,
     RetransmitOption,
     SendOption,
@@ -38,17 +42,22 @@ from intaglio.endpoint_options import (
     choose_conversation,
     choose_report,
     load_credentials,
+    load_pins,
     load_psks,
+    load_raw_key,
     load_trust,
 )
 from intaglio.failures import HANDSHAKE_FAILED, Failure, one_sentence
 from intaglio.files import check_writable
 from intaglio.providers import ProviderName
-from intaglio.report import Connected
+from intaglio.report import Connected, Connecting
 from intaglio.running import run
+from intaglio.session_file import keep_ticket, take_ticket
 from protocol.asyncio import Session, SessionClosedError
 from protocol.asyncio import connect as connect_session
+from protocol.client import early_data_limit
 from protocol.config import ConnectionConfig
+from protocol.session import SessionTicket
 
 __all__ = ["connect"]
 
@@ -57,8 +66,8 @@ _SESSION = 1
 
 
 def connect(
-    host: Annotated[str, typer.Argument(help="A name or an address.")],
-    port: Annotated[int, typer.Argument(min=1, max=65_535)],
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A name or an address.")],
+    port: Annotated[int, typer.Argument(metavar="PORT", min=1, max=65_535)],
     echo: EchoOption = False,
     send: SendOption = None,
     receive: ReceiveOption = None,
@@ -88,7 +97,27 @@ def connect(
     key: KeyOption = None,
     suite: SuiteOption = None,
     group: GroupOption = None,
+    raw_key: RawKeyOption = None,
+    pin: PinOption = None,
     psk: PSKOption = None,
+    session: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Resume the session whose ticket is in this file, and keep the next one's there: "
+            "it is a secret.",
+            rich_help_panel="Handshake",
+        ),
+    ] = None,
+    early_data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Send this line at once with the first flight (0-RTT) if --session has a ticket "
+            "that allows it, and else after the handshake. Anyone on the way may send it again.",
+            rich_help_panel="Handshake",
+        ),
+    ] = None,
     alpn: ALPNOption = None,
     connection_id: ConnectionIdOption = None,
     mtu: MTUOption = 1200,
@@ -111,12 +140,18 @@ def connect(
     """
     with one_sentence():
         check_writable(key_log)
-        if ca is None and psk is None:
-            raise typer.BadParameter("--ca or --psk is missing: every server is verified")
+        if not (ca or pin or psk):
+            raise typer.BadParameter("--ca, --pin or --psk is missing: every server is verified")
+        if early_data is not None and (send or receive):
+            raise typer.BadParameter("--early-data is for lines, not for files")
+        check_writable(session)
+        early = early_data.encode() if early_data else None
         options = EndpointOptions(
             provider=provider,
             credentials=load_credentials(cert, key),
             trust=load_trust(ca),
+            raw_key=load_raw_key(raw_key),
+            pins=load_pins(pin),
             suites=tuple(suite or ()),
             groups=tuple(group or ()),
             psks=load_psks(psk),
@@ -128,38 +163,66 @@ def connect(
             key_log=key_log,
             conversation=choose_conversation(echo=echo, send=send, receive=receive),
             report=choose_report(json=json, quiet=quiet, verbose=verbose),
+            early_data=len(early or b""),
         )
+        visit = _Visit(host, port, linger, session, early)
         with configuration(options, name or host) as config:
-            run(_visit(host, port, config, options, linger))
+            run(visit.pay(config, options))
 
 
-async def _visit(
-    host: str, port: int, config: ConnectionConfig, options: EndpointOptions, linger: float
-) -> None:
-    session = await _handshake(host, port, config)
-    options.report(Connected(_SESSION, session.handshake, session.max_payload))
-    error: Exception | None = None
-    try:
-        await _converse(session, options, linger)
-    except SESSION_ERRORS as caught:
-        error = caught
-    finally:
-        await session.close()
-        options.report(ended(_SESSION, session, error))
-    if failed := failure(error):
-        raise failed
+@dataclass(frozen=True)
+class _Visit:
+    """To whom, and how it begins and ends."""
 
+    host: str
+    port: int
+    linger: float
+    session_file: Path | None
+    #: The line that is sent as early data if that is possible.
+    early: bytes | None = field(repr=False)
 
-async def _handshake(host: str, port: int, config: ConnectionConfig) -> Session:
-    try:
-        return await connect_session(host, port, config)
-    except SessionClosedError as closed:
-        reason = describe_end(closed.event)
-        raise Failure(f"the handshake failed: {reason}", HANDSHAKE_FAILED) from None
-    except socket.gaierror as error:
-        raise Failure(f"{host}: {error.strerror}") from None
-    except OSError as error:
-        raise Failure(f"{host} port {port}: {error.strerror or error}") from None
+    async def pay(self, config: ConnectionConfig, options: EndpointOptions) -> None:
+        """One session; raises `Failure`."""
+        options.report(Connecting(self.host, self.port))
+        session = await self._handshake(config)
+        options.report(Connected.of(_SESSION, session))
+        error: Exception | None = None
+        try:
+            if self.early and not session.handshake.early_data:
+                await say(session, self.early)
+            await _converse(session, options, self.linger)
+        except SESSION_ERRORS as caught:
+            error = caught
+        finally:
+            await session.close()
+            options.report(ended(_SESSION, session, error))
+            keep_ticket(self.session_file, session.ticket)
+        if failed := failure(error):
+            raise failed
+
+    async def _handshake(self, config: ConnectionConfig) -> Session:
+        ticket = take_ticket(self.session_file)
+        early_data = self._early_data(config, ticket)
+        if not early_data:  # Else it could be offered, and taken, without the line.
+            config = replace(config, max_early_data=0)
+        try:
+            return await connect_session(
+                self.host, self.port, config, ticket=ticket, early_data=early_data
+            )
+        except SessionClosedError as closed:
+            reason = describe_end(closed.event)
+            raise Failure(f"the handshake failed: {reason}", HANDSHAKE_FAILED) from None
+        except socket.gaierror as error:
+            raise Failure(f"{self.host}: {error.strerror}") from None
+        except OSError as error:
+            raise Failure(f"{self.host} port {self.port}: {error.strerror or error}") from None
+
+    def _early_data(
+        self, config: ConnectionConfig, ticket: SessionTicket | None
+    ) -> Sequence[bytes]:
+        if not self.early or ticket is None:
+            return ()
+        return (self.early,) if len(self.early) <= early_data_limit(config, ticket) else ()
 
 
 async def _converse(session: Session, options: EndpointOptions, linger: float) -> None:

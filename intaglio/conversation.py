@@ -17,7 +17,7 @@ from intaglio.transfer import Progress, TransferError, receive_file, send_file
 from protocol.asyncio import Session, SessionClosedError
 from protocol.events import PeerClosed
 
-__all__ = ["Conversation", "Lines", "Mode", "converse", "listen", "speak"]
+__all__ = ["Conversation", "Lines", "Mode", "converse", "listen", "say", "speak"]
 
 #: Lines that wait for the network; who writes them faster has to wait.
 _LINES = 64
@@ -79,16 +79,25 @@ class Lines:
 
 
 async def speak(lines: Lines, sessions: set[Session]) -> None:
-    """Send each line to all sessions, one record each, or more for a long line, until they end."""
+    """Send each line to all sessions, until they end."""
     while (line := await lines.next()) is not None:
         for session in tuple(sessions):
             with suppress(SessionClosedError):  # Who listens to it is told.
-                for start in range(0, len(line) or 1, session.max_payload):
-                    await session.send(line[start : start + session.max_payload])
+                await say(session, line)
+
+
+async def say(session: Session, line: bytes) -> None:
+    """Send a line, one record, or more for a long one; raises `SessionClosedError`."""
+    for start in range(0, len(line) or 1, session.max_payload):
+        await session.send(line[start : start + session.max_payload])
 
 
 async def listen(session: Session, number: int, report: Report, *, echo: bool = False) -> None:
     """Report what comes, and send it back if wanted, until `SessionClosedError`."""
+    for data in session.early_data:
+        report(Received(number, data, early=True))
+        if echo:
+            await session.send(data)
     while True:
         data = await session.receive()
         report(Received(number, data))

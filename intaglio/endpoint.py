@@ -13,16 +13,19 @@ from intaglio.conversation import Conversation
 from intaglio.failures import SESSION_FAILED, Failure
 from intaglio.files import append_privately
 from intaglio.providers import ProviderName, open_provider
-from intaglio.report import Ended, Preparing, Report
+from intaglio.report import Ended, Failed, Preparing, Report
 from intaglio.transfer import TransferError
 from protocol.alerts import Alert, AlertDescription
-from protocol.asyncio import Session, SessionClosedError
+from protocol.asyncio import Address, Session, SessionClosedError
 from protocol.certificates import Credentials
 from protocol.config import ConnectionConfig
 from protocol.crypto.suites import CipherSuite
 from protocol.events import ConnectionTerminated, PeerClosed
 from protocol.key_exchange import NamedGroup
 from protocol.psk import ExternalPsk
+from protocol.raw_keys import RawKey
+from protocol.signatures import VerifyingKey
+from protocol.tickets import TicketIssuer
 
 __all__ = [
     "SESSION_ERRORS",
@@ -30,6 +33,7 @@ __all__ = [
     "configuration",
     "describe_end",
     "ended",
+    "failed",
     "failure",
 ]
 
@@ -44,6 +48,9 @@ class EndpointOptions:
     provider: ProviderName
     credentials: Credentials | None
     trust: tuple[x509.Certificate, ...]
+    raw_key: RawKey | None
+    #: The peers' raw public keys.
+    pins: tuple[VerifyingKey, ...]
     #: Preferred first; empty for what the stack prefers.
     suites: tuple[CipherSuite, ...]
     groups: tuple[NamedGroup, ...]
@@ -57,13 +64,19 @@ class EndpointOptions:
     key_log: Path | None
     conversation: Conversation
     report: Report = field(repr=False)
+    #: How many bytes of it a client sends, or a server takes with a ticket.
+    early_data: int = 0
 
 
 @contextmanager
 def configuration(
-    options: EndpointOptions, server_name: str | None = None
+    options: EndpointOptions,
+    server_name: str | None = None,
+    tickets: TicketIssuer | None = None,
 ) -> Iterator[ConnectionConfig]:
     """The configuration of connections for as long as the context lasts.
+
+    A client has a ``server_name``, a server has ``tickets``.
 
     Raises `UsageError` for values out of range, and what a provider raises that cannot be had.
     """
@@ -77,8 +90,12 @@ def configuration(
             provider=provider,
             credentials=options.credentials,
             trust=options.trust,
+            raw_key=options.raw_key,
+            trusted_keys=options.pins,
             server_name=server_name,
             psks=options.psks,
+            tickets=tickets,
+            max_early_data=options.early_data,
             alpn_protocols=options.alpn,
             connection_id=_random_ids(options.connection_id),
             mtu=options.mtu,
@@ -108,6 +125,12 @@ def ended(number: int, session: Session, error: Exception | None) -> Ended:
     if isinstance(error, SessionClosedError):
         alert = _alert_name(error.event)
     return Ended(number, reason, alert, session.stats)
+
+
+def failed(address: Address, end: ConnectionTerminated) -> Failed:
+    """What is reported of a client there whose handshake failed."""
+    host, port, *_ = address
+    return Failed(host, port, end.reason, _alert_name(end), end.by_peer)
 
 
 def failure(error: Exception | None) -> Failure | None:

@@ -12,6 +12,7 @@ from intaglio.conversation import Conversation, Mode
 from intaglio.failures import Failure
 from intaglio.files import check_readable, check_writable
 from intaglio.providers import ProviderName
+from intaglio.raw_keys import parse_pin
 from intaglio.report import JsonReport, Report
 from intaglio.terminal import TextReport
 from protocol.alerts import UsageError
@@ -19,6 +20,8 @@ from protocol.certificates import Credentials, load_certificates
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import AVAILABLE_GROUPS, NamedGroup
 from protocol.psk import ExternalPsk
+from protocol.raw_keys import RawKey
+from protocol.signatures import VerifyingKey
 
 _Choice = TypeVar("_Choice", bound=IntEnum)
 
@@ -94,6 +97,23 @@ ConnectionIdOption = Annotated[
         rich_help_panel=_HANDSHAKE,
     ),
 ]
+RawKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Our key, which a peer may know without a certificate (PEM; see intaglio key).",
+        rich_help_panel=_HANDSHAKE,
+    ),
+]
+PinOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY",
+        help="The public key of such a peer: as intaglio key prints it, or a file (PEM); again "
+        "for more. A server then asks for one.",
+        rich_help_panel=_HANDSHAKE,
+    ),
+]
 MTUOption = Annotated[
     int, typer.Option(help="Largest datagram to send, in bytes.", rich_help_panel=_HANDSHAKE)
 ]
@@ -164,6 +184,16 @@ def load_credentials(cert: Path | None, key: Path | None) -> Credentials | None:
 def load_trust(path: Path | None) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM file; raises `CredentialsError`."""
     return load_certificates(path) if path else ()
+
+
+def load_raw_key(path: Path | None) -> RawKey | None:
+    """The private key of a PEM file; raises `CredentialsError`."""
+    return RawKey.from_pem_file(path) if path else None
+
+
+def load_pins(pins: list[str] | None) -> tuple[VerifyingKey, ...]:
+    """The public keys; raises `typer.BadParameter`, and `CredentialsError` for a file."""
+    return tuple(map(parse_pin, pins or ()))
 
 
 def load_psks(path: Path | None) -> tuple[ExternalPsk, ...]:

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["append_privately", "check_readable", "check_writable", "naming"]
+__all__ = ["append_privately", "check_readable", "check_writable", "naming", "write_privately"]
 
 
 def check_readable(path: Path | None) -> None:
@@ -40,6 +41,20 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+
+
+def write_privately(path: Path, data: bytes) -> None:
+    """Make a file, or replace it as a whole, for the user's eyes only."""
+    with naming(path):
+        # Such files are for the user only from the beginning, whoever may read the one before.
+        descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+            os.replace(new, path)
+        except BaseException:
+            os.unlink(new)
+            raise
 
 
 @contextmanager

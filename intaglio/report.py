@@ -3,17 +3,22 @@
 import json
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, IntEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast, get_args
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from intaglio.raw_keys import pin_of
+from protocol.asyncio import Address, Session
 from protocol.events import HandshakeCompleted
+from protocol.signatures import VerifyingKey
 from protocol.stats import Statistics
 
 __all__ = [
     "Connected",
+    "Connecting",
     "Ended",
+    "Failed",
     "Happening",
     "JsonReport",
     "Listening",
@@ -22,6 +27,8 @@ __all__ = [
     "Report",
     "Transferred",
 ]
+
+_PUBLIC_KEYS = get_args(VerifyingKey)
 
 
 @dataclass(frozen=True)
@@ -33,28 +40,60 @@ class Preparing:
 
 @dataclass(frozen=True)
 class Listening:
-    """A server waits for clients."""
+    """A server waits for clients; ``pin`` is what those may know its raw public key by."""
 
     host: str
     port: int
     provider: str
+    pin: str | None = None
+
+
+@dataclass(frozen=True)
+class Connecting:
+    """A client begins its handshake."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True)
 class Connected:
-    """A handshake is complete. ``session`` counts from 1."""
+    """A handshake with the peer at that address is complete. ``session`` counts from 1."""
 
     session: int
+    host: str
+    port: int
     handshake: HandshakeCompleted
     max_payload: int
+
+    @classmethod
+    def of(cls, number: int, session: Session) -> "Connected":
+        """What there is to say of a session that has just begun."""
+        host, port, *_ = cast(Address, session.peer_address)
+        return cls(number, host, port, session.handshake, session.max_payload)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A handshake with a client failed; ``alert`` is the name of the one that ended it, or None.
+
+    ``by_peer``: the client sent the alert, and not we.
+    """
+
+    host: str
+    port: int
+    reason: str
+    alert: str | None
+    by_peer: bool
 
 
 @dataclass(frozen=True)
 class Received:
-    """The content of one record came."""
+    """The content of one record came; ``early``: before the handshake was complete."""
 
     session: int
     data: bytes = field(repr=False)
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +118,9 @@ class Ended:
     statistics: Statistics
 
 
-Happening: TypeAlias = Preparing | Listening | Connected | Received | Transferred | Ended
+Happening: TypeAlias = (
+    Preparing | Listening | Connecting | Connected | Failed | Received | Transferred | Ended
+)
 
 
 class Report(Protocol):
@@ -132,6 +173,8 @@ def _plain(value: object) -> Any:
                 "not_after": value.not_valid_after_utc.isoformat(),
                 "sha256": value.fingerprint(SHA256()).hex(),
             }
+        case _ if isinstance(value, _PUBLIC_KEYS):
+            return pin_of(value)
         case dict():
             return {_plain(key): _plain(each) for key, each in value.items()}
         case tuple() | list() | frozenset():

@@ -9,7 +9,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from intaglio.certificates import make_demo_credentials
 from intaglio.conversation import Lines, Mode, converse, speak
-from intaglio.endpoint import SESSION_ERRORS, EndpointOptions, configuration, ended, failure
+from intaglio.endpoint import (
+    SESSION_ERRORS,
+    EndpointOptions,
+    configuration,
+    ended,
+    failed,
+    failure,
+)
 from intaglio.endpoint_options import (
     ALPNOption,
     CertOption,
@@ -20,9 +27,11 @@ from intaglio.endpoint_options import (
     KeyLogOption,
     KeyOption,
     MTUOption,
+    PinOption,
     ProviderOption,
     PSKOption,
     QuietOption,
+    RawKeyOption,
     ReceiveOption,
     RetransmitOption,
     SendOption,
@@ -32,20 +41,28 @@ from intaglio.endpoint_options import (
     choose_conversation,
     choose_report,
     load_credentials,
+    load_pins,
     load_psks,
+    load_raw_key,
     load_trust,
 )
 from intaglio.failures import SESSION_FAILED, Failure, one_sentence
 from intaglio.files import check_writable, naming
 from intaglio.providers import ProviderName
+from intaglio.raw_keys import own_pin
 from intaglio.report import Connected, Listening
 from intaglio.running import run
 from protocol.asyncio import Server, Session
 from protocol.asyncio import serve as serve_sessions
 from protocol.certificates import Credentials
 from protocol.config import ConnectionConfig
+from protocol.manager import ManagerLimits
+from protocol.tickets import TicketIssuer
 
 __all__ = ["serve"]
+
+#: While fewer handshakes than this are under way, clients are let in without a cookie.
+_WITHOUT_COOKIE = 100
 
 
 def serve(
@@ -91,7 +108,19 @@ def serve(
     ] = None,
     suite: SuiteOption = None,
     group: GroupOption = None,
+    raw_key: RawKeyOption = None,
+    pin: PinOption = None,
     psk: PSKOption = None,
+    early_data: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="BYTES",
+            help="Take so much early data (0-RTT) of a client that resumes a session. Clients then "
+            "do not have to prove where they are before their handshake is complete.",
+            rich_help_panel="Handshake",
+        ),
+    ] = None,
     alpn: ALPNOption = None,
     connection_id: ConnectionIdOption = None,
     mtu: MTUOption = 1200,
@@ -117,12 +146,16 @@ def serve(
         check_writable(key_log)
         if receive is not None and sessions not in (None, 1):
             raise typer.BadParameter("--receive takes one file, and so one session")
+        if early_data is not None and (send or receive):
+            raise typer.BadParameter("--early-data is for lines, not for files")
         options = EndpointOptions(
             provider=provider,
             credentials=_credentials(
-                load_credentials(cert, key), self_signed, name or host, needed=psk is None
+                load_credentials(cert, key), self_signed, name or host, needed=not (psk or raw_key)
             ),
             trust=load_trust(ca),
+            raw_key=load_raw_key(raw_key),
+            pins=load_pins(pin),
             suites=tuple(suite or ()),
             groups=tuple(group or ()),
             psks=load_psks(psk),
@@ -134,9 +167,10 @@ def serve(
             key_log=key_log,
             conversation=choose_conversation(echo=echo, send=send, receive=receive),
             report=choose_report(json=json, quiet=quiet, verbose=verbose),
+            early_data=early_data or 0,
         )
         limit = 1 if receive is not None else sessions
-        with configuration(options) as config:
+        with configuration(options, tickets=TicketIssuer()) as config:
             run(_serve(host, port, config, _Reception(options, limit)))
 
 
@@ -148,7 +182,9 @@ def _credentials(
         raise typer.BadParameter("--cert and --self-signed exclude each other")
     if self_signed is None:
         if needed and loaded is None:
-            raise typer.BadParameter("--cert with --key, --self-signed or --psk has to be there")
+            raise typer.BadParameter(
+                "--cert with --key, --self-signed, --raw-key or --psk has to be there"
+            )
         return loaded
     root, credentials = make_demo_credentials(name)
     with naming(self_signed):
@@ -174,7 +210,7 @@ class _Reception:
             return
         self._admitted += 1
         number, report, error = self._admitted, self.options.report, None
-        report(Connected(number, session.handshake, session.max_payload))
+        report(Connected.of(number, session))
         self.sessions.add(session)
         try:
             await converse(self.options.conversation, session, number, report)
@@ -193,7 +229,8 @@ async def _serve(host: str, port: int, config: ConnectionConfig, reception: _Rec
     server = await _listen(host, port, config, reception)
     options = reception.options
     address, bound_port, *_ = server.address
-    options.report(Listening(address, bound_port, config.provider.name))
+    pin = own_pin(options.raw_key) if options.raw_key else None
+    options.report(Listening(address, bound_port, config.provider.name, pin))
     tasks = []
     if options.conversation.mode is Mode.TALK:
         tasks.append(asyncio.create_task(speak(Lines(), reception.sessions)))
@@ -208,7 +245,17 @@ async def _serve(host: str, port: int, config: ConnectionConfig, reception: _Rec
 
 
 async def _listen(host: str, port: int, config: ConnectionConfig, reception: _Reception) -> Server:
+    report = reception.options.report
+    # A cookie is asked for by a HelloRetryRequest, and that rejects early data.
+    eager = _WITHOUT_COOKIE if config.max_early_data else 0
     try:
-        return await serve_sessions(host, port, config, reception.handle)
+        return await serve_sessions(
+            host,
+            port,
+            config,
+            reception.handle,
+            limits=ManagerLimits(handshakes_without_cookie=eager),
+            on_failure=lambda address, end: report(failed(address, end)),
+        )
     except OSError as error:
         raise Failure(f"{host} port {port}: {error.strerror or error}") from None

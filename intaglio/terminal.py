@@ -5,22 +5,29 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
-from rich.table import Table
-from rich.text import Text
 
 from intaglio.printable import printable
+from intaglio.raw_keys import pin_of
 from intaglio.report import (
     Connected,
+    Connecting,
     Ended,
+    Failed,
     Happening,
     Listening,
     Preparing,
     Received,
     Transferred,
 )
+from protocol.alerts import Alert, AlertDescription
 from protocol.events import HandshakeCompleted
 
 __all__ = ["TextReport"]
+
+#: The alert that ends sessions in order.
+_FAREWELL = str(Alert(AlertDescription.CLOSE_NOTIFY))
+#: Longer pins are not shown whole; that of a P-256 key is.
+_LONGEST_PIN = 124
 
 
 class TextReport:
@@ -42,12 +49,13 @@ class TextReport:
             case Preparing():
                 self._say(happening.what)
             case Listening():
-                self._say(
-                    f"Listening on {happening.host} port {happening.port}, "
-                    f"records protected by {happening.provider}"
-                )
+                self._listening(happening)
+            case Connecting():
+                self._say(f"Connecting to {happening.host} port {happening.port}")
             case Connected():
                 self._connected(happening)
+            case Failed():
+                self._failed(happening)
             case Received():
                 _write(happening.data)
             case Transferred():
@@ -64,22 +72,33 @@ class TextReport:
         self._console.print(mark, end=" ")
         self._console.print(printable(sentence), markup=False)
 
+    def _listening(self, listening: Listening) -> None:
+        place = f"{listening.host} port {listening.port}"
+        self._say(f"Listening on {place}, records protected by {listening.provider}")
+        if listening.pin is not None:
+            self._say(f"The key of this server: {listening.pin}")
+
+    def _failed(self, failed: Failed) -> None:
+        place = f"{failed.host} port {failed.port}"
+        reason = _reason(failed.reason, failed.alert)
+        self._say(f"No session with {place}: {reason}", "[red]✗[/]")
+
     def _connected(self, connected: Connected) -> None:
         handshake = connected.handshake
-        self._say(f"Session {connected.session} is established", "[green]✓[/]")
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="dim")
+        place = f"{connected.host} port {connected.port}"
+        self._say(f"Session {connected.session} with {place} is established", "[green]✓[/]")
         rows = {
             "Suite": handshake.suite.name,
             "Key exchange": "none" if handshake.group is None else handshake.group.name,
+            "Handshake": _manner(handshake),
             "Peer": _peer(handshake),
             "Records": f"up to {connected.max_payload:,} bytes, protected by {handshake.provider}",
         }
         if handshake.alpn_protocol is not None:
             rows["Protocol"] = handshake.alpn_protocol
         for name, value in rows.items():
-            table.add_row(f"  {name}", Text(printable(value)))
-        self._console.print(table)
+            self._console.print(f"  [dim]{name:12}[/]", end="  ")
+            self._console.print(printable(value), markup=False)
 
     def _transferred(self, done: Transferred) -> None:
         rate = done.bytes / max(done.seconds, 1e-9) / 1024
@@ -92,9 +111,8 @@ class TextReport:
 
     def _ended(self, ended: Ended) -> None:
         stats = ended.statistics
-        alert = f" (alert {ended.alert})" if ended.alert else ""
         self._say(
-            f"Session {ended.session} is over: {ended.reason}{alert}. "
+            f"Session {ended.session} is over: {_reason(ended.reason, ended.alert)}. "
             f"Records: {stats.records_received:,} in, {stats.records_sent:,} out, "
             f"{sum(stats.drops.values()):,} dropped"
         )
@@ -129,7 +147,20 @@ class _Bars:
                 self._progress = None
 
 
+def _reason(reason: str, alert: str | None) -> str:
+    """With the alert, unless that says no more."""
+    return reason if alert in (None, _FAREWELL) or alert in reason else f"{reason} (alert {alert})"
+
+
+def _manner(handshake: HandshakeCompleted) -> str:
+    manner = "resumed" if handshake.resumed else "full"
+    return f"{manner}, early data was taken" if handshake.early_data else manner
+
+
 def _peer(handshake: HandshakeCompleted) -> str:
+    if handshake.peer_raw_key is not None:
+        pin = pin_of(handshake.peer_raw_key)
+        return f"has the key {pin if len(pin) <= _LONGEST_PIN else f'...{pin[-_LONGEST_PIN:]}'}"
     if handshake.psk_identity is not None:
         return f"has the pre-shared key {handshake.psk_identity.decode(errors='replace')}"
     certificate = handshake.peer_certificate

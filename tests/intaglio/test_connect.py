@@ -13,6 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from intaglio.certificates import make_demo_credentials
 from tests.intaglio.endpoints import command, connect, events, serving
 
+#: A public key, as `intaglio key` prints it.
+PIN = "MCowBQYDK2VwAyEAa05VYsvZDRHBKCev8rEZf0j6rdE6oEgyo+x1cFyaScA="
+
 
 @pytest.fixture
 def root(tmp_path):
@@ -50,7 +53,7 @@ def test_the_server_talks_to_its_clients(root):
         heard, _ = server.communicate()
     assert (client.returncode, server.returncode, rest) == (0, 0, "")
     assert events(heard, "received") == [
-        {"event": "received", "session": 1, "bytes": 10, "text": "good night"}
+        {"event": "received", "session": 1, "bytes": 10, "text": "good night", "early": False}
     ]
     assert events(heard, "ended")[0]["reason"] == "closed by the peer"
 
@@ -59,7 +62,8 @@ def test_json_has_one_object_a_line_for_what_happens(root):
     with serving(root, "--echo") as (_, port):
         options = ("--json", "--suite", "aes-256-gcm", "--group", "secp256r1", "--linger", 0.3)
         run = connect(root, port, *options, text="hello\n")
-    connected, received, ended = events(run.stdout)
+    connecting, connected, received, ended = events(run.stdout)
+    assert connecting == {"event": "connecting", "host": "127.0.0.1", "port": port}
     assert connected["handshake"]["suite"] == "TLS_AES_256_GCM_SHA384"
     assert connected["handshake"]["group"] == "SECP256R1"
     assert connected["handshake"]["peer_certificate"]["subject"] == "CN=127.0.0.1"
@@ -217,6 +221,7 @@ def test_an_interrupted_server_says_farewell(root, number):
             text=True,
         )
         client.stdout.readline()
+        assert events(client.stdout.readline(), "connected")
         server.send_signal(number)
         told, _ = client.communicate("")
         _, errors = server.communicate(timeout=30)
@@ -235,9 +240,10 @@ def test_a_refused_handshake_names_the_alert(root, tmp_path):
         wrong_name = connect(root, port, "--name", "other.example")
     for run, alert in ((refused, "handshake_failure"), (wrong_name, "bad_certificate")):
         assert run.returncode == 3
-        assert run.stderr.startswith("intaglio: the handshake failed: ")
-        assert alert in run.stderr
-        assert run.stderr.count("\n") == 1
+        said, reason = run.stderr.splitlines()
+        assert "Connecting to 127.0.0.1" in said
+        assert reason.startswith("intaglio: the handshake failed: ")
+        assert alert in reason
 
 
 def test_a_server_that_is_not_there_is_a_time_out(root):
@@ -257,7 +263,7 @@ def test_an_unknown_host_is_one_sentence(root):
         command("connect", "host.invalid", 4433, "--ca", root), capture_output=True, text=True
     )
     assert run.returncode == 1
-    assert run.stderr.startswith("intaglio: host.invalid: ")
+    assert run.stderr.splitlines()[-1].startswith("intaglio: host.invalid: ")
 
 
 def test_a_busy_port_is_one_sentence(root, tmp_path):
@@ -276,7 +282,14 @@ def test_a_busy_port_is_one_sentence(root, tmp_path):
         (("connect", "127.0.0.1", 4433, "--ca", "/etc/hostname"), 1, "/etc/hostname"),
         (("connect", "127.0.0.1", 4433, "--suite", "rot13"), 2, "rot13"),
         (("connect", "127.0.0.1", 4433, "--group", "x448"), 2, "x448"),
-        (("connect", "127.0.0.1", 0), 2, "port"),
+        (("connect", "127.0.0.1", 0), 2, "PORT"),
+        (("connect", "127.0.0.1", 4433, "--pin", "AAAA"), 2, "'AAAA'"),
+        (("connect", "127.0.0.1", 4433, "--pin", "/etc/hostname"), 1, "/etc/hostname"),
+        (("connect", "127.0.0.1", 4433, "--pin", PIN, "--raw-key", "/nonexistent"), 1, "/none"),
+        (("serve", "--raw-key", "/nonexistent"), 1, "/nonexistent"),
+        (("serve", "--self-signed", "ROOT", "--early-data", 0), 2, "early-data"),
+        (("serve", "--self-signed", "ROOT", "--early-data", 9, "--send", "f"), 2, "--early-data"),
+        (("connect", "127.0.0.1", 1, "--pin", "A", "--early-data", "a", "--send", "f"), 2, "early"),
         (("serve", "--cert", "/nonexistent", "--key", "/nonexistent"), 1, "/nonexistent"),
         (("serve", "--cert", "/nonexistent"), 2, "--key"),
         (("serve",), 2, "--self-signed"),

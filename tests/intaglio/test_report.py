@@ -19,8 +19,8 @@ def told(capsys, *happenings):
 
 def test_data_is_text_if_it_can_be_and_else_hexadecimal(capsys):
     assert told(capsys, Received(1, "ä\n".encode()), Received(2, b"\xff\0")) == [
-        {"event": "received", "session": 1, "bytes": 3, "text": "ä\n"},
-        {"event": "received", "session": 2, "bytes": 2, "hex": "ff00"},
+        {"event": "received", "session": 1, "bytes": 3, "text": "ä\n", "early": False},
+        {"event": "received", "session": 2, "bytes": 2, "hex": "ff00", "early": False},
     ]
 
 

@@ -25,14 +25,17 @@ def failures_of(
     """What the server is told when this client cannot get through, from where the client is."""
     failures: list[tuple[object, ConnectionTerminated]] = []
 
+    async def visit(port: int) -> None:
+        session = await connect(HOST, port, client)
+        await session.receive()
+
     async def test() -> None:
         endpoint = await serve(
             HOST, 0, server, echo, limits=limits, on_failure=lambda *told: failures.append(told)
         )
         try:
             with pytest.raises(SessionClosedError):
-                session = await connect(HOST, endpoint.address[1], client)
-                await session.receive()
+                await visit(endpoint.address[1])
             await until(lambda: bool(failures))
         finally:
             await endpoint.close()
