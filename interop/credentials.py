@@ -10,10 +10,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from intaglio.certificates import Authority
 from protocol.certificates import Credentials
-from tests.protocol.certificates import private_key
+from tests.protocol.certificates import private_key, rsa_pss_credentials
 
 SERVER_NAME = "server.example"
 CLIENT_NAME = "client.example"
+#: The kind whose certificate gives the key to PSS alone.
+RSA_PSS = "rsa_pss"
 
 
 @cache
@@ -24,14 +26,22 @@ def authority() -> Authority:
 
 @cache
 def credentials(kind: str, name: str) -> Credentials:
-    """A key of a kind of `protocol.signatures.key_kind`, certified for ``name``."""
+    """A key of a kind of `protocol.signatures.key_kind`, or of id-RSASSA-PSS, certified."""
+    if kind == RSA_PSS:
+        own, _ = rsa_pss_credentials()  # as OpenSSL made it: the name is SERVER_NAME in any case
+        return own
     key = private_key(kind, name)
     return Credentials((authority().issue(name, key, datetime.now(UTC)),), key)
 
 
-def write_trust(folder: Path) -> Path:
-    """The authority's certificate."""
-    return _write(folder / "ca.pem", _pem([authority().certificate]))
+def root(kind: str) -> x509.Certificate:
+    """Who stands behind the `credentials` of a kind."""
+    return rsa_pss_credentials()[1] if kind == RSA_PSS else authority().certificate
+
+
+def write_trust(folder: Path, kind: str = "") -> Path:
+    """The root of a kind."""
+    return _write(folder / "ca.pem", _pem([root(kind)]))
 
 
 def write_credentials(folder: Path, own: Credentials) -> dict[str, Path]:

@@ -156,8 +156,10 @@ def server_config(case: Case, fields: Mapping[str, object]) -> ConnectionConfig:
 @asynccontextmanager
 async def peer_server(case: Case, options: Mapping[str, object]) -> AsyncIterator[tuple[Peer, int]]:
     """A server of the peer's and its port."""
-    own = write_credentials(case.folder, credentials("secp256r1", SERVER_NAME))
-    async with start(case.stack.program, "server", **{**own, **options}) as peer:
+    if "cert" not in options:
+        own = write_credentials(case.folder, credentials("secp256r1", SERVER_NAME))
+        options = {**own, **options}
+    async with start(case.stack.program, "server", **options) as peer:
         yield peer, int(await peer.expect("listening"))
 
 

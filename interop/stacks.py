@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interop.build import BORINGSSL, WOLFSSL
+from interop.credentials import RSA_PSS
 from protocol.key_exchange import NamedGroup
+from tests.protocol.certificates import ML_DSA_KINDS
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,16 @@ def named(*groups: NamedGroup) -> str:
     return ":".join(_GROUPS.get(group.name, group.name) for group in groups)
 
 
+def _certificates(reason: str, *kinds: str) -> dict[str, str]:
+    """Why there are no certificates with such keys, for servers or for clients."""
+    features = [f"{side} certificate {kind}" for side in ("server", "client") for kind in kinds]
+    return dict.fromkeys(features, reason)
+
+
 _NO_MLKEM = "it is older than ML-KEM"
 _WOLFSSL_LIMITS = {
+    **_certificates("it is older than ML-DSA", *ML_DSA_KINDS),
+    **_certificates("its CertificateVerify has rsa_pss_rsae schemes only", RSA_PSS),
     "group X25519MLKEM768": _NO_MLKEM,
     "asyncio server and a hello in fragments": _NO_MLKEM,
     "early data rejected by a retry, client": "its servers then accept what is no longer offered",
@@ -45,6 +55,7 @@ _IMPORTED = "it has imported PSKs only (RFC 9258)"
 _NO_EARLY_DATA = "it has no early data in DTLS"
 _NO_CCM = "it has no CCM"
 _BORINGSSL_LIMITS = {
+    **_certificates("it has no id-RSASSA-PSS keys", RSA_PSS),
     "suite TLS_AES_128_CCM_SHA256": _NO_CCM,
     "suite TLS_AES_128_CCM_8_SHA256": _NO_CCM,
     "retry for a cookie": _NO_COOKIES,

@@ -5,9 +5,10 @@ import pytest
 from interop.conversation import run, talk
 from interop.credentials import (
     CLIENT_NAME,
+    RSA_PSS,
     SERVER_NAME,
-    authority,
     credentials,
+    root,
     write_credentials,
     write_trust,
 )
@@ -15,8 +16,9 @@ from interop.session import Case, meeting
 from interop.stacks import named
 from protocol.crypto.suites import CipherSuite
 from protocol.key_exchange import AVAILABLE_GROUPS, NamedGroup
+from tests.protocol.certificates import ML_DSA_KINDS
 
-KINDS = ("secp256r1", "secp384r1", "secp521r1", "ed25519", "rsa")
+KINDS = ("secp256r1", "secp384r1", "secp521r1", "ed25519", "rsa", RSA_PSS, *ML_DSA_KINDS)
 
 
 @run
@@ -96,11 +98,13 @@ async def test_no_retry(case: Case):
 async def test_server_certificate(case: Case, kind: str):
     own = credentials(kind, SERVER_NAME)
     if case.role == "client":
-        ours, theirs = {}, write_credentials(case.folder, own)
+        ours, theirs = {"trust": (root(kind),)}, write_credentials(case.folder, own)
     else:
-        ours, theirs = {"credentials": own}, {}
+        ours, theirs = {"credentials": own}, {"ca": write_trust(case.folder, kind)}
     async with meeting(case, ours, **theirs) as pair:
         session, _ = await pair.meet()
+        if case.role == "client":
+            assert session.handshake.peer_certificate == own.chain[0]
         await talk(session, pair.peer)
 
 
@@ -109,9 +113,9 @@ async def test_server_certificate(case: Case, kind: str):
 async def test_client_certificate(case: Case, kind: str):
     own = credentials(kind, CLIENT_NAME)
     if case.role == "client":
-        ours, theirs = {"credentials": own}, {"ca": write_trust(case.folder)}
+        ours, theirs = {"credentials": own}, {"ca": write_trust(case.folder, kind)}
     else:
-        ours = {"trust": (authority().certificate,)}
+        ours = {"trust": (root(kind),)}
         theirs = write_credentials(case.folder, own)
     async with meeting(case, ours, **theirs) as pair:
         session, _ = await pair.meet()

@@ -94,14 +94,15 @@ static void set_credentials(void)
     SSL_CTX_set_verify(context, is_server && options.ca == NULL ? SSL_VERIFY_NONE : verify, NULL);
 }
 
-/* Ed25519 is not among what BoringSSL takes by default. */
+/* Ed25519 and ML-DSA are not among what BoringSSL takes by default. */
 static void set_schemes(void)
 {
     static const uint16_t schemes[] = {
         SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ECDSA_SECP384R1_SHA384,
         SSL_SIGN_ECDSA_SECP521R1_SHA512, SSL_SIGN_ED25519,
         SSL_SIGN_RSA_PSS_RSAE_SHA256,    SSL_SIGN_RSA_PSS_RSAE_SHA384,
-        SSL_SIGN_RSA_PSS_RSAE_SHA512,
+        SSL_SIGN_RSA_PSS_RSAE_SHA512,    SSL_SIGN_ML_DSA_44,
+        SSL_SIGN_ML_DSA_65,              SSL_SIGN_ML_DSA_87,
     };
     size_t count = sizeof schemes / sizeof *schemes;
     require(SSL_CTX_set_verify_algorithm_prefs(context, schemes, count), "bad schemes");
