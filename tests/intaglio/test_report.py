@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from intaglio.printable import printable
-from intaglio.report import Ended, JsonReport, Received, Transferred
+from intaglio.report import Ended, Failed, JsonReport, Listening, Received, Transferred
 from intaglio.terminal import TextReport
 from protocol.crypto.provider import Refusal
 from protocol.stats import Drop, Statistics
@@ -41,6 +41,27 @@ def test_verbose_says_why_records_were_dropped(capsys):
     assert "not DTLS" not in capsys.readouterr().err
     TextReport(verbose=True)(ended)
     assert "2 dropped: not DTLS" in capsys.readouterr().err
+
+
+def test_an_alert_is_named_once(capsys):
+    """Also where it stands in the reason, and not where the end was in order."""
+    report = TextReport()
+    report(Failed("::1", 4433, "an invalid cookie", "illegal_parameter", False))
+    report(Failed("::1", 4433, "the peer sent bad_certificate", "bad_certificate", True))
+    report(Failed("::1", 4433, "the peer did not answer in time", None, False))
+    report(Ended(1, "closed by the peer", "close_notify", Statistics()))
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].endswith(
+        "No session with ::1 port 4433: an invalid cookie (alert illegal_parameter)"
+    )
+    assert told[1].endswith("No session with ::1 port 4433: the peer sent bad_certificate")
+    assert told[2].endswith("No session with ::1 port 4433: the peer did not answer in time")
+    assert "Session 1 is over: closed by the peer. Records" in told[3]
+
+
+def test_a_server_without_certificates_says_what_to_pin(capsys):
+    TextReport()(Listening("::1", 4433, "software", "MCow"))
+    assert "The key of this server: MCow" in capsys.readouterr().err
 
 
 def test_what_others_wrote_cannot_control_the_terminal(capsys):
