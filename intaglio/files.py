@@ -45,7 +45,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def write_privately(path: Path, data: bytes) -> None:
     """Make a file, or replace it as a whole, for the user's eyes only."""
-    with naming(path):
+    try:
         # Such files are for the user only from the beginning, whoever may read the one before.
         descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         try:
@@ -55,6 +55,9 @@ def write_privately(path: Path, data: bytes) -> None:
         except BaseException:
             os.unlink(new)
             raise
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # the user has named no other
+        raise
 
 
 @contextmanager

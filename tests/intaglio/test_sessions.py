@@ -39,6 +39,14 @@ def test_a_new_key_is_for_the_user_only_and_printed_again(tmp_path):
     assert "".join(public.splitlines()[1:-1]) == pin
 
 
+@pytest.mark.parametrize("path", ["/etc/hostname", "/nonexistent/own.pem"])
+def test_where_no_key_can_be_is_told_in_one_sentence(path):
+    run = subprocess.run(command("key", path), capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"intaglio: {path}: ")
+    assert run.stderr.count("\n") == 1
+
+
 def test_keys_take_the_place_of_certificates_on_both_sides(root, tmp_path):
     ours, theirs = tmp_path / "client.pem", tmp_path / "server.pem"
     pins = {path: own_key(path) for path in (ours, theirs)}
