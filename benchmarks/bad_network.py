@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -146,7 +145,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
     console.print(f"{seconds:.0f} s, cryptography {version('cryptography')}", highlight=False)
     if options.json:
-        report = {title: list(map(asdict, outcomes)) for title, outcomes in campaigns.items()}
+        report = {title: list(map(vars, outcomes)) for title, outcomes in campaigns.items()}
         options.json.write_text(json.dumps(report, indent=1))
     sys.exit(_report_problems(campaigns))
 

@@ -1,7 +1,10 @@
 """A sample of the campaign over a bad network, and that it would notice what must not happen."""
 
+import json
+
 import pytest
 
+from benchmarks.bad_network import main as bad_network_main
 from benchmarks.bad_network import percentiles, summary, totals
 from benchmarks.campaign import Scenario, Session, Side, bad_network
 from protocol.connection import Connection
@@ -97,3 +100,15 @@ def test_the_summary_counts_all_sessions():
     outcomes = [outcome(seed, Conditions()) for seed in range(3)]
     assert summary("A campaign", outcomes).row_count == 4
     assert "240 of 240 records" in totals(outcomes)[1]
+
+
+def test_all_outcomes_can_be_written(monkeypatch, tmp_path):
+    """Counters too, which are no dictionaries to `dataclasses.asdict`."""
+    path = tmp_path / "report.json"
+    options = ("--sessions", "1", "--accelerated", "0", "--jobs", "1", "--json", str(path))
+    monkeypatch.setattr("sys.argv", ["bad_network", *options])
+    with pytest.raises(SystemExit, match="0"):
+        bad_network_main()
+    (written,) = json.loads(path.read_text())["Software"]
+    assert written["problems"] == []
+    assert written["fates"]["lost"] > 0
