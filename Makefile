@@ -5,6 +5,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 CAMPAIGN_ARGS ?=
+PROVE_ARGS ?=
 PARETO_ARGS ?=
 # Profiles and devices in turn, and options of `intaglio synth`.
 SYNTH_ARGS ?= tiny up5k compact ecp5-25k fast ecp5-85k
@@ -21,12 +22,13 @@ COMPILER  := $(if $(CXX_FOUND),,compiler)
 stamp     = $(VENV)/.installed-$(1)$(COMPILER:%=-%)
 DEMO_ENV := $(call stamp,hdl)
 TEST_ENV := $(call stamp,test)
+PROVE_ENV := $(call stamp,prove)
 LINT_ENV := $(VENV)/.installed-lint
 SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify fuzz interop campaign bench-rtl bench-records \
+.PHONY: help demo test verify prove fuzz interop campaign bench-rtl bench-records \
   bench-handshakes bench-udp bench-connections synth pareto lint clean
 .NOTPARALLEL:
 
@@ -41,6 +43,9 @@ test: $(TEST_ENV) ## the test suite; pytest's options in TEST_ARGS
 
 verify: $(TEST_ENV) ## RTL verification in full: all vectors, more seeds (under an hour)
 	@INTAGLIO_VERIFY=full $(BIN)/python -m pytest -n auto --dist worksteal cocotb_tests $(TEST_ARGS)
+
+prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy; options in PROVE_ARGS
+	@$(BIN)/python -m proofs --json build/prove.json $(PROVE_ARGS)
 
 fuzz: $(TEST_ENV) ## hostile input for every parser and whole connections (under an hour)
 	@INTAGLIO_FUZZ=20000 $(BIN)/python -m pytest -n auto --dist worksteal tests/fuzz $(TEST_ARGS)
@@ -90,6 +95,9 @@ $(TEST_ENV): pyproject.toml
 
 $(SYNTH_ENV): pyproject.toml
 	$(call install,synth)
+
+$(PROVE_ENV): pyproject.toml
+	$(call install,prove)
 
 $(PLOT_ENV): pyproject.toml
 	$(call install,plot)

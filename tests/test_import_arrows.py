@@ -15,6 +15,7 @@ ROOMS = {
     "sim": ("sim", "hdl", "driver", "amaranth", "time"),
     "boards": ("boards", "hdl", "driver", "sim", "amaranth", "time"),
     "protocol": ("protocol",),
+    "proofs": ("proofs", "hdl", "driver", "boards", "protocol", "amaranth", "time"),
     "cocotb_tests": ("cocotb_tests", "hdl", "driver", "protocol", "amaranth", "cocotb"),
     "intaglio": (
         *("intaglio", "protocol", "driver", "hdl", "sim", "boards"),

