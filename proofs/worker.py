@@ -21,8 +21,11 @@ def main(module: str, name: str, folder: str, mutant: str | None = None) -> None
         install(Mutant(**json.loads(mutant)))
     properties = importlib.import_module(module).PROPERTIES
     wanted = next(item for item in properties if item.name == name)
-    run = wanted.method.refute if mutant else wanted.method.check
-    finding = run(wanted.design(), Path(folder))
+    if mutant:
+        design = (wanted.broken_design or wanted.design)()
+        finding = wanted.method.refute(design, Path(folder))
+    else:
+        finding = wanted.method.check(wanted.design(), Path(folder))
     print(json.dumps({"verdict": finding.verdict.name, "detail": finding.detail}))
 
 
