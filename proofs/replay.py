@@ -206,8 +206,8 @@ PROPERTIES = [
     *(
         Property(
             name=f"replay.stack.{width}",
-            promise=f"The stack's window of {width}, to which tests compare the hardware, says just "
-            "the same in every sequence.",
+            promise=f"The stack's window of {width}, to which tests compare the hardware, says "
+            "just the same in every sequence.",
             design=lambda width=width: _Stack(width),
             method=Induction(within=5),
             mutant=Mutant(

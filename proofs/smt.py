@@ -23,16 +23,16 @@ __all__ = ["AllInputs", "Induction"]
 _SCRIPT = """
 read_rtlil design.il
 prep -flatten -top top
+{extra}
 memory_nordff
 async2sync
-{extra}
 chformal -lower
 setundef -undriven -anyseq
 opt_clean
 write_smt2 -wires design.smt2
 """
 #: Assertions without a message are invariants, which a counterexample need not break.
-_PROMISES_ONLY = "chformal -assert -remove r:FORMAT="
+_PROMISES_ONLY = "chformal -assert -remove t:$check r:FORMAT=?* %d"
 #: Tables become logic; there must be nothing else that keeps anything.
 _NO_STATE = "memory_map -rom-only; select -assert-none t:$dff* t:$mem* t:$adff* t:$sdff*"
 
@@ -115,10 +115,8 @@ def _smtbmc(folder: Path, solver: str, options: list[str]) -> Finding:
     messages = _messages(folder)
     if "Status: FAILED" in output and failed:
         step = re.findall(r"Checking assertions in step (\d+)", output)
-        return Finding(
-            Verdict.FAILS,
-            f"{messages.get(failed[0]) or failed[0]}, cycle {step[-1] if step else '?'}",
-        )
+        message = messages.get(failed[0]) or failed[0]
+        return Finding(Verdict.FAILS, f"{message}, cycle {step[-1] if step else '?'}")
     last = output.strip().splitlines()
     return Finding(Verdict.UNKNOWN, last[-1] if last else "no output")
 
