@@ -192,12 +192,12 @@ PROPERTIES = [
             promise=f"The serial window of {width} calls replayed just the numbers accepted before "
             "and too old just those left of it, in every sequence, and so accepts none twice.",
             design=lambda width=width: _Serial(width),
-            method=Induction(within=14),
+            method=Induction(within=9),
             mutant=Mutant(
-                what="the bit of a number behind is not set",
+                what="the bit of the number is looked for a step too late",
                 module="hdl.replay",
-                old="hit | (self.behind & window[-1])",
-                new="(hit & ~self.behind) | (self.behind & window[-1])",
+                old="with m.If(hit & self.behind & ~self.too_old & window[-1]):",
+                new="with m.If((step == last_step + 1) & self.behind & window[-1]):",
             ),
             broken_design=lambda: _Serial(4),
         )
