@@ -5,7 +5,7 @@ Brings together what arrives (fragments in any order), what is acknowledged, wha
 
 from collections.abc import Sequence
 
-from protocol.ack import Acknowledger, parse_ack
+from protocol.ack import PORTION, Acknowledger, parse_ack
 from protocol.alerts import AlertDescription, DecodeError, ProtocolViolation
 from protocol.config import ConnectionConfig
 from protocol.crypto.provider import OpenedRecord
@@ -25,8 +25,6 @@ from protocol.stats import Statistics
 _LAST_MESSAGE_SEQ = 0xFFFF
 #: A smaller piece of a message is not worth a record; the next datagram takes it.
 _SMALLEST_PIECE = 16
-#: RFC 9147, 5.8.3: how many records are under way at once; what follows waits for an ACK.
-_MOST_RECORDS = 10
 #: RFC 9147, 7.1: this part of the retransmission interval passes before a partial flight is acked.
 _PATIENCE = 1 / 4
 
@@ -317,7 +315,7 @@ class Delivery:
         self._outbox.next_datagram()
         for message, start, stop in list(self._flight.due()):
             while start < stop:
-                if self._flight.under_way >= _MOST_RECORDS and message.epoch != PLAINTEXT_EPOCH:
+                if self._flight.under_way >= PORTION and message.epoch != PLAINTEXT_EPOCH:
                     return
                 end = min(stop, start + self._piece_room(message.epoch, stop - start))
                 content = message.fragment(start, end).encode()

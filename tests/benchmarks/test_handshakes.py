@@ -15,7 +15,7 @@ def test_a_handshake_that_fails_is_no_measurement():
 
 @pytest.mark.parametrize("one", list(cases()), ids=lambda one: one.name)
 def test_every_case_shakes_hands(one):
-    """With ML-DSA-87 a flight has over 10 records: it goes on with an ACK, in its time."""
+    """With ML-DSA-87 a flight has over 10 records: it goes on with an ACK."""
     one.handshake()
 
 

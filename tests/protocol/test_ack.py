@@ -44,6 +44,37 @@ def test_a_partial_flight_is_acknowledged_when_patience_ends():
     assert acks.deadline is None
 
 
+def test_a_portion_of_a_flight_is_acknowledged_at_once():
+    """RFC 9147, 5.8.3: a peer sends no more than 10 records before it has an ACK."""
+    acks = acknowledger()
+    for number in range(9):
+        acks.hold(RecordNumber(2, number), now=10.0, patience=0.25)
+    assert acks.deadline == 10.25
+    acks.hold(RecordNumber(2, 9), now=10.1, patience=0.25)
+    assert acks.deadline == 10.1
+    assert len(parse_ack(acks.take(1000))) == 10
+
+
+def test_the_next_portion_is_counted_anew():
+    acks = acknowledger()
+    for number in range(10):
+        acks.hold(RecordNumber(2, number), now=10.0, patience=0.25)
+    acks.take(1000)
+    for number in range(10, 19):
+        acks.hold(RecordNumber(2, number), now=10.1, patience=0.25)
+    assert acks.deadline == 10.1 + 0.25
+    acks.hold(RecordNumber(2, 19), now=10.2, patience=0.25)
+    assert acks.deadline == 10.2
+
+
+def test_a_record_that_comes_again_is_no_more_of_the_portion():
+    """Records of epoch 0 may: no window refuses them."""
+    acks = acknowledger()
+    for _ in range(10):
+        acks.hold(RecordNumber(0, 0), now=10.0, patience=0.25)
+    assert acks.deadline == 10.25
+
+
 def test_a_record_out_of_order_is_acknowledged_at_once_with_the_flight_so_far():
     acks = acknowledger()
     acks.hold(RecordNumber(2, 0), now=10.0, patience=0.25)

@@ -63,6 +63,17 @@ def test_no_more_than_ten_records_are_sent_at_once(provider):
         assert sum(sizes) > 2 * PORTION
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_portions_follow_each_other_without_a_wait(provider):
+    """RFC 9147, 7.1: an ACK as soon as a portion is there; no timer runs out."""
+    pair = large_flights(provider)
+    pair.run()
+    assert pair.server.connected
+    portions = sum(len(bursts(pair, sender)) for sender in pair.sides)
+    assert pair.now <= (portions + 1) * DELAY
+    assert not any(side._delivery._timer.failures for side in pair.sides.values())
+
+
 def test_what_was_acknowledged_is_not_sent_again_with_the_next_portion():
     portions, whole = large_flights(), large_flights(mtu=4096)
     for pair in (portions, whole):
