@@ -27,6 +27,7 @@ FILES = {
     "protocol/crypto/accelerator.py": ("driver",),
     "protocol/asyncio/__init__.py": ("asyncio", "socket"),
     "protocol/asyncio/endpoint.py": ("asyncio", "socket"),
+    "protocol/asyncio/path_mtu.py": ("socket",),
     "protocol/asyncio/session.py": ("asyncio",),
     "protocol/asyncio/udp.py": ("asyncio", "socket"),
 }

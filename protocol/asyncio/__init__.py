@@ -20,6 +20,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
+from protocol.asyncio import path_mtu
 from protocol.asyncio.endpoint import ClientEndpoint, FailureHandler, Handler, Server
 from protocol.asyncio.session import RECEIVE_QUEUE, Session, SessionClosedError
 from protocol.asyncio.udp import Address
@@ -47,18 +48,21 @@ async def connect(
     *,
     ticket: SessionTicket | None = None,
     early_data: Sequence[bytes] = (),
+    fragments: bool = False,
 ) -> Session:
     """A session with a server that has proved who it is.
 
     ``ticket`` is that of an earlier session (`Session.ticket`), which is resumed if the server lets
     us. ``early_data`` are records that go out with the first flight: the server may reject them
     (`HandshakeCompleted.early_data`), and an attacker repeat them; see `Connection.send_early`.
+    ``fragments``: whether datagrams that are too large for the path may be cut on it. If not, Linux
+    refuses them, and they become smaller (RFC 9147, 4.4).
 
     Raises `SessionClosedError` if the handshake fails, `UsageError` for a configuration that is
     not a client's, and OSError for a host that has no address.
     """
     config.check_client()
-    sock = await _open(host, port, socket.socket.connect)
+    sock = await _open(host, port, socket.socket.connect, fragments=fragments)
     endpoint = ClientEndpoint(sock)
     try:
         session = endpoint.connect(config, sock.getpeername(), ticket, early_data)
@@ -81,22 +85,24 @@ async def serve(
     *,
     limits: ManagerLimits | None = None,
     on_failure: FailureHandler = lambda address, end: None,
+    fragments: bool = False,
 ) -> Server:
     """A server on a local address; port 0 takes a free one, see `Server.address`.
 
     ``handler`` is called with each session whose handshake is complete; the session is closed when
     it returns. It may let `SessionClosedError` pass; any other exception goes to the event loop's
     exception handler. ``on_failure`` is told of each client whose handshake fails, also of those
-    that got an alert at once, who may not be where they say. Raises `UsageError` for a
-    configuration that is not a server's, and OSError if the address cannot be used.
+    that got an alert at once, who may not be where they say. ``fragments``: see `connect`. Raises
+    `UsageError` for a configuration that is not a server's, and OSError if the address cannot be
+    used.
     """
     config.check_server()
-    sock = await _open(host, port, socket.socket.bind)
+    sock = await _open(host, port, socket.socket.bind, fragments=fragments)
     return Server(sock, config, handler, limits, on_failure)
 
 
 async def _open(
-    host: str, port: int, place: Callable[[socket.socket, Address], None]
+    host: str, port: int, place: Callable[[socket.socket, Address], None], *, fragments: bool
 ) -> socket.socket:
     """A UDP socket at the first address of a host that can be bound or connected to."""
     loop = asyncio.get_running_loop()
@@ -104,6 +110,7 @@ async def _open(
     for family, _, _, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
+            path_mtu.allow_fragments(sock, allow=fragments)
             place(sock, address)
         except OSError as error:
             sock.close()

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
+from protocol.asyncio import path_mtu
 from protocol.asyncio.session import Session, SessionClosedError
 from protocol.asyncio.udp import Address, DatagramSocket
 from protocol.config import ConnectionConfig
 from protocol.events import ConnectionTerminated, Event
 from protocol.manager import Manager, ManagerLimits
-from protocol.outbox import SAFE_MTU
 from protocol.peer import Peer
 from protocol.session import SessionTicket
 from protocol.stats import ManagerStatistics, Statistics, Unrouted
@@ -144,14 +144,18 @@ class Endpoint:
         self._manager.handle_timer(self._loop.time())
         self._flush()
 
-    def _too_large(self, address: Address) -> None:
-        """The system does not say how much the path takes."""
+    def path_mtu(self, address: object) -> int | None:
+        """See `Session.path_mtu`."""
+        return path_mtu.estimate(cast(Address, address))
+
+    def _too_large(self, address: Address, mtu: int) -> None:
+        """A datagram was too large for the path to an address, which takes ``mtu`` bytes."""
         error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         for session in self._sessions.values():
             if session.peer_address == address:
                 session.refused_as_too_large(error)
         self._send_gathered()
-        self._manager.path_mtu_exceeded(address, SAFE_MTU, self._loop.time())
+        self._manager.path_mtu_exceeded(address, mtu, self._loop.time())
         if self._flush_handle is None:
             self._flush_handle = self._loop.call_soon(self._flush)
 

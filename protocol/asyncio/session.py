@@ -123,6 +123,15 @@ class Session:
         return self._peer.connection.max_payload
 
     @property
+    def path_mtu(self) -> int | None:
+        """How large a datagram the system thinks that the path takes; None if it does not say.
+
+        That is what RFC 9147, 4.4 calls the estimate of the IP layer. `max_payload` follows it down
+        when a datagram was refused, and is limited by the `mtu` of the configuration.
+        """
+        return self._endpoint.path_mtu(self._peer.address)
+
+    @property
     def peer_address(self) -> object:
         """Where the peer is now, as the operating system has it."""
         return self._peer.address

@@ -4,7 +4,8 @@ Where the system has it, datagrams of one size go to the kernel in one piece (UD
 from it in one (UDP_GRO); this is found out at run time. Otherwise there is a call for each.
 
 Errors that a socket reports, such as a port that ICMP calls unreachable, are counted and otherwise
-ignored: anyone can forge them. A datagram that is too large for the path is told to the owner.
+ignored: anyone can forge them. What the path takes, when a datagram was too large for it, is told
+to the owner.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, TypeAlias
+
+from protocol.asyncio import path_mtu
 
 #: Host and port, and for IPv6 flow and scope, as the operating system gives them.
 Address: TypeAlias = tuple[Any, ...]
@@ -45,7 +48,8 @@ class DatagramSocket:
 
     ``received`` is called with datagrams that came from an address: how large each is, and all of
     them, one after the other; the last may be shorter. Then ``turn_over`` is when there are no more
-    for now, and ``too_large`` with an address that a datagram did not go to.
+    for now, and ``too_large`` with an address that a datagram was too large for, and how many bytes
+    the path to it takes.
     """
 
     def __init__(
@@ -53,7 +57,7 @@ class DatagramSocket:
         sock: socket.socket,
         received: Callable[[bytes, int, Address], None],
         turn_over: Callable[[], None],
-        too_large: Callable[[Address], None],
+        too_large: Callable[[Address, int], None],
     ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
@@ -113,16 +117,20 @@ class DatagramSocket:
                 data, control, _, address = self._socket.recvmsg(_RECEIVE_BYTES, _CONTROL_BYTES)
             except (BlockingIOError, InterruptedError):
                 break
-            except OSError:
+            except OSError as error:
                 self.network_errors += 1
                 taken += 1
+                if error.errno == errno.EMSGSIZE and self._peer is not None:
+                    self._report(self._peer, path_mtu.estimate(self._peer))
                 continue
             size = _datagram_size(data, control)
             taken += -(-len(data) // size)
             self._received(data, size, self._peer or address)
         self._turn_over()
 
-    def _send_run(self, run: Sequence[bytes], address: Address) -> None:
+    def _send_run(
+        self, run: Sequence[bytes], address: Address, *, is_repeated: bool = False
+    ) -> None:
         """Send datagrams that fit one call."""
         try:
             self._send_now(run, address)
@@ -137,7 +145,29 @@ class DatagramSocket:
                 return
             self.network_errors += 1
             if error.errno == errno.EMSGSIZE:
-                self._too_large(address)
+                self._refused(run, address, is_repeated=is_repeated)
+
+    def _refused(self, run: Sequence[bytes], address: Address, *, is_repeated: bool) -> None:
+        """The system says that a datagram is too large; or that another one was, some time ago."""
+        known = path_mtu.estimate(address)
+        if known is not None and known >= len(run[0]):
+            if not is_repeated:
+                self._report(address, known)
+                self._send_run(run, address, is_repeated=True)
+                return
+            known = None  # What it says cannot be true.
+        self._report(address, known)
+
+    def _report(self, address: Address, known: int | None) -> None:
+        """Tell the owner what the path takes, and no less than any does (RFC 9147, 4.4).
+
+        If the system thinks that it is even less, because of a forgery or not, it has to cut the
+        datagrams that it will not send otherwise.
+        """
+        least = path_mtu.smallest(address)
+        if known is not None and known < least:
+            path_mtu.allow_fragments(self._socket, allow=True)
+        self._too_large(address, max(known or least, least))
 
     def _send_now(self, run: Sequence[bytes], address: Address) -> None:
         target = () if self._peer is not None else (address,)

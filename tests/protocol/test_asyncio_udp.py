@@ -47,9 +47,12 @@ class End:
         self.arrived: list[tuple[bytes, Address]] = []
         self.receipts: list[int] = []
         self.turns = 0
-        self.too_large: list[Address] = []
+        self.too_large: list[tuple[Address, int]] = []
         self.socket = DatagramSocket(
-            self.wire, self._received, self._turn_over, self.too_large.append
+            self.wire,
+            self._received,
+            self._turn_over,
+            lambda address, mtu: self.too_large.append((address, mtu)),
         )
 
     @property
