@@ -1,8 +1,8 @@
 """One session over a bad network: a handshake, data both ways, new keys in between, all checked.
 
 A `Scenario` follows from its seed; keys and signatures do not, so a session repeats itself only
-roughly. Nothing protects the first flights of a handshake (epoch 0), so damage to a hello can end
-an attempt, as it does with any stack; the client then tries again, as its user would. What must
+roughly. Nothing protects the first flights of a handshake (epoch 0), so damage to a hello can still
+end an attempt, if rarely; the client then tries again, as its user would. What must
 never happen is an endpoint that neither comes to an end nor gives up, data that arrives twice, or
 data that was not sent.
 """

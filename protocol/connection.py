@@ -18,7 +18,6 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from protocol.alerts import Alert, AlertDescription, ProtocolViolation, UsageError
-from protocol.batches import Batches
 from protocol.client import ClientHandshake
 from protocol.config import ConnectionConfig
 from protocol.connection_ids import ConnectionIds
@@ -47,12 +46,12 @@ from protocol.handshake import (
 from protocol.handshake_messages import KeyUpdate, NewConnectionId, RequestConnectionId
 from protocol.key_schedule import Exporter
 from protocol.outbox import SAFE_MTU
+from protocol.plaintext import Plaintext
 from protocol.record import ContentType
 from protocol.retransmit import earlier
 from protocol.retry import Retry
 from protocol.server import ServerHandshake
 from protocol.session import SessionTicket
-from protocol.stats import Drop
 
 #: As a plain number: to look it up in its class takes longer than to compare it.
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -73,7 +72,7 @@ _FATAL_REFUSALS = {
 _NO_NUMBER = 1 << 64
 
 
-class Connection(Batches):
+class Connection(Plaintext):
     """One side of one association; made by `client` or `server`.
 
     What the network damages, forges or repeats is dropped and counted in `stats`. What a genuine
@@ -92,8 +91,6 @@ class Connection(Batches):
         "_deadline",
         "_epochs",
         "_exhausted",
-        "_handshake",
-        "_ids",
         "_newer",
         "_updating",
         "_wanted_update",
@@ -112,7 +109,6 @@ class Connection(Batches):
         self._ids = ConnectionIds(config.connection_id, config.longest_connection_id, self._records)
         # Weak: a connection that nobody has any more goes at once, without the garbage collector.
         channel = _Channel(weakref.proxy(self))
-        self._handshake: ClientHandshake | ServerHandshake
         if issubclass(handshake, ClientHandshake):
             self._handshake = handshake(config, channel, ticket)
         else:
@@ -408,6 +404,7 @@ class Connection(Batches):
         if epoch > self._newest_epoch:
             self._newest_epoch, self._newest_number, self._newer = epoch, number, True
             self._epochs.saw(epoch)
+            self._trust_peer()
         elif number > self._newest_number and epoch == self._newest_epoch:
             self._newest_number, self._newer = number, True
         if self._closed_at is not None and record.number > self._closed_at:
@@ -451,31 +448,6 @@ class Connection(Batches):
             self._events.append(DataReceived(record.content, early=True))
             return
         raise ProtocolViolation(AlertDescription.UNEXPECTED_MESSAGE, problem)
-
-    def _receive_plaintext(self, record: OpenedRecord) -> None:
-        """Anyone can forge it: what is of no use is dropped and counted."""
-        late = self._epochs.read_epoch > PLAINTEXT_EPOCH
-        try:
-            used = self._use_plaintext(record, late)
-        except ProtocolViolation:
-            used = False
-        if not used:
-            self.stats.drops[Drop.LATE_PLAINTEXT if late else Drop.BAD_PLAINTEXT] += 1
-        self._handle_messages()
-
-    def _use_plaintext(self, record: OpenedRecord, late: bool) -> bool:
-        match record.content_type:
-            case ContentType.HANDSHAKE if late:
-                return self._delivery.receive_repeated(record, self._now)
-            case ContentType.HANDSHAKE:
-                return self._delivery.receive_hello(record, self._now)
-            case ContentType.ACK if self._delivery.acks_allowed and not late:
-                self._delivery.receive_ack(record, self._now)
-                return True
-            case ContentType.ALERT if self._delivery.hello_outstanding:
-                self._on_alert(record)
-                return True
-        return False
 
     def _handle_messages(self) -> None:
         while (message := self._delivery.next_message(self._now)) is not None:

@@ -4,6 +4,7 @@ Brings together what arrives (fragments in any order), what is acknowledged, wha
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from protocol.ack import PORTION, Acknowledger, parse_ack
 from protocol.alerts import AlertDescription, DecodeError, ProtocolViolation
@@ -30,6 +31,17 @@ _PATIENCE = 1 / 4
 
 #: RFC 9147, 4.4: after so many time-outs of a flight its datagrams may have been too large.
 _SHRINK_AFTER = 3
+
+
+class Mark(NamedTuple):
+    """Where a `Delivery` was before the peer's next hello."""
+
+    expected: int
+    flight: Flight | None
+    deadline: float | None
+    acks_allowed: bool
+    next_message_seq: int
+    flight_start: int
 
 
 class Delivery:
@@ -62,6 +74,11 @@ class Delivery:
         #: Messages before this one belong to the flights that ours have answered.
         self._flight_start = 0
         self._finished = False
+        #: The peer's hello, as long as nothing shows that it is genuine; what may take its place.
+        self._doubted: Message | None = None
+        self._another = Reassembler(config.max_handshake_message)
+        #: Whether our current flight is a hello that seems to be answered already.
+        self._repeats_hello = False
 
     def skip_messages(self, count: int) -> None:
         """So many messages went each way before this association had a state (RFC 9147, 5.2)."""
@@ -81,7 +98,14 @@ class Delivery:
     @property
     def hello_outstanding(self) -> bool:
         """Whether a hello of ours has no answer; until then the peer may have no keys."""
-        return self._flight is not None and self._flight.messages[0].epoch == PLAINTEXT_EPOCH
+        if self._flight is None or self._repeats_hello:
+            return False
+        return self._flight.messages[0].epoch == PLAINTEXT_EPOCH
+
+    @property
+    def doubts(self) -> bool:
+        """Whether the peer's hello may not be genuine, so that another may take its place."""
+        return self._doubted is not None
 
     @property
     def acks_allowed(self) -> bool:
@@ -91,7 +115,7 @@ class Delivery:
     @property
     def deadline(self) -> float | None:
         """When `handle_timer` has to be called."""
-        return earlier(self._timer.deadline, self._acks.deadline)
+        return earlier(self._timer.deadline, self._ack_deadline)
 
     def receive(self, record: OpenedRecord, now: float) -> None:
         """Take the content of a handshake record; raises `ProtocolViolation`."""
@@ -130,9 +154,65 @@ class Delivery:
         """The next message in order, once it is whole."""
         message = self._reassembler.next_message()
         if message is not None:
-            self._acks.allowed = True
-            self._answered(now)
+            self._took(now)
         return message
+
+    def mark(self) -> Mark:
+        """What to `go_back` to if the peer's next hello is not genuine."""
+        return Mark(
+            self._reassembler.next_message_seq,
+            self._flight,
+            self._timer.deadline,
+            self._acks.allowed,
+            self._next_message_seq,
+            self._flight_start,
+        )
+
+    def go_back(self, mark: Mark) -> None:
+        """As if the hello after ``mark`` had never come."""
+        self._reassembler.forget_pieces()
+        self._acks.forget()
+        self._reassembler.next_message_seq = mark.expected
+        self._flight, self._timer.deadline = mark.flight, mark.deadline
+        self._acks.allowed = mark.acks_allowed
+        self._next_message_seq, self._flight_start = mark.next_message_seq, mark.flight_start
+        self.read_epoch = self.write_epoch = PLAINTEXT_EPOCH
+        self._doubted, self._repeats_hello = None, False
+
+    def doubt(self, hello: Message) -> None:
+        """Nothing shows yet that the peer's last hello is genuine."""
+        self._doubted = hello
+        self._another.forget_pieces()
+        self._another.next_message_seq = hello.message_seq
+
+    def repeat_hello(self, mark: Mark) -> None:
+        """Send our hello again, as before the peer's that came after ``mark``, until `trust`."""
+        self._flight, self._timer.deadline = mark.flight, mark.deadline
+        self._repeats_hello = True
+
+    def trust(self, now: float) -> None:
+        """A record that the peer has protected came: its hello is genuine."""
+        if self.doubts:
+            if self._repeats_hello:
+                self._flight_arrived(now)
+            self._doubted, self._repeats_hello = None, False
+
+    def receive_another(self, record: OpenedRecord, now: float) -> tuple[bool, Message | None]:
+        """The same while there are `doubts`; and the other hello that the record makes whole."""
+        is_old = self.receive_repeated(record, now)
+        fragments = parse_fragments(record.content)
+        expected = self._another.next_message_seq
+        if not is_old or any(each.message_seq != expected for each in fragments):
+            return is_old, None
+        another = self._whole_of(fragments)
+        if another is None or another == self._doubted:
+            return True, None
+        return False, another if self._is_well_formed(another) else None
+
+    def take(self, hello: Message, now: float) -> None:
+        """``hello`` is the next message."""
+        self._reassembler.next_message_seq = hello.message_seq + 1
+        self._took(now)
 
     def receive_ack(self, record: OpenedRecord, now: float) -> None:
         """Take the content of an ACK record; raises `ProtocolViolation`."""
@@ -188,7 +268,7 @@ class Delivery:
 
     def send_due_ack(self, now: float) -> None:
         """Send an ACK if it is time to."""
-        if self._acks.deadline is not None and self._acks.deadline <= now:
+        if self._ack_deadline is not None and self._ack_deadline <= now:
             size = self._outbox.largest_content(self.write_epoch, self._outbox.mtu)
             self._outbox.send(self.write_epoch, ContentType.ACK, self._acks.take(size))
             if self._finished:
@@ -212,6 +292,28 @@ class Delivery:
     def forget_path(self) -> None:
         """What we send takes another path: nobody knows how long a round trip takes there."""
         self._timer.forget()
+
+    @property
+    def _ack_deadline(self) -> float | None:
+        """None in epoch 0: what is acknowledged does not come again, and it may not be genuine."""
+        return self._acks.deadline if self.write_epoch > PLAINTEXT_EPOCH else None
+
+    def _took(self, now: float) -> None:
+        self._acks.allowed = True
+        self._answered(now)
+
+    def _whole_of(self, fragments: Sequence[Fragment]) -> Message | None:
+        """The other hello, if these make it whole; all pieces go if one contradicts another."""
+        try:
+            for fragment in fragments:
+                self._another.add(fragment)
+        except ProtocolViolation:
+            self._another.forget_pieces()
+            return None
+        message = self._another.whole_message()
+        if message is not None:
+            self._another.forget_pieces()
+        return message
 
     def _check_old(self, fragments: Sequence[Fragment]) -> None:
         """New messages come in the current epoch only (RFC 9147, 6.1 and 8)."""
@@ -243,8 +345,11 @@ class Delivery:
 
     def _is_well_formed(self, hello: Message) -> bool:
         """Whether it has the syntax; the handshake judges what it says."""
+        kind = self._peer_hellos.get(hello.msg_type)
+        if kind is None:
+            return False
         try:
-            self._peer_hellos[hello.msg_type].parse(hello.body)
+            kind.parse(hello.body)
         except DecodeError:
             return False
         except ProtocolViolation:

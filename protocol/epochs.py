@@ -45,6 +45,8 @@ class Epochs:
         self._delivery = delivery
         self._read = _Direction()
         self._write = _Direction()
+        #: By epoch: what our records are numbered from where keys were forgotten.
+        self._first_numbers: dict[int, int] = {}
 
     @property
     def write_epoch(self) -> int:
@@ -65,7 +67,8 @@ class Epochs:
 
     def write_with(self, epoch: int, suite: CipherSuite, secret: bytes) -> None:
         """Seal records with this traffic secret from now on; ``epoch`` is the one for ACKs."""
-        self._records.install_sealer(epoch, traffic_keys(suite, secret))
+        first = self._first_numbers.pop(epoch, 0)
+        self._records.install_sealer(epoch, traffic_keys(suite, secret), first)
         self._write.move(epoch, suite, secret)
         self._delivery.write_epoch = epoch
 
@@ -80,6 +83,18 @@ class Epochs:
     def end_early_writing(self) -> None:
         """No more early data is sent; harmless if there was none."""
         self._records.discard_sealer(EARLY_EPOCH)
+
+    def go_back(self) -> None:
+        """Forget all keys: the hello that they follow from does not count.
+
+        If it comes back, so do its keys. So the numbers of our records go on.
+        """
+        for epoch in self._read.kept[1:]:
+            self._records.discard_opener(epoch)
+        for epoch in self._write.kept[1:]:
+            self._first_numbers[epoch] = self._records.sealers[epoch].next_number
+            self._records.discard_sealer(epoch)
+        self._read, self._write = _Direction(), _Direction()
 
     def next_read(self) -> int:
         """The peer's next keys (RFC 8446, 7.2); returns their epoch."""

@@ -96,6 +96,12 @@ class Transcript:
         self._waiting = b""
         self._hash: hashlib._Hash | None = None
 
+    def copy(self) -> "Transcript":
+        """Another one with the same messages."""
+        other = Transcript()
+        other._waiting, other._hash = self._waiting, self._hash and self._hash.copy()
+        return other
+
     def select(self, suite: CipherSuite) -> None:
         """Hash with the hash of ``suite``; doing so twice has no effect."""
         if self._hash is None:

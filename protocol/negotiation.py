@@ -141,6 +141,7 @@ class ServerNegotiation(Negotiation):
 
         Raises `ProtocolViolation` if none of the application protocols will do.
         """
+        self._hello, self._encrypted = [], []
         self._accept_connection_id(extensions)
         self._accept_protocol(extensions)
         if SERVER_NAME.read(extensions) is not None:

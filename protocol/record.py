@@ -268,10 +268,10 @@ class RecordLayer:
         """Epoch 0 goes on with this number: those before are taken (RFC 9147, 4)."""
         self.sealers[0] = PlaintextSealer(first)
 
-    def install_sealer(self, epoch: int, keys: TrafficKeys) -> None:
-        """Protect the records of ``epoch``, which is not 0, with these keys."""
+    def install_sealer(self, epoch: int, keys: TrafficKeys, first: int = 0) -> None:
+        """Protect the records of ``epoch``, which is not 0, with these keys, from ``first`` on."""
         self.discard_sealer(epoch)
-        self.sealers[epoch] = self._provider.sealer(keys, epoch, self.send_id)
+        self.sealers[epoch] = self._provider.sealer(keys, epoch, self.send_id, first)
         self.overhead = _CIPHERTEXT_OVERHEAD + len(self.send_id) + keys.suite.parameters.tag_bytes
         if self.send_id:
             self._write_keys[epoch] = keys

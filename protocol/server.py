@@ -257,7 +257,7 @@ class ServerHandshake(Handshake):
 
     def _answer(self, codec: Codec[int], offered: object, kind: CertificateType) -> None:
         if offered is not None:
-            self._certificate_types.append(codec.make(kind))
+            self._certificate_types = [*self._certificate_types, codec.make(kind)]
 
     def _accept_early_data(self, hello: ClientHello, psk: SelectedPsk) -> bytes | None:
         """The secret of epoch 1, if all is as when the ticket was issued (RFC 8446, 4.2.10)."""

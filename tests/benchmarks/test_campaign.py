@@ -25,6 +25,12 @@ def test_a_session_over_a_bad_network_comes_through(seed):
     assert 0 < result.records_received < 80
 
 
+def test_few_sessions_need_a_second_attempt():
+    """Nineteen in twenty do not; damage to a hello that led to a HelloRetryRequest is for good."""
+    outcomes = [outcome(seed, bad_network(0.2)) for seed in range(100, 200)]
+    assert sum(each.attempts == 1 for each in outcomes) >= 88
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_but_corruption_makes_a_second_attempt_necessary(seed):
     result = outcome(seed, bad_network(0.2, corrupts=False))

@@ -176,8 +176,9 @@ def test_a_client_that_trusts_nobody_needs_its_psk_to_be_taken():
     pair = Pair(psk_client(), server_config())
     pair.run()
     assert pair.end("server").alert is AlertDescription.MISSING_EXTENSION
-    (hello,) = offered_hellos(pair)
+    hello, again = offered_hellos(pair)
     assert SIGNATURE_ALGORITHMS.read(hello.extensions) is None
+    assert again == hello
 
 
 def test_psks_without_modes_are_a_missing_extension():
@@ -185,7 +186,8 @@ def test_psks_without_modes_are_a_missing_extension():
     pair = Pair(server=psk_server())
     modes = ExtensionType.PSK_KEY_EXCHANGE_MODES
     hello = altered_hello(psk_client(), lambda all: [e for e in all if e.type != modes])
-    pair.inject("server", hello)
+    for _ in range(2):
+        pair.inject("server", hello)
     assert pair.end("server").alert is AlertDescription.MISSING_EXTENSION
 
 
@@ -195,7 +197,8 @@ def test_a_hello_that_was_changed_has_not_its_binder():
     hello = altered_hello(
         psk_client(), lambda all: [more if e.type == more.type else e for e in all]
     )
-    pair.inject("server", hello)
+    for _ in range(2):
+        pair.inject("server", hello)
     assert pair.end("server").alert is AlertDescription.DECRYPT_ERROR
 
 
@@ -203,7 +206,8 @@ def test_pre_shared_key_must_be_the_last_extension():
     """RFC 8446, 4.2.11."""
     pair = Pair(server=psk_server())
     hello = altered_hello(psk_client(), lambda all: [all[-1], *all[:-1]])
-    pair.inject("server", hello)
+    for _ in range(2):
+        pair.inject("server", hello)
     assert pair.end("server").alert is AlertDescription.ILLEGAL_PARAMETER
 
 
