@@ -37,10 +37,10 @@ class BlockRAM(wiring.Component):
     not read an address in the cycle in which it is written: what comes out is undefined. A word
     that was never written is undefined too; in simulation it is 0.
 
-    ``memory`` is where the portable form keeps the words. On an ECP5 it takes a block for every
-    36 bits up to 512 words, 18 up to 1,024, 9 up to 2,048, 4, 2 and 1 up to 16,384: as long as one
-    block is deep enough, no logic stands around it. Up to 16 words, which would leave the blocks
-    empty, are in distributed RAM.
+    ``memory`` is where the portable form keeps the words. A block of an ECP5 has 512 words of 36
+    bits, 1,024 of 18, 2,048 of 9, 4,096 of 4, 8,192 of 2 or 16,384 of 1. It takes as few blocks as
+    can be, and of shapes that take as many the deepest: where one is deep enough, no logic stands
+    around it. Up to 16 words, which would leave the blocks empty, are in distributed RAM.
     """
 
     def __init__(self, width: int, depth: int):
@@ -80,8 +80,8 @@ class BlockRAM(wiring.Component):
         ]
 
     def _instantiate(self, m: Module) -> None:
-        """Blocks side by side for the width; beyond 16,384 words rows of them."""
-        depth, width = next((shape for shape in _SHAPES if shape[0] >= self._depth), _SHAPES[-1])
+        """Blocks side by side for the width, in rows for the depth."""
+        depth, width = self._shape()
         address_bits = (depth - 1).bit_length()
         write_row, read_row = (
             address[address_bits:] for address in (self.write_address, self.read_address)
@@ -108,6 +108,15 @@ class BlockRAM(wiring.Component):
             chosen, chosen_next = Signal.like(read_row), Signal.like(read_row)
             m.d.sync += [chosen_next.eq(read_row), chosen.eq(chosen_next)]
             m.d.comb += self.read_data.eq(Array(rows)[chosen])
+
+    def _shape(self) -> tuple[int, int]:
+        """The words of a block, and their bits: the deepest shape of those with fewest blocks."""
+        deep_enough = [shape for shape in _SHAPES if shape[0] >= self._depth][:1]
+        shallower = [shape for shape in _SHAPES if shape[0] < self._depth]
+        return min(
+            (*deep_enough, *reversed(shallower)),
+            key=lambda shape: -(-self._depth // shape[0]) * -(-self._width // shape[1]),
+        )
 
 
 class TwinROM(wiring.Component):
