@@ -67,7 +67,7 @@ __all__ = [
     "unpack_stats",
 ]
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 MAGIC = b"INTAGLIO"
 ALL_SLOTS = 0xFFFF
 
@@ -81,7 +81,7 @@ RECORD_NUMBER_BYTES = 8
 
 _HEADER = struct.Struct(">BBHHH")
 _LOAD = struct.Struct(">BBBBH6s12s20s32s32s")
-_INFO = struct.Struct(">8sHHHHHH12s")
+_INFO = struct.Struct(">8sHHHHHH8sI")
 _AEAD_PREFIX = struct.Struct(">HH12s")
 
 LOAD_BYTES = _LOAD.size
@@ -350,7 +350,8 @@ class Info:
     14      2      width of the replay window, in records
     16      2      suites: bit n is set for the `Suite` of code n
     18      2      longest connection ID, in bytes
-    20      12     name of the profile, ASCII, zeros behind it
+    20      8      name of the profile, ASCII, zeros behind it
+    28      4      identity of the build, 0 where there is none
     ======  =====  ==========================================================
     """
 
@@ -361,6 +362,7 @@ class Info:
     suites: frozenset[Suite]
     connection_id_bytes: int
     profile: str
+    build: int = 0
 
     def pack(self) -> bytes:
         """The payload's bytes."""
@@ -373,19 +375,21 @@ class Info:
             sum(1 << suite for suite in self.suites),
             self.connection_id_bytes,
             self.profile.encode("ascii"),
+            self.build,
         )
 
     @classmethod
     def unpack(cls, payload: bytes) -> "Info":
         """The reverse of `pack`; raises `MessageError` if this is not one of our devices."""
         _check_length("INFO payload", payload, INFO_BYTES)
-        magic, version, slots, largest, window, suites, cid, name = _INFO.unpack(payload)
+        magic, version, slots, largest, window, suites, cid, name, build = _INFO.unpack(payload)
         if magic != MAGIC:
             raise MessageError(f"INFO begins with {magic!r}, not {MAGIC!r}: not this accelerator")
         known = frozenset(suite for suite in Suite if suites >> suite & 1)
         if not name.isascii():
             raise MessageError(f"profile name {name!r} is not ASCII")
-        return cls(version, slots, largest, window, known, cid, name.rstrip(b"\0").decode("ascii"))
+        profile = name.rstrip(b"\0").decode("ascii")
+        return cls(version, slots, largest, window, known, cid, profile, build)
 
 
 def unpack_stats(payload: bytes) -> dict[Counter, int]:

@@ -40,7 +40,7 @@ class Profile:
     Raises ValueError, naming the value, for a parameter out of its range.
     """
 
-    #: What INFO calls it: up to 12 ASCII characters.
+    #: What INFO calls it: up to 8 ASCII characters.
     name: str
     #: Keys resident at once, 2 or more; a connection takes two per epoch, one each direction.
     slots: int = 16
@@ -62,15 +62,18 @@ class Profile:
     seal_limit: int = 23_726_566
     #: Forgeries that one key may see: 2**36 (RFC 9147, 4.5.3).
     forgery_limit: int = 1 << 36
+    #: What INFO gives as the identity of the build, 32 bits; 0 where nobody has asked for one.
+    build: int = 0
 
     def __post_init__(self):
-        if not (self.name.isascii() and 1 <= len(self.name) <= 12):
-            raise ValueError(f"name is {self.name!r}, not 1 to 12 ASCII characters")
+        if not (self.name.isascii() and 1 <= len(self.name) <= 8):
+            raise ValueError(f"name is {self.name!r}, not 1 to 8 ASCII characters")
         _check("slots", self.slots, 2, 1 << 15)
         _check("largest_record", self.largest_record, 64, 1 << 14)
         _check("window", self.window, 2, 1 << 10)
         _check("seal_limit", self.seal_limit, 1, 23_726_566)
         _check("forgery_limit", self.forgery_limit, 1, 1 << 36)
+        _check("build", self.build, 0, (1 << 32) - 1)
         # The serial engine's bytes come one a cycle at most: more multiplier would have no work.
         digits = (4, 8, 16, 32, 64, 128) if self.pipelined else (1, 2, 4, 8)
         if self.ghash_digit not in digits:

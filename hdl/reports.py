@@ -31,6 +31,7 @@ def info(profile: Profile) -> Info:
         frozenset(Suite),
         CONNECTION_ID_BYTES,
         profile.name,
+        profile.build,
     )
 
 

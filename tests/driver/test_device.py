@@ -44,7 +44,7 @@ class TestConstruction:
     def test_refuses_another_contract_version(self):
         link = FakeLink()
         link.info = dataclasses.replace(INFO, version=7).pack()
-        with pytest.raises(ProtocolMismatch, match="version 7, this driver 1"):
+        with pytest.raises(ProtocolMismatch, match="version 7, this driver 2"):
             Device(link)
 
     @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ class TestConstruction:
 
     def test_refuses_a_profile_name_that_is_not_ascii(self):
         link = FakeLink()
-        link.info = INFO.pack()[:-1] + b"\xff"
+        link.info = INFO.pack()[:-5] + b"\xff" + INFO.pack()[-4:]
         with pytest.raises(ProtocolMismatch):
             Device(link)
 

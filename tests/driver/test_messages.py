@@ -141,20 +141,21 @@ class TestAeadPrefix:
 
 class TestInfo:
     INFO = Info(
-        version=1,
+        version=2,
         slots=16,
         largest_record=1 << 14,
         window=64,
         suites=frozenset(Suite),
         connection_id_bytes=20,
         profile="compact",
+        build=0xDEC0DE,
     )
 
     def test_fields_are_where_the_table_says(self):
         payload = self.INFO.pack()
         assert len(payload) == INFO_BYTES == 32
-        numbers = bytes.fromhex("0001 0010 4000 0040 0006 0014")
-        assert payload == b"INTAGLIO" + numbers + b"compact" + bytes(5)
+        numbers = bytes.fromhex("0002 0010 4000 0040 0006 0014")
+        assert payload == b"INTAGLIO" + numbers + b"compact\x00" + bytes.fromhex("00dec0de")
         assert Info.unpack(payload) == self.INFO
 
     def test_suites_of_a_later_contract_are_ignored(self):

@@ -19,7 +19,7 @@ from tests.hdl.traffic import pipelined
 TINY = Profile("reset", slots=3, largest_record=64, window=8)
 
 with_engine = pytest.mark.parametrize(
-    "profile", [TINY, pipelined(TINY), pipelined(TINY, 4, "reset-narrow")], ids=lambda p: p.name
+    "profile", [TINY, pipelined(TINY), pipelined(TINY, 4, "narrow")], ids=lambda p: p.name
 )
 
 

@@ -46,13 +46,14 @@ def test_a_request_of_any_length_finds_room_in_an_empty_buffer():
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("name", ["", "thirteen long", "größe"]),
+        ("name", ["", "nine long", "größe"]),
         ("slots", [1, (1 << 15) + 1]),
         ("largest_record", [63, (1 << 14) + 1]),
         ("window", [1, (1 << 10) + 1]),
         ("ghash_digit", [0, 3, 16, 128]),
         ("seal_limit", [0, 23_726_567]),
         ("forgery_limit", [0, (1 << 36) + 1]),
+        ("build", [-1, 1 << 32]),
     ],
 )
 def test_a_parameter_out_of_its_range_is_named(name, values):
@@ -70,4 +71,5 @@ def test_the_multiplier_takes_every_digit_that_a_profile_may_have():
 def test_info_tells_of_every_profile(profile):
     assert PROFILES[profile.name] is profile
     assert info(profile).profile == profile.name
+    assert info(profile).build == 0
     assert len(info(profile).pack()) == INFO_BYTES

@@ -18,10 +18,10 @@ KEY_BYTES = {Suite.AES_128_GCM: 16, Suite.AES_256_GCM: 32}
 PATIENCE = 1 << 24
 CONTENTS = (0, 16, 100)
 #: A window that takes longer than a short record does.
-WIDE = dataclasses.replace(SMALL, name="small-wide", window=1000, ghash_digit=8)
+WIDE = dataclasses.replace(SMALL, name="wide", window=1000, ghash_digit=8)
 #: GHASH sets the pace.
 RING = Profile(
-    "small-ring",
+    "sma-ring",
     slots=2,
     largest_record=256,
     window=8,

@@ -28,14 +28,22 @@ from hdl.model import AcceleratorModel
 from hdl.profile import AESCore, Profile
 
 #: The serial engine with short records, and limits that a test can reach.
-SMALL = Profile("small", slots=4, largest_record=256, window=8, seal_limit=40, forgery_limit=6)
+SMALL = Profile(
+    "small",
+    slots=4,
+    largest_record=256,
+    window=8,
+    seal_limit=40,
+    forgery_limit=6,
+    build=0xDEC0DED1,
+)
 
 
 def pipelined(profile: Profile, bus_bytes: int = 16, name: str = "") -> Profile:
     """The same device with the engine that takes a block a cycle."""
     return dataclasses.replace(
         profile,
-        name=name or f"{profile.name}-fast",
+        name=name or f"{profile.name[:3]}-fast",
         aes=AESCore.PIPELINED,
         sbox=SBoxForm.BLOCK_RAM,
         ghash_digit=128,
@@ -47,7 +55,7 @@ def ring(profile: Profile) -> Profile:
     """The same device with one round of AES, and a GHASH that takes several cycles a block."""
     return dataclasses.replace(
         pipelined(profile, bus_bytes=4),
-        name=f"{profile.name}-ring",
+        name=f"{profile.name[:3]}-ring",
         aes=AESCore.RING,
         ghash_digit=16,
     )
@@ -56,7 +64,7 @@ def ring(profile: Profile) -> Profile:
 SMALL_PIPELINED = pipelined(SMALL)
 SMALL_RING = ring(SMALL)
 #: Through the adapters of the packet ports.
-SMALL_NARROW = pipelined(SMALL, bus_bytes=4, name="small-narrow")
+SMALL_NARROW = pipelined(SMALL, bus_bytes=4, name="narrow")
 
 #: With each AES core, and the engine around it.
 ENGINES = [SMALL, SMALL_PIPELINED, SMALL_RING]
