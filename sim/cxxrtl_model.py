@@ -7,26 +7,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amaranth.back import rtlil
+from amaranth.lib.wiring import Component
 
-from hdl.packet_stream import AXI4StreamTop
 from sim import cxxrtl_source, rtlil_text, translation
 from sim.cache import cached_library
 from sim.compiler import compile_library, compiler_name, find_compiler
 from sim.cxxrtl_source import HEADER, split_source
 from sim.translation import translate
 
-__all__ = ["build_model"]
+__all__ = ["PACKET_RUNNER", "UART_RUNNER", "build_model"]
 
-_RUNNER = Path(__file__).with_name("cxxrtl_runner.cc")
+#: What drives the ports of a model: an `AXI4StreamTop`, or the pins of a board's UART.
+PACKET_RUNNER = Path(__file__).with_name("cxxrtl_runner.cc")
+UART_RUNNER = Path(__file__).with_name("uart_runner.cc")
 
-#: What makes a model out of RTL: if it changes, models are built anew.
-_SOURCES = (_RUNNER, *(Path(str(m.__file__)) for m in (cxxrtl_source, rtlil_text, translation)))
+#: What makes a model out of RTL, beside the runner: if it changes, models are built anew.
+_SOURCES = tuple(Path(str(m.__file__)) for m in (cxxrtl_source, rtlil_text, translation))
 
 
 def build_model(
-    top: AXI4StreamTop, waves: bool, progress: Callable[[str], None] | None = None
+    top: Component,
+    waves: bool,
+    progress: Callable[[str], None] | None = None,
+    runner: Path = PACKET_RUNNER,
 ) -> Path:
-    """The shared library of ``top`` and cxxrtl_runner.cc, from the cache or built now.
+    """The shared library of ``top`` and its ``runner``, from the cache or built now.
 
     With ``waves`` the model also carries the names of its signals, which costs compile time.
     ``progress`` is told, before each slow step, what is done and why. Raises `SimulationError`.
@@ -48,15 +53,15 @@ def build_model(
             f"Compiling {model.count(chr(10)):,} lines of C++ with {compiler_name(compiler)}: "
             "once for each design, about a minute."
         )
-        sources = [_RUNNER, *(scratch / name for name in files if name != HEADER)]
+        sources = [runner, *(scratch / name for name in files if name != HEADER)]
         compile_library(compiler, sources, library, [scratch, _runtime()])
 
-    return cached_library(_key(rtl, waves, compiler), build)
+    return cached_library(_key(rtl, waves, compiler, runner), build)
 
 
-def _key(rtl: str, waves: bool, compiler: list[str]) -> str:
+def _key(rtl: str, waves: bool, compiler: list[str], runner: Path) -> str:
     digest = hashlib.sha256()
-    sources = (path.read_text() for path in _SOURCES)
+    sources = (path.read_text() for path in (runner, *_SOURCES))
     for part in (rtl, str(waves), *sources, *compiler, sysconfig.get_platform()):
         digest.update(f"{len(part)}:{part}".encode())
     return digest.hexdigest()[:32]

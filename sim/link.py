@@ -26,6 +26,11 @@ class SimulatedLink:
         self.seconds = 0.0
         self._clock = clock
 
+    @property
+    def cycles_per_second(self) -> float:
+        """Cycles simulated for each second spent in the simulation."""
+        return self.simulation.cycles / self.seconds
+
     def send(self, packet: bytes) -> None:
         """Queue a request; raises `LinkError` if the link is closed."""
         try:
