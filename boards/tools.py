@@ -23,12 +23,13 @@ class SynthesisError(Exception):
 class Tool:
     """A tool that reads and writes files of one folder, and leaves its output there as a log.
 
-    Raises `SynthesisError` if the package is not installed.
+    ``program`` is one of the package's; by default, the one that it is named for. Raises
+    `SynthesisError` if the package is not installed.
     """
 
-    def __init__(self, package: str, folder: Path):
+    def __init__(self, package: str, folder: Path, program: str = ""):
         self.package = package.replace("_", "-")
-        self._entry = package.replace("yowasp", "run", 1)
+        self._entry = f"run_{program}" if program else package.replace("yowasp", "run", 1)
         self._module = package
         # The tools take a /tmp of their own for the real one, so all they get is relative to this.
         self._folder = folder.resolve()

@@ -19,7 +19,18 @@ from boards.synthesis import SynthesisResult, Usage, synthesise_profile
 from hdl.profile import Profile
 from intaglio.generate import derive_profile
 
-__all__ = ["Outcome", "Pair", "SynthOptions", "find_pairs", "print_outcomes", "report", "run_synth"]
+__all__ = [
+    "Outcome",
+    "Pair",
+    "SynthDisplay",
+    "SynthOptions",
+    "find_pairs",
+    "markdown_table",
+    "print_outcomes",
+    "report",
+    "run_synth",
+    "share",
+]
 
 
 @dataclass(frozen=True)
@@ -73,13 +84,13 @@ def run_synth(pairs: Sequence[Pair], options: SynthOptions) -> Iterator[Outcome]
 
 
 def _synthesise(pair: Pair, options: SynthOptions) -> SynthesisResult:
-    with SynthDisplay(pair) as display, _folder(pair, options.keep) as folder:
+    with SynthDisplay(str(pair)) as display, _folder(pair, options.keep) as folder:
         return synthesise_profile(
             pair.profile,
             pair.device,
             folder,
             display,
-            seeds=options.seeds,
+            seeds=range(1, options.seeds + 1),
             target_megahertz=options.target_megahertz,
         )
 
@@ -98,8 +109,8 @@ def _folder(pair: Pair, keep: Path | None) -> Iterator[Path]:
 class SynthDisplay:
     """The synthesis' watcher: a line for each step, on a terminal with its time; standard error."""
 
-    def __init__(self, pair: Pair):
-        self._pair = pair
+    def __init__(self, subject: str):
+        self._subject = subject
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
@@ -113,14 +124,14 @@ class SynthDisplay:
     def step(self, what: str) -> None:
         """A step begins, and the one before it has ended."""
         self._finish_step()
-        line = f"{self._pair}: {what}"
+        line = f"{self._subject}: {what}"
         self._task = self._progress.add_task(line, total=1)
         if not self._console.is_terminal:
             self._console.print(line, soft_wrap=True)
 
     def routed(self, seed: int, megahertz: float) -> None:
         """One seed's clock is known."""
-        line = f"{self._pair}: seed {seed} reaches {megahertz:.1f} MHz"
+        line = f"{self._subject}: seed {seed} reaches {megahertz:.1f} MHz"
         self._console.print(line, soft_wrap=True)
 
     def _finish_step(self) -> None:
@@ -151,7 +162,7 @@ def print_outcomes(outcomes: Sequence[Outcome], markdown: bool) -> None:
     """A table of sizes and clocks, and what it was made with, on standard output."""
     rows = [_row(outcome) for outcome in outcomes]
     if markdown:
-        print(_markdown(rows))
+        print(markdown_table(_COLUMNS, rows, left=2))
         print(f"\n{_origin(outcomes)}")
         return
     console = Console(highlight=False)
@@ -166,20 +177,21 @@ def _row(outcome: Outcome) -> list[str]:
     result = outcome.result
     resources = result.resources
     memories = [
-        f"{_share(usage)} {name}" for name, usage in resources.items() if name not in _NO_MEMORY
+        f"{share(usage)} {name}" for name, usage in resources.items() if name not in _NO_MEMORY
     ]
     return [
         outcome.pair.profile.name,
         outcome.pair.device.name,
-        _share(resources["LUT4"]),
-        _share(resources["FF"]),
+        share(resources["LUT4"]),
+        share(resources["FF"]),
         ", ".join(memories),
         f"{resources['DSP'].used:,}",
         _clock(result),
     ]
 
 
-def _share(usage: Usage) -> str:
+def share(usage: Usage) -> str:
+    """How many, and which part of all."""
     if not usage.available or not usage.used:
         return f"{usage.used:,}"
     return f"{usage.used:,} ({usage.used / usage.available:.0%})"
@@ -192,9 +204,10 @@ def _clock(result: SynthesisResult) -> str:
     return " / ".join(f"{megahertz:.1f}" for megahertz in shown)
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    rules = ["---"] * 2 + ["--:"] * (len(_COLUMNS) - 2)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (_COLUMNS, rules, *rows))
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """A table in Markdown: the first ``left`` columns are texts, the others numbers."""
+    rules = ["---"] * left + ["--:"] * (len(header) - left)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rules, *rows))
 
 
 def _origin(outcomes: Sequence[Outcome]) -> str:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # What each room may import of the modules guarded below. A name admits what is under it.
 ROOMS = {
     "driver": ("time",),
-    "hdl": ("hdl", "driver.messages", "amaranth"),
+    "hdl": ("hdl", "driver.frames", "driver.messages", "amaranth"),
     "sim": ("sim", "hdl", "driver", "amaranth", "time"),
     "boards": ("boards", "hdl", "driver", "sim", "amaranth", "time"),
     "protocol": ("protocol",),

@@ -1,6 +1,7 @@
 """The flow with a toy, on both families of devices; and what is read off reports."""
 
 import pytest
+from amaranth.back import rtlil
 from amaranth.hdl import Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
@@ -14,10 +15,10 @@ from boards.synthesis import (
     Usage,
     _cells,
     _clock,
-    _options,
     _resources,
     _router,
     _utilisation,
+    synthesis_options,
 )
 from hdl.aes.sbox import SBoxForm
 from hdl.profile import Profile
@@ -69,8 +70,12 @@ class Recorder:
 
 
 def synthesise(folder, device, depth=1024, watcher=None, **how):
-    design = Synthesis(lambda: Toy(depth), DEVICES[device], folder, watcher or Recorder(), **how)
-    return design.run()
+    platform = DEVICES[device]
+
+    def netlist():
+        return rtlil.convert(Toy(depth), name="top", platform=platform)
+
+    return Synthesis(netlist, platform, folder, watcher or Recorder(), **how).run()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +84,7 @@ def synthesise(folder, device, depth=1024, watcher=None, **how):
 )
 def test_the_toy_goes_through_the_whole_flow(tmp_path, device, memories, most_megahertz):
     watcher = Recorder()
-    result = synthesise(tmp_path, device, watcher=watcher, seeds=2, target_megahertz=12.5)
+    result = synthesise(tmp_path, device, watcher=watcher, seeds=(1, 2), target_megahertz=12.5)
     assert {name: result.resources[name].used for name in memories} == memories
     assert result.resources["FF"].used >= 10
     assert result.resources["LUT4"].used >= 10
@@ -161,7 +166,9 @@ def test_resources_are_counted_by_nextpnr():
 
 @pytest.mark.parametrize(("flip_flops", "router"), [(15_641, "router1"), (33_701, "router2")])
 def test_the_router_is_chosen_by_size(flip_flops, router):
-    assert router in _router({"LUT4": Usage(12_000), "FF": Usage(flip_flops)})
+    used = {"LUT4": Usage(12_000), "FF": Usage(flip_flops)}
+    assert router in _router(DEVICES["ecp5-25k"], used)
+    assert "router2" in _router(DEVICES["up5k"], used)
 
 
 def test_flip_flops_that_nextpnr_does_not_count_are_counted_by_yosys():
@@ -171,7 +178,7 @@ def test_flip_flops_that_nextpnr_does_not_count_are_counted_by_yosys():
 
 def test_tables_are_joined_only_where_they_are_tables():
     ecp5, ice40 = DEVICES["ecp5-25k"], DEVICES["up5k"]
-    assert _options(Profile("table", sbox=SBoxForm.TABLE), ecp5) == ()
-    composite = Profile("composite", sbox=SBoxForm.COMPOSITE)
-    assert _options(composite, ecp5) == ("-nowidelut",)
-    assert _options(composite, ice40) == ()
+    assert synthesis_options(Profile("table", sbox=SBoxForm.TABLE), ecp5) == ()
+    composite = Profile("small", sbox=SBoxForm.COMPOSITE)
+    assert synthesis_options(composite, ecp5) == ("-nowidelut",)
+    assert synthesis_options(composite, ice40) == ()
