@@ -1,6 +1,7 @@
 # Intaglio. `make help` lists the targets; each sets up what it needs in .venv, from PyPI.
 
 PYTHON    ?= python3
+PROVIDER  ?= accelerator
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
@@ -28,15 +29,15 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify prove fuzz interop campaign bench-rtl bench-records \
-  bench-handshakes bench-udp bench-connections synth pareto lint clean
+.PHONY: help demo test verify prove fuzz fuzz-link interop campaign bench-rtl bench-records \
+  bench-handshakes bench-udp bench-connections synth boards pareto lint clean
 .NOTPARALLEL:
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-demo: $(DEMO_ENV) ## a DTLS 1.3 session through the simulated accelerator; options in DEMO_ARGS
-	@$(BIN)/intaglio demo $(DEMO_ARGS)
+demo: $(DEMO_ENV) ## a DTLS 1.3 session; PROVIDER=accelerator, virtual-board or software; DEMO_ARGS
+	@$(BIN)/intaglio demo --provider $(PROVIDER) $(DEMO_ARGS)
 
 test: $(TEST_ENV) ## the test suite; pytest's options in TEST_ARGS
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(TEST_ARGS)
@@ -49,6 +50,9 @@ prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy; option
 
 fuzz: $(TEST_ENV) ## hostile input for every parser and whole connections (under an hour)
 	@INTAGLIO_FUZZ=20000 $(BIN)/python -m pytest -n auto --dist worksteal tests/fuzz $(TEST_ARGS)
+
+fuzz-link: $(TEST_ENV) ## a million random bytes and every cut of a session at a virtual board (minutes)
+	@INTAGLIO_FUZZ_LINK=full $(BIN)/python -m pytest tests/boards/test_virtual_noise.py $(TEST_ARGS)
 
 interop: $(TEST_ENV) ## sessions with wolfSSL and BoringSSL, both roles; pytest's options in TEST_ARGS
 	@$(BIN)/python -m interop.build
@@ -74,6 +78,14 @@ bench-connections: $(DEMO_ENV) ## memory and time of thousands of connections on
 
 synth: $(SYNTH_ENV) ## size and clock on FPGAs as a Markdown table (half an hour); SYNTH_ARGS
 	@$(BIN)/intaglio synth $(SYNTH_ARGS) --markdown
+
+boards: $(TEST_ENV) ## bitstreams for an iCEBreaker and ULX3S 25F and 85F (an hour); the first one twice
+	@mkdir -p build/boards
+	@INTAGLIO_BOARDS=1 $(BIN)/python -m pytest -q tests/boards/test_bitstream.py
+	@$(BIN)/intaglio build icebreaker -o build/boards/icebreaker.bin --save
+	@$(BIN)/intaglio build ulx3s-25f -o build/boards/ulx3s-25f.bit --save
+	@$(BIN)/intaglio build ulx3s-85f -o build/boards/ulx3s-85f.bit --save
+	@$(BIN)/intaglio boards --built
 
 pareto: $(PLOT_ENV) ## size against rate on an ECP5 as a plot (hours); PARETO_ARGS
 	@$(BIN)/python -m benchmarks.pareto --plot docs/img/pareto.svg $(PARETO_ARGS)

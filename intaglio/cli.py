@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from intaglio.board import board
 from intaglio.connect import connect
 from intaglio.demo import DemoOptions, DemoResult, run_demo
 from intaglio.display import DemoDisplay, print_result
@@ -35,6 +36,8 @@ app = typer.Typer(
 _MEBIBYTE = 1 << 20
 #: With waves every cycle costs disk space, so the file is small unless the user says otherwise.
 _BYTES_WITH_WAVES = 4096
+#: Each byte on a simulated wire takes forty cycles or more.
+_BYTES_ON_A_WIRE = 1 << 12
 
 
 class SuiteName(StrEnum):
@@ -108,11 +111,13 @@ def demo(
         ProviderName, typer.Option(help="Who protects the records.")
     ] = ProviderName.ACCELERATOR,
     file: Annotated[
-        Path | None, typer.Option(help="The file to send; by default 1 MiB of random bytes.")
+        Path | None, typer.Option(help="The file to send; by default random bytes.")
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(min=0, max=LARGEST_FILE, help="Send so many random bytes instead."),
+        typer.Option(
+            min=0, max=LARGEST_FILE, help="Send so many random bytes: 1 MiB unless this is slow."
+        ),
     ] = None,
     suite: Annotated[SuiteName, typer.Option(help="The cipher suite.")] = SuiteName.AES_128,
     waves: Annotated[
@@ -125,12 +130,14 @@ def demo(
     json_file: JsonOption = None,
 ) -> None:
     """Send a file through a DTLS 1.3 session over UDP, its records protected by the gateware."""
-    if waves is not None and provider is ProviderName.SOFTWARE:
-        raise typer.BadParameter("there is no device to take waves of with --provider software")
+    if waves is not None and provider is not ProviderName.ACCELERATOR:
+        raise typer.BadParameter(
+            f"there is no device to take waves of with --provider {provider.value}"
+        )
     if file is not None and size is not None:
         raise typer.BadParameter("--size is for random bytes: it does not go with --file")
     if size is None:
-        size = _MEBIBYTE if waves is None else _BYTES_WITH_WAVES
+        size = _default_size(provider, waves)
     with one_sentence(), tempfile.TemporaryDirectory(prefix="intaglio-") as folder:
         check_readable(file)
         check_writable(waves, keylog, json_file)
@@ -150,6 +157,12 @@ def demo(
         raise typer.Exit(1)
 
 
+def _default_size(provider: ProviderName, waves: Path | None) -> int:
+    if waves is not None:
+        return _BYTES_WITH_WAVES
+    return _BYTES_ON_A_WIRE if provider is ProviderName.VIRTUAL_BOARD else _MEBIBYTE
+
+
 def _run_demo(options: DemoOptions, keylog: Path | None) -> DemoResult:
     with DemoDisplay(options) as display:
         if keylog is None:
@@ -163,6 +176,7 @@ def _random_file(path: Path, size: int) -> Path:
     return path
 
 
+app.command()(board)
 app.command()(connect)
 app.command()(serve)
 app.command()(key)
@@ -272,6 +286,68 @@ def synth(
             if outcomes:
                 print_outcomes(outcomes, markdown)
                 _write_json(json_file, report(outcomes))
+
+
+@app.command()
+def build(
+    board: Annotated[
+        str,
+        typer.Argument(
+            metavar="BOARD", help="Which one: intaglio boards lists them.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write; by default BOARD.bit or BOARD.bin."),
+    ] = None,
+    freq: Annotated[
+        float | None, typer.Option(min=1, help="Another clock for the accelerator, in MHz.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=1, help="Where nextpnr begins; by default one that works.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep netlists, logs and reports in this directory.")
+    ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep the result in the table of intaglio boards.")
+    ] = False,
+    json_file: JsonOption = None,
+) -> None:
+    """Build a board's bitstream; exit code 1 if its clock is missed."""
+    with one_sentence():
+        from boards.builds import BUILDS, BuildRecord, save_build
+        from intaglio.build import bitstream_path, choose_board, print_build, report, run_build
+
+        with refusing():
+            chosen = choose_board(board, freq, seed)
+        target = output or bitstream_path(chosen)
+        check_writable(target, json_file, BUILDS if save else None)
+        built, sha256 = run_build(chosen, target, keep)
+        print_build(built, target, sha256)
+        _write_json(json_file, report(built, sha256))
+        if sha256 and save:
+            save_build(BuildRecord.of(built, sha256), BUILDS)
+        if built.shortfall:
+            fail(built.shortfall)
+
+
+@app.command("boards")
+def list_boards(
+    built: Annotated[
+        bool, typer.Option("--built", help="What the builds gave: sizes, clocks, rates.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option(help="With --built, a table in Markdown.")] = False,
+) -> None:
+    """List the boards that there are bitstreams for."""
+    with one_sentence():
+        from boards.builds import BUILDS, load_builds
+        from intaglio.build import print_boards, print_builds
+
+        if built:
+            print_builds(load_builds(BUILDS), markdown)
+        else:
+            print_boards()
 
 
 @app.command()

@@ -4,18 +4,21 @@ import asyncio
 import hashlib
 import platform
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from driver.serial_link import SerialLink
 from intaglio.certificates import make_demo_credentials
 from intaglio.check import differing_records
+from intaglio.providers import ProviderName, plug_in, virtual_model
 from intaglio.running import run
 from intaglio.side import Side, SideFigures
-from intaglio.transfer import TransferError, receive_file, send_file
+from intaglio.transfer import Pace, TransferError, receive_file, send_file
 from protocol.asyncio import Session, SessionClosedError, connect, serve
 from protocol.config import ConnectionConfig
 from protocol.crypto.openssl import SoftwareProvider
@@ -24,6 +27,7 @@ from protocol.events import PeerClosed
 from protocol.keylog import KeyLog
 
 if TYPE_CHECKING:
+    from boards.virtual import VirtualBoard
     from sim import SimulatedLink
 
 __all__ = ["DemoOptions", "DemoResult", "Watcher", "run_demo"]
@@ -31,13 +35,16 @@ __all__ = ["DemoOptions", "DemoResult", "Watcher", "run_demo"]
 _HOST = "127.0.0.1"
 _SERVER_NAME = "demo.intaglio.example"
 
+#: A record takes a second on a simulated wire, and many where the machine is busy; nothing else is
+#: done meanwhile. To send a datagram again before its answer can have come only makes that later.
+_PATIENT = Pace(window=1, timeout=60.0, patience=600.0)
+
 
 @dataclass(frozen=True)
 class DemoOptions:
     """What the user chose."""
 
-    #: "accelerator" or "software".
-    provider: str
+    provider: ProviderName
     suite: CipherSuite
     #: The file to send, and where to write what arrives.
     source: Path
@@ -103,41 +110,74 @@ def run_demo(options: DemoOptions, watcher: Watcher) -> DemoResult:
     read or written, and `protocol.asyncio.SessionClosedError` or `TransferError` if the session
     fails.
     """
-    links = (None, None) if options.provider == "software" else _simulate(options, watcher)
-    with Side(links[0]) as client, Side(links[1]) as server:
+    with _sides(options, watcher) as (client, server):
         return run(_run(options, watcher, client, server))
 
 
-def _simulate(options: DemoOptions, watcher: Watcher) -> "tuple[SimulatedLink, SimulatedLink]":
-    """Links to two simulated accelerators, the client's and the server's."""
+@contextmanager
+def _sides(options: DemoOptions, watcher: Watcher) -> Iterator[tuple[Side, Side]]:
+    """Client and server, each with an accelerator of its own unless it is done in software."""
+    with ExitStack() as stack:
+        if options.provider is ProviderName.SOFTWARE:
+            sides = [Side(), Side()]
+        elif options.provider is ProviderName.VIRTUAL_BOARD:
+            model = virtual_model(watcher.building)
+            sides = [_on_a_board(*stack.enter_context(plug_in(model))) for _ in range(2)]
+        else:
+            sides = _simulate(options, watcher)
+        client, server = (stack.enter_context(side) for side in sides)
+        yield client, server
+
+
+def _simulate(options: DemoOptions, watcher: Watcher) -> list[Side]:
+    """Sides with simulated accelerators, the client's with waves if they are wanted."""
     # The gateware's packages are an extra: a session in software does without.
     from hdl.accelerator import Accelerator
     from hdl.profile import COMPACT
     from sim import CompiledModel, SimulatedLink
 
     model = CompiledModel(Accelerator(COMPACT), options.waves is not None, watcher.building)
-    return SimulatedLink(model.simulate(options.waves)), SimulatedLink(model.simulate())
+    links = SimulatedLink(model.simulate(options.waves)), SimulatedLink(model.simulate())
+    return [Side(link, partial(_simulated_speed, link)) for link in links]
+
+
+def _simulated_speed(link: "SimulatedLink") -> float:
+    return link.cycles_per_second
+
+
+def _on_a_board(board: "VirtualBoard", link: SerialLink) -> Side:
+    return Side(link, lambda: board.cycles_per_second)
 
 
 async def _run(options: DemoOptions, watcher: Watcher, client: Side, server: Side) -> DemoResult:
     root, credentials = make_demo_credentials(_SERVER_NAME)
-    server_config = ConnectionConfig(
-        provider=server.provider, credentials=credentials, suites=(options.suite,)
-    )
+    mtu = min(ConnectionConfig.mtu, client.provider.largest_content)
+    pace = _PATIENT if options.provider is ProviderName.VIRTUAL_BOARD else Pace()
     client_config = ConnectionConfig(
         provider=client.provider,
         trust=(root,),
         server_name=_SERVER_NAME,
         suites=(options.suite,),
+        mtu=mtu,
+        retransmission_timeout=pace.timeout / 2,
+        handshake_timeout=2 * pace.patience,
         key_log=options.key_log,
     )
-    receiver = _Receiver(options.target)
+    server_config = replace(
+        client_config,
+        provider=server.provider,
+        credentials=credentials,
+        trust=(),
+        server_name=None,
+        key_log=None,
+    )
+    receiver = _Receiver(options.target, pace)
     endpoint = await serve(_HOST, 0, server_config, receiver.handle)
     began = time.perf_counter()
     session = await connect(_HOST, endpoint.address[1], client_config)
     connected = time.perf_counter()
     watcher.connected()
-    await receiver.unless_it_fails(send_file(session, options.source, watcher.sent))
+    await receiver.unless_it_fails(send_file(session, options.source, watcher.sent, pace))
     sent = time.perf_counter()
     await session.close()
     peer = await receiver.session
@@ -167,14 +207,14 @@ async def _run(options: DemoOptions, watcher: Watcher, client: Side, server: Sid
 class _Receiver:
     """The server's handler: it writes the file until the client closes the session."""
 
-    def __init__(self, target: Path):
-        self._target = target
+    def __init__(self, target: Path, pace: Pace):
+        self._target, self._pace = target, pace
         #: The session, once the client has closed it; or the error that ended it before.
         self.session: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
 
     async def handle(self, session: Session) -> None:
         try:
-            await receive_file(session, self._target)
+            await receive_file(session, self._target, pace=self._pace)
         except SessionClosedError as closed:
             if not isinstance(closed.event, PeerClosed):
                 self.session.set_exception(closed)

@@ -1,17 +1,15 @@
 """One end of the demo's session: its provider, and the device behind it if there is one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from driver import Device
+from driver import Device, Link
 from driver.messages import Counter
 from intaglio.check import RecordingProvider
 from intaglio.providers import DEVICE_TIMEOUT
 from protocol.crypto.accelerator import AcceleratorProvider
 from protocol.crypto.openssl import SoftwareProvider
-
-if TYPE_CHECKING:
-    from sim import SimulatedLink
 
 __all__ = ["DeviceFigures", "Side", "SideFigures"]
 
@@ -52,10 +50,13 @@ class SideFigures:
 
 
 class Side:
-    """A provider that is listened to; a context manager that closes the device."""
+    """A provider that is listened to; a context manager that closes the device.
 
-    def __init__(self, link: "SimulatedLink | None"):
-        self._link = link
+    ``speed`` tells how many cycles of the device are simulated a second.
+    """
+
+    def __init__(self, link: Link | None = None, speed: Callable[[], float] = lambda: 0.0):
+        self._speed = speed
         self._device = None if link is None else Device(link, timeout=DEVICE_TIMEOUT)
         self.provider = RecordingProvider(
             SoftwareProvider() if self._device is None else AcceleratorProvider(self._device)
@@ -64,9 +65,9 @@ class Side:
     def figures(self) -> SideFigures:
         """What was protected so far. The device's numbers are those that it counted itself."""
         sealed, opened = self.provider.records_sealed, self.provider.records_opened
-        if self._device is None or self._link is None:
+        if self._device is None:
             return SideFigures(0, sealed, 0, opened, None)
-        device = _device_figures(self._device, self._link)
+        device = _device_figures(self._device, self._speed())
         return SideFigures(
             device.records_sealed,
             sealed - device.records_sealed,
@@ -83,7 +84,7 @@ class Side:
             self._device.close()
 
 
-def _device_figures(device: Device, link: "SimulatedLink") -> DeviceFigures:
+def _device_figures(device: Device, cycles_per_second: float) -> DeviceFigures:
     counters = device.stats()
     return DeviceFigures(
         counters[Counter.RECORDS_SEALED],
@@ -91,5 +92,5 @@ def _device_figures(device: Device, link: "SimulatedLink") -> DeviceFigures:
         counters[Counter.BYTES_SEALED],
         counters[Counter.BYTES_OPENED],
         counters[Counter.BUSY_CYCLES],
-        link.simulation.cycles / link.seconds,
+        cycles_per_second,
     )

@@ -2,9 +2,9 @@
 
 Each datagram of the sender is an offset (32 bits, big-endian) and the bytes that stand there; none
 behind the offset means that the file ends there. The receiver returns each offset as its
-acknowledgement. At most `WINDOW` datagrams are unacknowledged at a time, and all of them are sent
-again when nothing has come back for `TIMEOUT` seconds. Either side gives up when nothing has come
-for `PATIENCE` seconds. Datagrams of another form are ignored.
+acknowledgement. A `Pace` says how many datagrams are unacknowledged at a time, after which silence
+all of them are sent again, and after which either side gives up. Datagrams of another form are
+ignored.
 """
 
 import asyncio
@@ -12,24 +12,30 @@ import os
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from protocol.ranges import RangeSet
 
-__all__ = ["LARGEST_FILE", "Datagrams", "Progress", "TransferError", "receive_file", "send_file"]
+__all__ = [
+    "LARGEST_FILE",
+    "Datagrams",
+    "Pace",
+    "Progress",
+    "TransferError",
+    "receive_file",
+    "send_file",
+]
 
-WINDOW = 16
-TIMEOUT = 2.0
-PATIENCE = 30.0
 #: So many time-outs of the sender pass before a receiver that has all takes silence for the end.
 _FAREWELL = 8
 
 _OFFSET = struct.Struct(">I")
 #: What a file may have at most, in bytes: offsets are 32 bits.
 LARGEST_FILE = (1 << 32) - 1
-#: Separate parts of a file that a receiver holds; a sender's window leaves fewer.
-_MOST_RANGES = 4 * WINDOW
+#: Separate parts of a file that a receiver holds; a sender's window of up to this leaves fewer.
+_MOST_RANGES = 64
 
 
 class TransferError(Exception):
@@ -54,8 +60,20 @@ class Datagrams(Protocol):
 Progress = Callable[[int], None]
 
 
+@dataclass(frozen=True)
+class Pace:
+    """What is expected of the way; a window's round trip must take less than ``timeout``."""
+
+    #: Datagrams that may be unacknowledged.
+    window: int = 16
+    #: Seconds of silence after which they are sent again.
+    timeout: float = 2.0
+    #: Seconds of silence after which either side gives up.
+    patience: float = 30.0
+
+
 async def send_file(
-    datagrams: Datagrams, path: Path, progress: Progress = lambda done: None
+    datagrams: Datagrams, path: Path, progress: Progress = lambda done: None, pace: Pace = Pace()
 ) -> None:
     """Send a file and wait until all of it is acknowledged.
 
@@ -66,11 +84,11 @@ async def send_file(
     if size > LARGEST_FILE:
         raise TransferError(f"{path} has {size} bytes, over {LARGEST_FILE}")
     step = datagrams.max_payload - _OFFSET.size
-    waiting = _Unacknowledged(datagrams)
+    waiting = _Unacknowledged(datagrams, pace)
     with path.open("rb") as file:
         following, done = 0, 0
         while following <= size or waiting.pieces:
-            while following <= size and len(waiting.pieces) < WINDOW:
+            while following <= size and len(waiting.pieces) < pace.window:
                 piece = file.read(min(step, size - following))
                 if not piece and following < size:
                     raise TransferError(f"{path} became shorter while it was sent")
@@ -84,9 +102,10 @@ async def send_file(
 class _Unacknowledged:
     """The sender's pieces that are on their way, by offset."""
 
-    def __init__(self, datagrams: Datagrams) -> None:
+    def __init__(self, datagrams: Datagrams, pace: Pace) -> None:
         self.pieces: dict[int, bytes] = {}
         self._datagrams = datagrams
+        self._pace = pace
         self._heard = time.monotonic()
 
     async def send(self, offset: int, piece: bytes) -> None:
@@ -97,7 +116,7 @@ class _Unacknowledged:
         """Wait for one that is new; return how many bytes it was for."""
         while True:
             try:
-                async with asyncio.timeout(TIMEOUT):
+                async with asyncio.timeout(self._pace.timeout):
                     piece = await self._next_acknowledged()
             except TimeoutError:
                 await self._send_again()
@@ -111,14 +130,15 @@ class _Unacknowledged:
         return self.pieces.pop(offset)
 
     async def _send_again(self) -> None:
-        if time.monotonic() > self._heard + PATIENCE:
-            raise TransferError(f"the receiver has acknowledged nothing for {PATIENCE:g} s")
+        patience = self._pace.patience
+        if time.monotonic() > self._heard + patience:
+            raise TransferError(f"the receiver has acknowledged nothing for {patience:g} s")
         for offset, piece in self.pieces.items():
             await self._datagrams.send(_OFFSET.pack(offset) + piece)
 
 
 async def receive_file(
-    datagrams: Datagrams, path: Path, progress: Progress = lambda done: None
+    datagrams: Datagrams, path: Path, progress: Progress = lambda done: None, pace: Pace = Pace()
 ) -> None:
     """Write what arrives, and acknowledge it, until the file is whole and the sender knows.
 
@@ -128,15 +148,16 @@ async def receive_file(
     whole when the session ends or the sender falls silent.
     """
     arrived = _Arrived()
+    farewell = _FAREWELL * pace.timeout
     with path.open("wb", buffering=0) as file:
         while True:
             try:
-                async with asyncio.timeout(_FAREWELL * TIMEOUT if arrived.whole else PATIENCE):
+                async with asyncio.timeout(farewell if arrived.whole else pace.patience):
                     datagram = await datagrams.receive()
             except TimeoutError:
                 if arrived.whole:
                     return
-                raise TransferError(f"nothing has come for {PATIENCE:g} s") from None
+                raise TransferError(f"nothing has come for {pace.patience:g} s") from None
             except Exception as error:
                 if arrived.whole:
                     raise

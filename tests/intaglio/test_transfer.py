@@ -1,12 +1,15 @@
 import asyncio
 import random
 from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from intaglio import transfer
-from intaglio.transfer import TransferError, receive_file, send_file
+from intaglio.transfer import Pace, TransferError, receive_file, send_file
+
+#: For tests in which silence is part of the way.
+IMPATIENT = Pace(timeout=0.01, patience=0.05)
 
 
 class EndedError(Exception):
@@ -42,7 +45,7 @@ async def transfer_between(source, target, *, seed, loss):
     sender.peer, receiver.peer = receiver, sender
     receiving = asyncio.ensure_future(receive_file(receiver, target))
     progress = []
-    await send_file(sender, source, progress.append)
+    await send_file(sender, source, progress.append, Pace(timeout=0.01))
     receiver.inbox.put_nowait(None)
     with suppress(EndedError):
         await receiving
@@ -51,8 +54,7 @@ async def transfer_between(source, target, *, seed, loss):
 
 @pytest.mark.parametrize("size", [0, 1, 95, 96, 97, 20_000])
 @pytest.mark.parametrize("loss", [0.0, 0.2])
-def test_a_file_arrives_whole_in_spite_of_loss_and_duplication(tmp_path, monkeypatch, size, loss):
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.01)
+def test_a_file_arrives_whole_in_spite_of_loss_and_duplication(tmp_path, size, loss):
     source, target = tmp_path / "sent", tmp_path / "received"
     source.write_bytes(random.Random(size).randbytes(size))
     progress = asyncio.run(transfer_between(source, target, seed=size, loss=loss))
@@ -68,25 +70,28 @@ def test_a_file_that_offsets_cannot_address_is_refused(tmp_path):
         asyncio.run(transfer_between(source, tmp_path / "received", seed=0, loss=0.0))
 
 
-def unlucky(monkeypatch):
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.01)
-    monkeypatch.setattr(transfer, "PATIENCE", 0.05)
-
-
-def test_a_sender_gives_up_when_nobody_acknowledges(tmp_path, monkeypatch):
-    unlucky(monkeypatch)
+def test_a_sender_gives_up_when_nobody_acknowledges(tmp_path):
     (tmp_path / "sent").write_bytes(bytes(1000))
     sender, nobody = LossyDatagrams(0, 0.0), LossyDatagrams(1, 0.0)
     sender.peer = nobody
     with pytest.raises(TransferError, match="acknowledged nothing"):
-        asyncio.run(send_file(sender, tmp_path / "sent"))
-    assert nobody.inbox.qsize() > transfer.WINDOW
+        asyncio.run(send_file(sender, tmp_path / "sent", pace=IMPATIENT))
+    assert nobody.inbox.qsize() > IMPATIENT.window
 
 
-def test_a_receiver_gives_up_when_nothing_comes(tmp_path, monkeypatch):
-    unlucky(monkeypatch)
+def test_a_window_of_one_keeps_one_datagram_on_its_way(tmp_path):
+    (tmp_path / "sent").write_bytes(bytes(1000))
+    sender, nobody = LossyDatagrams(0, 0.0), LossyDatagrams(1, 0.0)
+    sender.peer = nobody
+    with pytest.raises(TransferError):
+        asyncio.run(send_file(sender, tmp_path / "sent", pace=replace(IMPATIENT, window=1)))
+    assert {nobody.inbox.get_nowait()[:4] for _ in range(nobody.inbox.qsize())} == {bytes(4)}
+
+
+def test_a_receiver_gives_up_when_nothing_comes(tmp_path):
+    receiver = LossyDatagrams(0, 0.0)
     with pytest.raises(TransferError, match="nothing has come"):
-        asyncio.run(receive_file(LossyDatagrams(0, 0.0), tmp_path / "received"))
+        asyncio.run(receive_file(receiver, tmp_path / "received", pace=IMPATIENT))
 
 
 def hear(tmp_path, *datagrams):
@@ -111,13 +116,12 @@ def test_a_session_that_ends_too_early_is_an_error(tmp_path):
         hear(tmp_path, b"\0\0\0\3", b"\0\0\0\0abc")
 
 
-def test_a_lost_farewell_does_not_keep_the_receiver(tmp_path, monkeypatch):
-    unlucky(monkeypatch)
+def test_a_lost_farewell_does_not_keep_the_receiver(tmp_path):
     receiver, sender = LossyDatagrams(0, 0.0), LossyDatagrams(1, 0.0)
     receiver.peer = sender
     for datagram in (b"\0\0\0\0abc", b"\0\0\0\3"):
         receiver.inbox.put_nowait(datagram)
-    asyncio.run(receive_file(receiver, tmp_path / "received"))
+    asyncio.run(receive_file(receiver, tmp_path / "received", pace=IMPATIENT))
     assert (tmp_path / "received").read_bytes() == b"abc"
 
 
