@@ -24,7 +24,7 @@ from tests.protocol.certificates import (
     self_signed,
 )
 from tests.protocol.pair import Network, Pair, client_config, server_config
-from tests.protocol.providers import PROVIDERS
+from tests.protocol.providers import PROVIDERS, PROVIDERS_AND_BOARD
 
 SMALL = {"mtu": 300}
 
@@ -82,9 +82,9 @@ def test_data_crosses_in_one_record_and_one_datagram_each():
     assert len(pair.datagrams("client")[-1]) == 1200
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", PROVIDERS_AND_BOARD)
 def test_every_protected_record_goes_through_the_provider(name):
-    providers = {"client": PROVIDERS[name](), "server": PROVIDERS[name]()}
+    providers = {side: PROVIDERS_AND_BOARD[name]() for side in ("client", "server")}
     pair = Pair.connected(
         client_config(provider=providers["client"]), server_config(provider=providers["server"])
     )

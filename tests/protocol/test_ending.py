@@ -10,12 +10,12 @@ from protocol.peer import LastAlerts
 from protocol.record import ContentType
 from tests.protocol.crowd import Crowd
 from tests.protocol.pair import Network, Pair, client_config, server_config
-from tests.protocol.providers import PROVIDERS
+from tests.protocol.providers import PROVIDERS_AND_BOARD
 
 
 def failed(provider="software", **changes):
     """A server that has ended the connection, whose alert was lost."""
-    config = {"provider": PROVIDERS[provider]()}
+    config = {"provider": PROVIDERS_AND_BOARD[provider]()}
     pair = Pair.connected(client_config(**config), server_config(**config, **changes))
     pair.network = Network(lose=lambda sender, index: sender == "server")
     pair.client._outbox.send(3, ContentType.ALERT, b"\2")
@@ -25,7 +25,7 @@ def failed(provider="software", **changes):
     return pair
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", PROVIDERS_AND_BOARD)
 def test_the_alert_is_sent_anew_when_the_peer_goes_on(provider):
     pair = failed(provider)
     pair.now += 1.0

@@ -6,7 +6,7 @@ from protocol.events import PathMtuChanged
 from protocol.outbox import SAFE_MTU
 from tests.protocol.certificates import credentials
 from tests.protocol.pair import DELAY, Network, Pair, client_config, server_config
-from tests.protocol.providers import PROVIDERS
+from tests.protocol.providers import PROVIDERS_AND_BOARD
 from tests.protocol.test_connection_ids import numbered
 
 
@@ -14,9 +14,9 @@ def reported(pair, side):
     return [event for event in pair.events[side] if isinstance(event, PathMtuChanged)]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", PROVIDERS_AND_BOARD)
 def test_data_and_messages_fit_the_path_from_the_report_on(provider):
-    config = {"provider": PROVIDERS[provider]()}
+    config = {"provider": PROVIDERS_AND_BOARD[provider]()}
     pair = Pair.connected(client_config(**config), server_config(**config))
     pair.client.path_mtu_exceeded(700, pair.now)
     pair.run()
