@@ -1,1 +1,1 @@
-"""Devices, and synthesis for them. Board tops and bitstream builds will stand here too."""
+"""Devices and synthesis for them; boards, their tops and bitstreams; virtual boards."""

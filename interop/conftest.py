@@ -1,16 +1,21 @@
 """Each test runs with every stack, role of ours and provider; the table at the end shows all."""
 
+from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
 from interop import table
+from interop.patience import ON_A_BOARD
 from interop.session import Case
 from interop.stacks import STACKS, Stack
+from tests.protocol.providers import PLUGGED_IN
 
-#: By the names in the table: the accelerator is its compiled RTL.
-PROVIDERS = {"software": "software", "RTL": "accelerator_rtl"}
+#: By the names in the table: the accelerator is its compiled RTL, alone or on a virtual board.
+PROVIDERS = (
+    {"board": "virtual_board"} if ON_A_BOARD else {"software": "software", "RTL": "accelerator_rtl"}
+)
 ROLES = ("client", "server")
 #: Of the table, in characters.
 _WIDTH = 132
@@ -29,6 +34,13 @@ def role(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=PROVIDERS)
 def provider(request: pytest.FixtureRequest) -> str:
     return PROVIDERS[request.param]
+
+
+@pytest.fixture(autouse=True)
+def unplugged() -> Iterator[None]:
+    """No virtual board outlives its test."""
+    yield
+    PLUGGED_IN.close()
 
 
 @pytest.fixture

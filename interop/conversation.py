@@ -7,11 +7,10 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 from interop.endpoint import Endpoint
+from interop.patience import PATIENCE
 from interop.peer import Peer
 
 P = ParamSpec("P")
-#: Seconds after which a test that hangs fails.
-_PATIENCE = 30.0
 #: Seconds after which a record of ours is lost.
 _ANOTHER_TRY = 3.0
 
@@ -22,7 +21,7 @@ def run(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     @wraps(test)
     def runner(*args: P.args, **kwargs: P.kwargs) -> None:
         async def patiently() -> None:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(PATIENCE):
                 await test(*args, **kwargs)
 
         asyncio.run(patiently())

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-#: Seconds after which a peer that says nothing has failed. A simulated accelerator is slow.
-PATIENCE = 30.0
+from interop.patience import PATIENCE
+
 #: The longest line that a peer says: a record in hex.
 _LONGEST_LINE = 1 << 16
 

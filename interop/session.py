@@ -15,6 +15,7 @@ from interop.credentials import (
     write_trust,
 )
 from interop.endpoint import Endpoint
+from interop.patience import PATIENCE
 from interop.peer import Agreement, Peer, start
 from interop.stacks import Stack
 from protocol.config import ConnectionConfig
@@ -23,11 +24,9 @@ from protocol.crypto.fallback import FallbackProvider
 from protocol.crypto.openssl import SoftwareProvider
 from protocol.record import ContentType
 from protocol.session import SessionTicket
-from tests.protocol.providers import PROVIDERS
+from tests.protocol.providers import PROVIDERS_AND_BOARD
 
 HOST = "127.0.0.1"
-#: Seconds for a handshake of ours; a simulated accelerator is slow.
-_HANDSHAKE_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -207,6 +206,6 @@ async def _as_server(
 
 
 def _config(case: Case, fields: Mapping[str, object]) -> ConnectionConfig:
-    provider = FallbackProvider(PROVIDERS[case.provider](), SoftwareProvider())
-    settings = {"provider": provider, "handshake_timeout": _HANDSHAKE_TIMEOUT, **fields}
+    provider = FallbackProvider(PROVIDERS_AND_BOARD[case.provider](), SoftwareProvider())
+    settings = {"provider": provider, "handshake_timeout": PATIENCE, **fields}
     return ConnectionConfig(**settings)  # type: ignore[arg-type]
