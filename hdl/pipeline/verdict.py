@@ -50,8 +50,9 @@ class Verdict(wiring.Component):
     seen, the bit is there already, so whether it was is found out at leisure.
 
     Where requests that are ``tagged`` come as far ``apart`` in cycles as `APART`, there is less of
-    it: no way around the memory for what the request before has moved, and what ``masks`` get of a
-    tag behind a short text is shifted a byte a cycle; until then no such request begins.
+    it: no way around the memory for what the request before has moved, so that behind one with a
+    tag none begins for 6 cycles; and what ``masks`` get of a tag behind a short text is shifted a
+    byte a cycle, and until then none with a tag begins.
 
     The checks come in the order of the contract: limit of the key, header, tag, window, content
     type (RFC 9147, 4.5). Whatever they find takes the same time.
@@ -99,7 +100,8 @@ class Verdict(wiring.Component):
         m = Module()
         m.submodules.states = self.states
         age = Signal(6)  # a one wanders up, for each request
-        request, second = (Signal(pending_layout(), reset_less=True) for _ in range(2))
+        request = Signal(pending_layout(), reset_less=True)
+        second = Signal(pending_layout(), reset_less=True)
         content, differs = Signal(LENGTH_BITS, reset_less=True), Signal()
         self._begin(m, age, request, content, differs)
 
@@ -159,7 +161,8 @@ class Verdict(wiring.Component):
         """First and second cycle: all goes into registers."""
         head = self.pending.payload
         begins = Signal()
-        free = Signal()  # two cycles since a request has begun
+        free = Signal()  # two cycles since a request has begun, and more if that may write
+        writes = Signal(4)
         uses_tag = Signal()  # one that began in the cycle before does
         shifts = Signal()  # the tag, by as many bytes as the text has
         m.d.comb += [
@@ -170,7 +173,7 @@ class Verdict(wiring.Component):
             self.pending.ready.eq(age[1]),
         ]
         m.d.sync += [
-            free.eq(~begins & ~age[0]),
+            free.eq(~begins & ~age[0] & ~writes.any()),
             age.eq(Cat(begins, age)),
             uses_tag.eq(begins & head.tagged),
             self.checked_tags.ready.eq(uses_tag),
@@ -197,6 +200,7 @@ class Verdict(wiring.Component):
         ]
         m.d.comb += [self.tags.valid.eq(sealed), self.tags.payload.eq(tag)]
         if self._far_apart:
+            m.d.sync += writes.eq(Cat(begins & head.tagged, writes))
             refused = tagged & (request.status != Status.OK)
             moves, moved = self._sample_slowly(m, request, tag, sealed, shifts)
             m.d.sync += first_used.eq(refused & (opcode == Opcode.SEAL))
@@ -221,7 +225,9 @@ class Verdict(wiring.Component):
         bits = ring_bits(profile.window)
         near_bits = (bits - 1).bit_length()
         # Third: what the request before has left, or the memory, in which that is not yet.
-        newest, newest_valid, stays = Signal(layout), Signal(), Signal()
+        newest = Signal(layout)
+        newest_valid = Signal()
+        stays = Signal()
         state, first = Signal(layout), Signal(layout, reset_less=True)
         distance, limited = Signal(NUMBER_BITS + 2, reset_less=True), Signal()
         first_genuine, first_failed = Signal(), Signal()

@@ -91,6 +91,7 @@ class Bench:
         self.expected, self.sealed, self.samples = [], [], []
         #: What stands in the queues of these, the first one at the port.
         self.waiting = {"contents": deque(), "first_blocks": deque()}
+        self.cycle = self.next_tag = 0
 
     async def watch(self, ctx):
         streams = (
@@ -102,6 +103,7 @@ class Bench:
         queues = [(getattr(self.dut, name), queue) for name, queue in self.waiting.items()]
         ready = [port.ready for port, _ in queues]
         async for *_, a, b, c, d, e, f, opened, sealed in ctx.tick().sample(*signals, *ready):
+            self.cycle += 1
             for (_, into), (valid, payload) in zip(streams, ((a, b), (c, d), (e, f)), strict=True):
                 into += [payload] * valid
             for (port, queue), popped in zip(queues, (opened, sealed), strict=True):
@@ -122,16 +124,21 @@ class Bench:
         ctx.set(dut.load, 0)
         await ctx.tick().repeat(10)
 
-    async def judge(self, ctx, request):
-        """A request whose tag comes ``apart`` cycles after that of the one before."""
+    async def judge(self, ctx, request, forged=None):
+        """A request; if it has a tag, that comes ``apart`` cycles after the one before."""
         dut, source = self.dut, self.source
         tag, block = source.getrandbits(128), source.getrandbits(128)
-        forged, content = source.random() < 0.15, source.choice((0, 1, 2, 300, 300, 300))
+        content = source.choice((0, 1, 2, 300, 300, 300))
+        if forged is None:
+            forged = source.random() < 0.15
         block &= (1 << 8 * min(16, request["text_bytes"])) - 1
         ctx.set(dut.pending.payload, request)
         ctx.set(dut.pending.valid, 1)
         if request["tagged"]:
             await ctx.tick()
+            while self.cycle < self.next_tag:
+                await ctx.tick()
+            self.next_tag = self.cycle + self.apart + 1
             opcode = request["echo"]["opcode"]
             if opcode in (Opcode.OPEN, Opcode.AEAD_OPEN):
                 self.put(ctx, "contents", content)
@@ -146,9 +153,6 @@ class Bench:
         ctx.set(dut.pending.valid, 0)
         ctx.set(dut.checked_tags.valid, 0)
         self.expect(request, tag, block, forged, content)
-        if request["tagged"]:
-            for _ in range(self.apart - 3):
-                await ctx.tick()
 
     def put(self, ctx, name, value):
         queue = self.waiting[name]
@@ -200,3 +204,21 @@ def test_verdicts(window, limit, wait, apart):
     assert [one.block for one in bench.masks] == bench.samples
     assert not any(bench.waiting.values())
     assert {status for _, status, _ in found} >= {Status.OK, Status.REPLAYED, Status.TOO_OLD}
+
+
+@pytest.mark.parametrize("apart", [3, Verdict.APART])
+def test_a_key_is_at_its_limit_right_behind_the_forgery_that_used_it_up(apart):
+    source = random.Random(apart)
+    bench = Bench(replace(FAST, slots=SLOTS, forgery_limit=1), source, apart)
+
+    async def work(ctx):
+        await bench.load(ctx)
+        opens = random_request(source, bench.model)
+        opens["echo"] = {"opcode": Opcode.OPEN, "slot": 1, "request_id": 7}
+        forged = opens | {"tagged": True, "status": Status.OK}
+        await bench.judge(ctx, forged, forged=True)
+        await bench.judge(ctx, opens | {"tagged": False, "status": Status.MALFORMED_RECORD})
+        await ctx.tick().repeat(20)
+
+    simulate(bench.dut, work, background=[bench.watch])
+    assert [one.request.status for one in bench.judged] == [Status.BAD_TAG, Status.KEY_LIMIT]
