@@ -41,7 +41,7 @@ def _ulx3s(
 
 
 BOARDS = (
-    _ulx3s("12", ULX3S_12F_Platform, COMPACT, 100, seed=1),
-    _ulx3s("25", ULX3S_25F_Platform, COMPACT, 100, seed=1),
+    _ulx3s("12", ULX3S_12F_Platform, COMPACT, 80, seed=1),
+    _ulx3s("25", ULX3S_25F_Platform, COMPACT, 80, seed=1),
     _ulx3s("85", ULX3S_85F_Platform, FAST, 80, seed=1),
 )
