@@ -1,82 +1,103 @@
 """The counters that STATS reports."""
 
-from amaranth.hdl import Array, MemoryData, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, MemoryData, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from driver.messages import Counter
 from hdl.memory_ports import memory_ports
 
-__all__ = ["Counters"]
+__all__ = ["CLEARING_CYCLES", "Counters"]
 
 #: The counters that count cycles by themselves are the first of them.
 _LIVE = 4
+_BYTES = 8
+#: Reset does not clear memories: so long it takes to do so.
+CLEARING_CYCLES = _BYTES * 32
 
 
 class Counters(wiring.Component):
-    """One 64-bit counter for each `driver.messages.Counter`, zero 26 cycles after reset; they wrap.
+    """One 64-bit counter for each `driver.messages.Counter`; they wrap.
 
-    They live in a memory, which is read and written in turn. ``add`` adds ``amount`` to counter
-    ``index``; all three are held for two cycles. ``value`` is counter ``read`` in the cycle after
-    two in which ``reading`` was high and ``add`` was not.
+    They live in a memory, byte by byte. An addition passes through a counter from its lowest byte
+    to its highest, in 8 cycles and one more for what is written. ``start`` asks for one: in a cycle
+    in which ``begins`` is high as well, ``amount`` is added to counter ``index``. ``value`` is its
+    lowest byte then in the cycle after, its highest one 8 cycles after.
 
-    The first four count cycles. Each has a few bits beside the memory, which are added to it while
-    there is nothing else to do; that must be so in 8 of 32 cycles at least.
+    The first four count cycles. Each has a few bits beside the memory, which are added to it
+    whenever there is nothing else to do: one of them every 16 cycles at least, on average. So the
+    additions that ``start`` asks of them are of these bits instead of an amount. ``reserve`` keeps
+    them from beginning, so that 8 cycles later ``start`` does not have to wait.
+
+    In the 256 cycles after reset all begin at zero, and count nothing but these cycles themselves.
     """
 
     busy: In(1)
     starved: In(1)
     stalled: In(1)
-    add: In(1)
+    start: In(1)
+    reserve: In(1)
     index: In(range(len(Counter)))
     amount: In(16)
-    reading: In(1)
-    read: In(range(len(Counter)))
-    value: Out(64)
+    begins: Out(1)
+    value: Out(8)
+
+    def __init__(self):
+        self.store = MemoryData(shape=8, depth=CLEARING_CYCLES, init=[])
+        super().__init__()
 
     def elaborate(self, platform):
         m = Module()
-        store = MemoryData(shape=64, depth=len(Counter), init=[])
-        read, write = memory_ports(m, "store", store, platform)
-        amount = Signal(16)
-        held = Signal()  # the second cycle of adding or reading
-        writes = Signal(init=1)  # what was read in the cycle before goes back, with amount added
-        address = Signal.like(read.addr)
-        m.d.comb += [self.value.eq(read.data + amount), read.en.eq(~writes)]
-        m.d.sync += held.eq((self.add | self.reading) & ~held)
-
-        # At most 26 while the memory is cleared after reset, and one more a cycle until they have
-        # their turn: every 8 cycles, or later by what is added or read.
-        pending = Array(Signal(6, name=f"pending_{i}") for i in range(_LIVE))
+        read, write = memory_ports(m, "store", self.store, platform)
+        clearing = Signal(init=1)
         turn = Signal(range(_LIVE))
-        flush = Signal()
+        chosen = Signal.like(self.index)  # the counter of an addition that may begin
+        index = Signal.like(self.index)  # and that of the one under way
+        byte = Signal(range(_BYTES))  # that is read, 0 if none is
+        places = Signal(range(_BYTES))  # that was read in the cycle before
+        adds = Signal()
+        amount, carry, total = Signal(16), Signal(), Signal(9)
+        own = Signal()  # an addition of what a live counter has beside the memory
+        begins = Signal()
+        m.d.comb += [
+            own.eq(~self.start),
+            chosen.eq(Mux(own, turn, self.index)),
+            begins.eq((byte == 0) & (self.start | ~self.reserve) & ~clearing),
+            self.begins.eq(begins & self.start),
+            read.addr.eq(Cat(byte, Mux(begins, chosen, index))),
+            read.en.eq(1),
+            # The carry comes in as that of two ones below.
+            total.eq((Cat(carry, read.data) + Cat(carry, amount[:8]))[1:]),
+            self.value.eq(total),
+            write.addr.eq(Cat(places, index)),
+            write.en.eq(adds),
+            write.data.eq(total),
+        ]
+        m.d.sync += [
+            places.eq(byte),
+            adds.eq(begins | (byte != 0)),
+            byte.eq(byte + (begins | (byte != 0))),
+            carry.eq(total[8] & ~begins),
+            amount.eq(amount >> 8),
+        ]
+
+        # Up to 127: an addition every 8 cycles, by turns, and few that ``start`` asks for between.
+        pending = Array(Signal(7, name=f"pending_{i}") for i in range(_LIVE))
         events = (1, self.busy, self.starved, self.stalled)
         for i, (count, event) in enumerate(zip(pending, events, strict=True)):
-            m.d.sync += count.eq(Mux(flush & (turn == i), 0, count) + event)
+            cleared = clearing | (begins & (chosen == i))
+            m.d.sync += count.eq(Mux(cleared, 0, count) + (event & ~clearing))
+        with m.If(begins):
+            live = chosen < _LIVE
+            m.d.sync += [index.eq(chosen), turn.eq(turn + own)]
+            m.d.sync += amount.eq(Mux(live, pending[chosen[:2]], self.amount))
 
-        with m.If(self.add):
-            m.d.comb += read.addr.eq(self.index)
-            m.d.sync += [amount.eq(self.amount), writes.eq(held)]
-        with m.Elif(self.reading):
-            m.d.comb += read.addr.eq(self.read)
-            m.d.sync += [
-                amount.eq(Mux(self.read < _LIVE, pending[self.read[:2]], 0)),
-                writes.eq(0),
+        with m.If(clearing):
+            # The second byte of the first counter, of all cycles: 256 of them.
+            m.d.comb += [
+                write.en.eq(1),
+                write.data.eq(Cat((places == 1) & (index == Counter.CYCLES), Const(0, 7))),
             ]
-        with m.Else():
-            m.d.comb += [read.addr.eq(turn), flush.eq(~writes)]
-            m.d.sync += [amount.eq(pending[turn]), writes.eq(flush), turn.eq(turn + flush)]
-
-        # Reset does not clear memories.
-        cleared = Signal(range(len(Counter) + 1))
-        m.d.sync += address.eq(read.addr)
-        m.d.comb += [
-            write.en.eq(writes),
-            write.addr.eq(address),
-            write.data.eq(self.value),
-        ]
-        with m.If(cleared != len(Counter)):
-            m.d.sync += [cleared.eq(cleared + 1), writes.eq(cleared != len(Counter) - 1)]
-            m.d.sync += address.eq(cleared + 1)
-            m.d.comb += [flush.eq(0), write.data.eq(0)]
+            following = Cat(places, index) + 1
+            m.d.sync += [Cat(places, index).eq(following), clearing.eq(~following[8])]
         return m

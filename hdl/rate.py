@@ -23,11 +23,11 @@ __all__ = ["RECORD_HEADER_BYTES", "Record", "record_cycles"]
 RECORD_HEADER_BYTES = 5
 
 #: Serial engine: cycles that nothing below accounts for. Reading the request's header, the checks,
-#: the nonce, and the header of the completion.
-_SEAL_OVERHEAD = 37
+#: the nonce, the header of the completion, and the counters.
+_SEAL_OVERHEAD = 54
 #: Opening waits for 16 bytes that make the mask, and writes 8 of record number; sealing patches its
 #: header instead.
-_OPEN_OVERHEAD = 53
+_OPEN_OVERHEAD = 70
 
 
 @dataclass(frozen=True)

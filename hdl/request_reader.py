@@ -31,7 +31,14 @@ class RequestReader(wiring.Component):
 
     One byte a cycle. A packet takes two cycles more than its bytes, one for each of the
     transfers on ``requests`` and ``end``. Payload bytes pass through combinationally.
+
+    The payload of ``requests`` holds until the transfer on ``end``. Reset leaves the reader as if
+    it had read ``at_reset``, a well-formed request of 8 bytes: the first transfer is its ``end``.
     """
+
+    def __init__(self, at_reset: bytes):
+        self._at_reset = at_reset
+        super().__init__()
 
     packets: In(packet_signature())
     requests: Out(stream.Signature(RequestHeader))
@@ -43,10 +50,11 @@ class RequestReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         position = Signal(range(HEADER_BYTES))
-        header = Signal(8 * HEADER_BYTES)  # the latest byte in the lowest bits
+        # The latest byte in the lowest bits.
+        header = Signal(8 * HEADER_BYTES, init=int.from_bytes(self._at_reset, "big"))
         remaining = Signal(16)
-        ended = Signal()  # the packet's last byte has been consumed
-        well_formed = Signal()
+        ended = Signal(init=1)  # the packet's last byte has been consumed
+        well_formed = Signal(init=1)
 
         # The next byte of the packet, or a zero in its place once the packet has ended.
         wanted = Signal()
@@ -69,12 +77,12 @@ class RequestReader(wiring.Component):
             self.requests.payload.reserved.eq(header[48:56]),
             self.requests.payload.slot.eq(header[32:48]),
             self.requests.payload.request_id.eq(header[16:32]),
-            self.requests.payload.length.eq(Mux(well_formed, header[0:16], 0)),
+            self.requests.payload.length.eq(header[0:16]),
             self.payload.payload.eq(byte),
             self.end.payload.well_formed.eq(well_formed),
         ]
 
-        with m.FSM():
+        with m.FSM(init="SURPLUS"):
             with m.State("HEADER"):
                 m.d.comb += [wanted.eq(1), begun.eq(position != 0)]
                 with m.If(taken):
@@ -84,6 +92,8 @@ class RequestReader(wiring.Component):
                         well_formed.eq(~ended),
                     ]
                     with m.If(position == HEADER_BYTES - 1):
+                        with m.If(ended):  # perhaps in the middle of the length
+                            m.d.sync += header[8:16].eq(0)
                         m.next = "REQUEST"
 
             with m.State("REQUEST"):

@@ -11,6 +11,7 @@ from driver.messages import (
     LOAD_BYTES,
     Counter,
     Opcode,
+    Request,
     Status,
 )
 from hdl.aes.serial import SerialAES
@@ -21,7 +22,7 @@ from hdl.profile import Profile
 from hdl.record_engine import RecordEngine
 from hdl.release_buffer import ReleaseBuffer
 from hdl.reports import Reports
-from hdl.request_reader import RequestHeader, RequestReader
+from hdl.request_reader import RequestReader
 from hdl.slots import SlotStore
 
 __all__ = ["SerialAccelerator"]
@@ -34,6 +35,9 @@ _COUNTERS = {
     Opcode.AEAD_OPEN: Counter.AEAD_OPENED,
 }
 
+#: Reset begins with it: the request that wipes all slots.
+_WIPE = Request(Opcode.ZEROIZE, ALL_SLOTS).pack()
+
 
 class SerialAccelerator(wiring.Component):
     """Carries out the requests of `driver.messages`, one after the other.
@@ -44,8 +48,8 @@ class SerialAccelerator(wiring.Component):
     then those of the unit.
 
     A completion leaves the release buffer only once it is complete and its request was well-formed.
-    The next request is worked on meanwhile, once there is room for the largest completion. How long
-    a record takes is in `hdl.rate`.
+    The next request is read once it has been committed, and worked on meanwhile, if there is room
+    for the largest completion. How long a record takes is in `hdl.rate`.
 
     Reset does not clear memories, so it begins with a wipe of all slots: the first request is taken
     32 cycles a slot and 128 later.
@@ -59,7 +63,7 @@ class SerialAccelerator(wiring.Component):
                 "completions": Out(packet_signature()),
             }
         )
-        self._reader = RequestReader()
+        self._reader = RequestReader(_WIPE)
         self._slots = SlotStore(profile)
         self._aes = SerialAES(keys=2 * profile.slots)
         self._loader = SlotLoader(profile)
@@ -74,11 +78,9 @@ class SerialAccelerator(wiring.Component):
             (self._reports.unit, (Opcode.INFO, Opcode.STATS)),
         )
 
-        # At reset it is the request that wipes all slots.
-        self._request = Signal(RequestHeader, init={"opcode": Opcode.ZEROIZE, "slot": ALL_SLOTS})
+        self._request = self._reader.requests.payload
         self._status = Signal(8)
         self._started = Signal()  # a unit has begun, and must finish
-        self._well_formed = Signal(init=1)
         self._position = Signal(range(HEADER_BYTES))
         # From the unit that the opcode names.
         self._done = Signal()
@@ -117,7 +119,7 @@ class SerialAccelerator(wiring.Component):
             m.d.comb += [
                 unit.request.eq(self._request),
                 unit.payload.payload.eq(payload.payload),
-                unit.keep.eq(self._well_formed),
+                unit.keep.eq(self._reader.end.payload.well_formed),
             ]
             with m.If(self._is(*opcodes)):
                 m.d.comb += [
@@ -153,7 +155,7 @@ class SerialAccelerator(wiring.Component):
             slots.write_address.eq(loader.write_address),
             slots.write_byte.eq(loader.write_byte),
             slots.write_slot.eq(self._request.slot),
-            slots.write_context.eq(loader.write_entry),
+            slots.write_context.eq(loader.write_context),
             slots.new_context.eq(loader.new_context),
             slots.write_state.eq(engine.write_state),
             slots.new_state.eq(engine.new_state),
@@ -167,7 +169,7 @@ class SerialAccelerator(wiring.Component):
             m.d.comb += [
                 slots.string_address.eq(loader.string_address),
                 slots.write_slot.eq(loader.write_slot),
-                slots.write_state.eq(loader.write_entry.replicate(3)),
+                slots.write_state.eq(loader.write_state),
                 slots.new_state.eq(loader.new_state),
             ]
 
@@ -193,16 +195,20 @@ class SerialAccelerator(wiring.Component):
         m.d.comb += [
             counters.starved.eq(self._reader.starved),
             counters.stalled.eq(self._buffer.stalled),
-            counters.reading.eq(self._reports.reading),
-            counters.read.eq(self._reports.read),
+            self._reports.begins.eq(counters.begins),
             self._reports.value.eq(counters.value),
         ]
+        with m.If(self._is(Opcode.STATS)):
+            m.d.comb += [
+                counters.start.eq(self._reports.start),
+                counters.index.eq(self._reports.index),
+            ]
 
     def _is(self, *opcodes):
         return self._request.opcode.matches(*opcodes)
 
     def _sequence(self, m):
-        reader, request, buffer = self._reader, self._request, self._buffer
+        reader, buffer = self._reader, self._buffer
         room = Signal()
         m.d.comb += [
             # One bound for all, refusals and reports too: their completions outgrow their requests.
@@ -216,10 +222,11 @@ class SerialAccelerator(wiring.Component):
             with m.State("wipe"):
                 m.d.comb += self._counters.busy.eq(0)
                 with m.If(self._finished):
+                    m.d.comb += reader.end.ready.eq(1)
                     m.next = "idle"
             with m.State("idle"):
                 m.d.comb += [reader.requests.ready.eq(1), self._counters.busy.eq(0)]
-                m.d.sync += [request.eq(reader.requests.payload), self._started.eq(0)]
+                m.d.sync += self._started.eq(0)
                 with m.If(reader.requests.valid):
                     m.next = "look up"
             with m.State("look up"):
@@ -238,14 +245,13 @@ class SerialAccelerator(wiring.Component):
                     m.d.sync += self._status.eq(self._unit_status)
                     m.next = "drain"
             with m.State("drain"):
-                m.d.comb += [reader.payload.ready.eq(1), reader.end.ready.eq(1)]
+                m.d.comb += reader.payload.ready.eq(1)
                 with m.If(reader.end.valid):
-                    m.d.sync += self._well_formed.eq(reader.end.payload.well_formed)
                     with m.If(~reader.end.payload.well_formed):
                         m.d.sync += self._status.eq(Status.MALFORMED_REQUEST)
                     m.next = "finish"
             with m.State("finish"):
-                m.d.comb += self._finish.eq(self._started)
+                m.d.comb += [self._finish.eq(self._started), self._counters.reserve.eq(1)]
                 m.next = "finishing"
                 with m.If(~self._started | self._finished):
                     m.next = "complete"
@@ -253,11 +259,22 @@ class SerialAccelerator(wiring.Component):
                 with m.If(self._finished):
                     m.next = "complete"
             with m.State("complete"):
+                m.d.comb += self._counters.reserve.eq(1)
                 self._write_header(m)
                 with m.If(self._position == HEADER_BYTES - 1):
+                    m.next = "count message"
+            with m.State("count message"):
+                self._count_message(m)
+                with m.If(self._counted()):
+                    m.next = "count bytes"
+            with m.State("count bytes"):
+                with m.If(self._status == Status.OK):
+                    self._count(m, offset=1, amount=self._amount)
+                with m.If(self._counted()):
                     m.next = "commit"
             with m.State("commit"):
                 m.d.comb += [
+                    reader.end.ready.eq(1),
                     buffer.commit.eq(1),
                     buffer.length.eq(HEADER_BYTES + self._payload_length()),
                 ]
@@ -305,7 +322,7 @@ class SerialAccelerator(wiring.Component):
         return Mux(self._status == Status.OK, self._length, 0)
 
     def _write_header(self, m):
-        """The completion's header, a byte a cycle; the counters move meanwhile."""
+        """The completion's header, a byte a cycle."""
         request, buffer, position = self._request, self._buffer, self._position
         # Big-endian, so the first byte on the wire is the uppermost here.
         header = Cat(
@@ -317,30 +334,28 @@ class SerialAccelerator(wiring.Component):
             buffer.address.eq(position),
             buffer.data.eq(header.word_select(~position, 8)),
         ]
-        with m.If(position[1:] == 0):
-            self._count_messages(m)
-        with m.If(position[1:] == 2):
-            self._count_bytes(m)
 
-    def _count_messages(self, m):
+    def _counted(self):
+        """There is nothing to count, or it is on its way."""
+        return ~self._counters.start | self._counters.begins
+
+    def _count_message(self, m):
         counters = self._counters
         with m.If(self._status != Status.OK):
-            m.d.comb += counters.add.eq(1)
-            m.d.comb += counters.index.eq(Counter.MALFORMED_REQUEST - 1 + self._status)
-            m.d.comb += counters.amount.eq(1)
+            m.d.comb += [
+                counters.start.eq(1),
+                counters.index.eq(Counter.MALFORMED_REQUEST - 1 + self._status),
+                counters.amount.eq(1),
+            ]
         with m.Else():
             self._count(m, offset=0, amount=1)
-
-    def _count_bytes(self, m):
-        with m.If(self._status == Status.OK):
-            self._count(m, offset=1, amount=self._amount)
 
     def _count(self, m, offset, amount):
         with m.Switch(self._request.opcode):
             for opcode, counter in _COUNTERS.items():
                 with m.Case(opcode):
                     m.d.comb += [
-                        self._counters.add.eq(1),
+                        self._counters.start.eq(1),
                         self._counters.index.eq(counter + offset),
                         self._counters.amount.eq(amount),
                     ]

@@ -16,9 +16,15 @@ def report(opcode):
     cycles = []
 
     async def counters(ctx):
-        """As `Counters` answers: in the cycle after."""
-        async for *_, read in ctx.tick().sample(dut.read):
-            ctx.set(dut.value, VALUES.get(read, 0))
+        """As `Counters` answers, which begins every 8 cycles: in each cycle after, a byte."""
+        places, counter = iter(()), 0
+        ctx.set(dut.begins, 1)
+        async for *_, start, begins, index in ctx.tick().sample(dut.start, dut.begins, dut.index):
+            if begins:
+                places, counter = iter(range(8)), index if start else 0
+            place = next(places)
+            ctx.set(dut.value, VALUES[counter] >> 8 * place & 0xFF)
+            ctx.set(dut.begins, place == 7)
 
     async def count(ctx):
         cycle = 0
@@ -47,4 +53,4 @@ def test_stats():
     outcome, payload, cycles = report(Opcode.STATS)
     assert unpack_stats(payload) == VALUES
     assert outcome == {"status": Status.OK, "length": 8 * len(Counter), "amount": 0}
-    assert cycles == 11 * len(Counter) + 1
+    assert cycles == 16 * len(Counter) + 1

@@ -22,7 +22,7 @@ EMPTY = Request(Opcode.INFO).pack()
 
 def run(packets, *, idle=0.0, stall=0.0, seed=0):
     """Read ``packets``; returns what came out for each."""
-    dut = RequestReader()
+    dut = RequestReader(EMPTY)
     results = []
 
     async def send(ctx):
@@ -30,6 +30,7 @@ def run(packets, *, idle=0.0, stall=0.0, seed=0):
 
     async def receive(ctx):
         waits = pauses(seed + 1, stall)
+        await get_all(ctx, dut.end, 1, waits)  # of the request at reset
         for _ in packets:
             (request,) = await get_all(ctx, dut.requests, 1, waits)
             fields = {name: request[name] for name in RequestHeader.members}
@@ -109,7 +110,7 @@ def test_random_packets_under_idle_and_back_pressure(idle, stall, seed):
 
 def test_a_byte_a_cycle_and_two_cycles_a_packet():
     packets = [REQUEST, EMPTY, REQUEST]
-    dut = RequestReader()
+    dut = RequestReader(EMPTY)
     ends = []
 
     async def send(ctx):
@@ -119,11 +120,12 @@ def test_a_byte_a_cycle_and_two_cycles_a_packet():
         await ctx.tick().repeat(2)
 
     simulate(dut, send, background=[transfer_cycles(dut.end, ends)])
-    assert ends == [len(REQUEST) + 1, len(REQUEST + EMPTY) + 3, len(REQUEST + EMPTY + REQUEST) + 5]
+    read = (b"", REQUEST, REQUEST + EMPTY, REQUEST + EMPTY + REQUEST)
+    assert ends == [len(packets) + 2 * number for number, packets in enumerate(read)]
 
 
 def test_starved_is_high_without_a_byte_inside_a_packet_only():
-    dut = RequestReader()
+    dut = RequestReader(EMPTY)
 
     async def send(ctx):
         for port in (dut.requests, dut.payload, dut.end):
@@ -143,10 +145,11 @@ def test_starved_is_high_without_a_byte_inside_a_packet_only():
 
 
 def test_starved_is_low_while_the_receiver_stalls():
-    dut = RequestReader()
+    dut = RequestReader(EMPTY)
 
     async def send(ctx):
         ctx.set(dut.requests.ready, 1)
+        ctx.set(dut.end.ready, 1)
         await put_all(ctx, dut.packets, packet_bytes([REQUEST[:8] + b"?"]))
 
     async def stall(ctx):
