@@ -23,6 +23,7 @@ from hdl.profile import Profile
 from hdl.slots import (
     STAGED_BYTES,
     WORDS_PER_SLOT,
+    StateFields,
     context_layout,
     staging_address,
     state_layout,
@@ -49,6 +50,9 @@ LoadLayout = data.StructLayout(
 
 #: Where the payload begins in its place: so that the strings stand at 32 and the keys at 64.
 _FIRST = STAGED_BYTES - LOAD_BYTES
+#: Where the sequence number does.
+_NUMBER = _FIRST + 6
+_NUMBER_BYTES = 6
 
 
 class SlotLoader(wiring.Component):
@@ -56,7 +60,8 @@ class SlotLoader(wiring.Component):
 
     LOAD takes the payload at a byte a cycle into the place that the slot store has for it. Then it
     wipes the whole slot (32 cycles), copies the strings and expands both keys (FIPS 197, 5.2), two
-    cycles a byte, and has the AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1).
+    cycles a byte, has the AES core encrypt the zero block into H (SP 800-38D, 7.1, step 1), and
+    copies the sequence number.
     ZEROIZE writes zeros over every memory word of the slot, or of all slots: 32 cycles each. Both
     end with zeros over the place of the payload: 128 cycles.
 
@@ -80,7 +85,8 @@ class SlotLoader(wiring.Component):
                 "write_address": Out(round_key_address_layout(2 * profile.slots)),
                 "write_byte": Out(8),
                 "write_slot": Out(slot),
-                "write_entry": Out(1),
+                "write_context": Out(1),
+                "write_state": Out(StateFields),
                 "write_h": Out(1),
                 "write_string": Out(1),
                 "write_string_address": Out(string_address),
@@ -100,7 +106,7 @@ class SlotLoader(wiring.Component):
         self._usage = Signal(2)
         self._form = Signal(4)
         self._connection_id_bytes = Signal(5)
-        self._numbers = Signal(64)  # epoch and sequence number
+        self._epoch = Signal(16)
         # The byte of round keys that is computed.
         self._byte = Signal(4)
         self._round = Signal(4)
@@ -161,7 +167,8 @@ class SlotLoader(wiring.Component):
                     self.write_address.eq(Cat(at[:5], slot)),
                     self.write_string.eq(1),
                     self.write_string_address.eq(Cat(at[:5], slot)),
-                    self.write_entry.eq(at[0]),
+                    self.write_context.eq(at[0]),
+                    self.write_state.eq(at[0].replicate(len(self.write_state.as_value()))),
                     self.write_h.eq(~at[0]),
                 ]
                 m.d.sync += at.eq(at + 1)
@@ -218,6 +225,19 @@ class SlotLoader(wiring.Component):
                     m.next = "entered"
             with m.State("entered"):
                 m.d.comb += self.aes_results.ready.eq(1)
+                m.d.sync += at.eq(_NUMBER)
+                m.next = "number"
+            with m.State("number"):
+                m.d.sync += self._second.eq(~self._second)
+                with m.If(self._second):
+                    last = _NUMBER + _NUMBER_BYTES - 1
+                    for place in range(_NUMBER_BYTES):
+                        m.d.comb += self.write_state.next[place].eq(at == last - place)
+                    m.d.comb += self.new_state.next.eq(self.string.replicate(_NUMBER_BYTES))
+                    m.d.sync += at.eq(at + 1)
+                    with m.If(at == last):
+                        m.next = "valid"
+            with m.State("valid"):
                 self._enter(m)
                 m.d.sync += at.eq(0)
                 m.next = "forget"
@@ -250,8 +270,8 @@ class SlotLoader(wiring.Component):
                 m.d.sync += self._connection_id_bytes.eq(byte)
                 with m.If(byte > CONNECTION_ID_BYTES):
                     m.d.sync += self._fields_valid.eq(0)
-            with m.Case(*range(4, 12)):
-                m.d.sync += self._numbers.eq(Cat(byte, self._numbers))
+            with m.Case(4, 5):
+                m.d.sync += self._epoch.eq(Cat(byte, self._epoch))
 
     def _check(self, m):
         """The status of a LOAD; ZEROIZE has nothing to check."""
@@ -296,15 +316,17 @@ class SlotLoader(wiring.Component):
             m.d.sync += [word.eq(0), first.eq(0)]
 
     def _enter(self, m):
+        """All but the sequence number: from here on, the slot can be used."""
         m.d.comb += [
-            self.write_entry.eq(1),
+            self.write_context.eq(1),
+            self.write_state.seen.eq(1),
+            self.write_state.count.eq(1),
             self.new_context.valid.eq(1),
             self.new_context.aes256.eq(self._aes256),
             self.new_context.usage.eq(self._usage),
             self.new_context.form.eq(self._form),
             self.new_context.connection_id_bytes.eq(self._connection_id_bytes),
-            self.new_context.epoch.eq(self._numbers[48:]),
-            self.new_state.next.eq(self._numbers[:48]),
+            self.new_context.epoch.eq(self._epoch),
             self.new_state.seen.eq((1 << self._profile.window) - 1),
             self.new_state.count.eq(0),
         ]

@@ -41,8 +41,6 @@ from hdl.unit import UnitSignature
 
 __all__ = ["RecordEngine"]
 
-_LAST_NUMBER = (1 << 48) - 1
-
 
 class RecordEngine(wiring.Component):
     """The unit behind SEAL, OPEN, AEAD_SEAL and AEAD_OPEN.
@@ -98,7 +96,9 @@ class RecordEngine(wiring.Component):
         self._number = Signal(48)
         self._sample = Signal(8 * SAMPLE_BYTES)
         self._sampled = Signal(range(SAMPLE_BYTES + 1))
-        self._prefix = Signal(32)  # AEAD messages: the prefix, but for the nonce
+        # AEAD messages: what their prefix says, but for the nonce.
+        self._associated_bytes = Signal(16)
+        self._reserved_used = Signal()
         self._nonce = Signal(8 * IV_BYTES)
         self._iv_index = Signal(range(IV_BYTES + 1), init=IV_BYTES)  # of the byte to ask for
         self._iv_byte = Signal()  # it comes now
@@ -132,7 +132,7 @@ class RecordEngine(wiring.Component):
     def _describe(self, m):
         """What kind of message this is, and the lengths of its parts in bytes."""
         request, flags, unit = self.unit.request, self._flags, self.unit
-        header, associated = self._header_bytes, self._prefix_associated
+        header, associated = self._header_bytes, self._associated_bytes
         others = Signal(17)  # bytes of the payload that are no text
         added = Signal(6)  # bytes of the completion that are no text
         text = Signal(18)
@@ -166,11 +166,6 @@ class RecordEngine(wiring.Component):
             with m.Case(Opcode.AEAD_OPEN):
                 m.d.comb += others.eq(associated + AEAD_PREFIX_BYTES + TAG_BYTES)
 
-    @property
-    def _prefix_associated(self):
-        """AEAD messages: bytes of associated data; big-endian."""
-        return Cat(self._prefix[8:16], self._prefix[:8])
-
     def _connect(self, m):
         """Wires between the parts that no state changes."""
         context, state, gcm = self.context, self.state, self._gcm
@@ -180,7 +175,7 @@ class RecordEngine(wiring.Component):
             command.aes256.eq(context.aes256),
             command.open.eq(~self._sealing),
             command.associated_data_bytes.eq(
-                Mux(self._is_record, self._header_bytes, self._prefix_associated)
+                Mux(self._is_record, self._header_bytes, self._associated_bytes)
             ),
             command.text_bytes.eq(self._text_bytes),
             command.nonce.eq(self._nonce),
@@ -260,9 +255,10 @@ class RecordEngine(wiring.Component):
             self.new_state.count.eq(self.state.count[:37] + 1),
         ]
         with m.If(kept & self._is_seal & accepted):
-            m.d.comb += [self.write_state.next.eq(1), self.write_state.count.eq(1)]
+            m.d.comb += [self.write_state.next.eq(~0), self.write_state.count.eq(1)]
         with m.If(kept & self._is_open & accepted):
-            m.d.comb += [self.write_state.next.eq(~window.behind), self.write_state.seen.eq(1)]
+            ahead = ~window.behind
+            m.d.comb += [self.write_state.next.eq(ahead.replicate(7)), self.write_state.seen.eq(1)]
         with m.If(kept & self._is_open & (unit.status == Status.BAD_TAG)):
             m.d.comb += self.write_state.count.eq(1)
 
@@ -274,7 +270,7 @@ class RecordEngine(wiring.Component):
         """Whether the slot may do this at all."""
         unit, context, state = self.unit, self.context, self.state
         with m.State("idle"):
-            m.d.sync += self._sampled.eq(0)
+            m.d.sync += [self._sampled.eq(0), self._reserved_used.eq(0)]
             with m.If(unit.start):
                 m.d.sync += unit.status.eq(Status.OK)
                 m.next = "admit"
@@ -284,8 +280,12 @@ class RecordEngine(wiring.Component):
             m.d.comb += unit.payload.ready.eq(1)
             with m.If(unit.payload.valid):
                 m.d.sync += self._sampled.eq(self._sampled + 1)
-                with m.If(self._sampled < AEAD_PREFIX_BYTES - IV_BYTES):
-                    m.d.sync += self._prefix.eq(Cat(self._prefix[8:], unit.payload.payload))
+                byte = unit.payload.payload
+                with m.If(self._sampled < 2):
+                    m.d.sync += self._associated_bytes.eq(Cat(byte, self._associated_bytes[:8]))
+                with m.Elif(self._sampled < AEAD_PREFIX_BYTES - IV_BYTES):
+                    with m.If(byte != 0):
+                        m.d.sync += self._reserved_used.eq(1)
                 with m.Else():
                     m.d.comb += self._nonce_byte.eq(1)
                 with m.If(self._sampled == AEAD_PREFIX_BYTES - 1):
@@ -302,7 +302,7 @@ class RecordEngine(wiring.Component):
             ]
             usage = Mux(self._is_seal, Usage.SEAL, Mux(self._is_open, Usage.OPEN, Usage.AEAD))
             m.d.comb += self._begin_iv.eq(self._is_seal)
-            with m.If(~self._is_record & (self._too_short | (self._prefix[16:] != 0))):
+            with m.If(~self._is_record & (self._too_short | self._reserved_used)):
                 self._refuse(m, Status.MALFORMED_REQUEST)
             with m.Elif(~context.valid):
                 self._refuse(m, Status.SLOT_EMPTY)
@@ -320,9 +320,9 @@ class RecordEngine(wiring.Component):
 
     def _exhausted(self):
         """The key is at a limit of RFC 9147, 4.5.3, or has no number left to seal with."""
-        count, profile = self.state.count[:37], self._profile
-        at_seal_limit = (count >= profile.seal_limit) | (self.state.next[:49] >= _LAST_NUMBER)
-        at_open_limit = count >= profile.forgery_limit
+        count, following, profile = self.state.count, self.state.next, self._profile
+        at_seal_limit = _has_met(count, profile.seal_limit) | following[:48].all() | following[48]
+        at_open_limit = _has_met(count, profile.forgery_limit)
         return (self._is_seal & at_seal_limit) | (self._is_open & at_open_limit)
 
     def _take_sample(self, m, then):
@@ -477,3 +477,11 @@ class RecordEngine(wiring.Component):
         with m.State("done"):
             m.d.comb += unit.done.eq(1)
             m.next = "idle"
+
+
+def _has_met(count, limit: int):
+    """Whether a count that goes up by one and stops at ``limit`` is there.
+
+    No smaller number has all the ones of ``limit``, so that its zeros need not be looked at.
+    """
+    return Cat(count[bit] for bit in range(limit.bit_length()) if limit >> bit & 1).all()

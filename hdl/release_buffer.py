@@ -2,9 +2,7 @@
 
 from amaranth.hdl import MemoryData, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for
 
 from hdl.memory_ports import memory_ports
 from hdl.packet_stream import packet_signature
@@ -54,9 +52,7 @@ class ReleaseBuffer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         memory = MemoryData(shape=8, depth=self.depth_bytes, init=[])
-        m.submodules.lengths = lengths = SyncFIFOBuffered(
-            width=bits_for(self.depth_bytes), depth=self.WAITING_PACKETS
-        )
+        m.submodules.lengths = lengths = _Lengths(self.depth_bytes, self.WAITING_PACKETS)
         read_port, write_port = memory_ports(m, "memory", memory, platform)
 
         start = Signal(range(self.depth_bytes))  # of the open packet
@@ -65,10 +61,10 @@ class ReleaseBuffer(wiring.Component):
             write_port.en.eq(self.write),
             write_port.addr.eq(start + self.address),
             write_port.data.eq(self.data),
-            self.ready.eq(lengths.w_rdy),
+            self.ready.eq(lengths.ready),
             committed.eq(self.commit & self.ready & (self.length != 0)),
-            lengths.w_en.eq(committed),
-            lengths.w_data.eq(self.length),
+            lengths.put.eq(committed),
+            lengths.given.eq(self.length),
         ]
         with m.If(committed):
             m.d.sync += start.eq(start + self.length)
@@ -79,9 +75,9 @@ class ReleaseBuffer(wiring.Component):
         now_left = Signal.like(left)
         fetch = Signal()
         m.d.comb += [
-            now_left.eq(Mux(left == 0, lengths.r_data, left)),
-            fetch.eq(((left != 0) | lengths.r_rdy) & (~self.packets.valid | self.packets.ready)),
-            lengths.r_en.eq(fetch & (left == 0)),
+            now_left.eq(Mux(left == 0, lengths.length, left)),
+            fetch.eq(((left != 0) | lengths.valid) & (~self.packets.valid | self.packets.ready)),
+            lengths.take.eq(fetch & (left == 0)),
             read_port.en.eq(fetch),
             read_port.addr.eq(position),
             self.packets.payload.data.eq(read_port.data),
@@ -98,6 +94,52 @@ class ReleaseBuffer(wiring.Component):
             m.d.sync += self.packets.valid.eq(0)
 
         m.d.sync += self.free.eq(self.free - Mux(committed, self.length, 0) + fetch)
+        return m
+
+
+class _Lengths(wiring.Component):
+    """A queue of the lengths of packets; one is ``valid`` 2 cycles after it was ``put``.
+
+    What stands at the front is read anew in each cycle, so that nothing is kept beside the memory.
+    """
+
+    def __init__(self, longest: int, depth: int):
+        self._depth = depth
+        super().__init__(
+            {
+                #: Only while ``ready``.
+                "put": In(1),
+                "given": In(range(longest + 1)),
+                "ready": Out(1),
+                #: Only while ``valid``.
+                "take": In(1),
+                "length": Out(range(longest + 1)),
+                "valid": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        memory = MemoryData(shape=len(self.given), depth=self._depth, init=[])
+        read, write = memory_ports(m, "memory", memory, platform)
+        front, end = Signal(range(self._depth)), Signal(range(self._depth))
+        waiting, left = Signal(range(self._depth + 1)), Signal(range(self._depth + 1))
+        m.d.comb += [
+            left.eq(waiting - self.take),
+            self.ready.eq(waiting != self._depth),
+            self.length.eq(read.data),
+            read.addr.eq(front + self.take),
+            read.en.eq(1),
+            write.addr.eq(end),
+            write.data.eq(self.given),
+            write.en.eq(self.put),
+        ]
+        m.d.sync += [
+            front.eq(read.addr),
+            end.eq(end + self.put),
+            waiting.eq(left + self.put),
+            self.valid.eq(left != 0),
+        ]
         return m
 
 

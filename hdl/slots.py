@@ -70,8 +70,8 @@ def _state_bytes(profile: Profile) -> tuple[int, int, int]:
     return 7, -(-profile.window // 8), 5
 
 
-#: Which fields of the state are written.
-StateFields = data.StructLayout({"next": 1, "seen": 1, "count": 1})
+#: Which fields of the state are written, and of ``next`` which bytes.
+StateFields = data.StructLayout({"next": 7, "seen": 1, "count": 1})
 
 
 def string_address_bits(profile: Profile) -> int:
@@ -152,13 +152,11 @@ class SlotStore(wiring.Component):
             read.en.eq(~write.en),
         ]
         read, write = memory_ports(m, "records", self.records, platform, byte_enables=True)
+        _, seen_bytes, count_bytes = _state_bytes(self._profile)
         enables = Cat(
-            enable.replicate(count)
-            for enable, count in zip(
-                (self.write_state.next, self.write_state.seen, self.write_state.count),
-                _state_bytes(self._profile),
-                strict=True,
-            )
+            self.write_state.next,
+            self.write_state.seen.replicate(seen_bytes),
+            self.write_state.count.replicate(count_bytes),
         )
         m.d.comb += [
             read.addr.eq(Cat(self.hash_row, self.slot)),
