@@ -137,7 +137,7 @@ class Synthesis:
         clocks = {}
         if not lacking:
             with self._step("route", f"placing and routing, {_plural(len(self._seeds), 'seed')}"):
-                clocks = self._route(_router(self._device, resources))
+                clocks = self._route(_router(resources))
         return SynthesisResult(
             device=self._device,
             target_megahertz=self._target,
@@ -244,7 +244,7 @@ def synthesis_options(profile: Profile, device: Device) -> tuple[str, ...]:
     return ()
 
 
-def _router(device: Device, resources: Mapping[str, Usage]) -> tuple[str, ...]:
+def _router(resources: Mapping[str, Usage]) -> tuple[str, ...]:
     """The options of nextpnr that choose the router for a netlist.
 
     The first router goes on for hours where there is as much to connect as in `fast`. The second
@@ -252,12 +252,7 @@ def _router(device: Device, resources: Mapping[str, Usage]) -> tuple[str, ...]:
     are scarce it never comes to rest: of one placement of `compact` on an LFE5U-25, 1,300 wires and
     more stayed in excess, and the first one routed it in 3 minutes. Nor does it where the target is
     out of reach.
-
-    An iCE40 that is nearly full is for the second one too: of a UP5K with 5,227 of its 5,280 cells
-    taken, the first one still had 5,265 of 16,000 arcs to connect after 39,000 attempts.
     """
-    if device.family == "ice40":
-        return ("--router", "router2")
     if resources["LUT4"].used + resources["FF"].used > _LARGE:
         return ("--router", "router2", "--tmg-ripup")
     return ("--router", "router1")

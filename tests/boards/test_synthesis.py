@@ -167,8 +167,7 @@ def test_resources_are_counted_by_nextpnr():
 @pytest.mark.parametrize(("flip_flops", "router"), [(15_641, "router1"), (33_701, "router2")])
 def test_the_router_is_chosen_by_size(flip_flops, router):
     used = {"LUT4": Usage(12_000), "FF": Usage(flip_flops)}
-    assert router in _router(DEVICES["ecp5-25k"], used)
-    assert "router2" in _router(DEVICES["up5k"], used)
+    assert router in _router(used)
 
 
 def test_flip_flops_that_nextpnr_does_not_count_are_counted_by_yosys():
