@@ -15,10 +15,10 @@ from amaranth.lib.memory import Memory
 from hdl.block import BLOCK_BYTES
 from hdl.hash_unit import HashSignature
 
-__all__ = ["ParallelGHASH"]
+__all__ = ["CUTS", "Multiplier", "ParallelGHASH"]
 
-#: Where `_Multiplier` can have registers, the most useful place first.
-_CUTS = (
+#: Where `Multiplier` can have registers, the most useful place first.
+CUTS = (
     "products_of_8",
     "folded",
     "sums_of_8",
@@ -48,12 +48,12 @@ class ParallelGHASH(wiring.Component):
     def __init__(self, chains: int = 8, stages: int = 8):
         if chains < 2:
             raise ValueError(f"{chains} chains are under 2")
-        most = min(chains, len(_CUTS) + 1)
+        most = min(chains, len(CUTS) + 1)
         if not 1 <= stages <= most:
             raise ValueError(f"{stages} stages are not 1 to {most}, with {chains} chains")
         self.chains = self.powers = chains
         self.latency = stages + 1
-        self._cuts = _CUTS[: stages - 1]
+        self._cuts = CUTS[: stages - 1]
         super().__init__(HashSignature())
 
     def elaborate(self, platform):
@@ -69,7 +69,7 @@ class ParallelGHASH(wiring.Component):
             adds.eq(self.blocks.valid & self.blocks.payload.final),
         ]
 
-        multiplier = _Multiplier(m, self._cuts)
+        multiplier = Multiplier(m, self._cuts)
         product = Signal(128)
         sum_ = _reverse_bytes(block.block) ^ self._read(m, products, valid, block.final)
         m.d.comb += product.eq(multiplier.multiply(sum_, _reverse_bytes(block.power)))
@@ -114,7 +114,7 @@ class ParallelGHASH(wiring.Component):
         return Mux(address == self.chains - 1, 0, address + 1)
 
 
-class _Multiplier:
+class Multiplier:
     """Products in GF(2**128), with registers at the places that ``cuts`` names.
 
     Karatsuba's scheme, with y = x**n, a = a0 + a1 * y, b likewise, outer = a0 * b0 + a1 * b1 * y

@@ -24,7 +24,13 @@ from proofs.run import Result, prove
 __all__ = ["MODULES", "find_properties", "main"]
 
 #: Where the properties are, in the order of the table.
-MODULES = ("proofs.replay", "proofs.record_number", "proofs.sbox")
+MODULES = (
+    "proofs.replay",
+    "proofs.verdict",
+    "proofs.record_number",
+    "proofs.sbox",
+    "proofs.multiplier",
+)
 
 _MARKS = {
     Verdict.HOLDS: "[green]proved[/]",

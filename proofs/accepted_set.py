@@ -15,11 +15,12 @@ NUMBER_BITS = 48
 
 
 class AcceptedSet(wiring.Component):
-    """The numbers accepted, and those below ``first``, which may be any.
+    """The numbers accepted, and those below ``first``.
 
-    With ``begins`` the set is new; with ``accepts``, ``number`` joins it. In the same cycle, of
-    ``number``: whether it is ``too_old`` for a window of ``width``, and, if it is the ``tracked``
-    one, whether it is in the set. ``next`` is the highest number accepted plus one, or ``first``.
+    With ``begins`` the set is new, and ``first`` is of that cycle; with ``accepts``, ``number``
+    joins it. In the same cycle, of ``number``: whether it is ``too_old`` for a window of ``width``,
+    and, if it is the ``tracked`` one, whether it is in the set. ``next`` is the highest number
+    accepted plus one, or ``first``.
     """
 
     def __init__(self, width: int):
@@ -29,7 +30,7 @@ class AcceptedSet(wiring.Component):
                 "begins": In(1),
                 "number": In(NUMBER_BITS),
                 "accepts": In(1),
-                "first": Out(NUMBER_BITS),
+                "first": In(NUMBER_BITS),
                 "too_old": Out(1),
                 "next": Out(NUMBER_BITS + 1),
                 "tracked": Out(NUMBER_BITS),
@@ -41,7 +42,6 @@ class AcceptedSet(wiring.Component):
         m = Module()
         tracked, number = Signal(NUMBER_BITS), self.number
         m.d.comb += [
-            self.first.eq(AnyConst(NUMBER_BITS)),
             tracked.eq(AnyConst(NUMBER_BITS)),
             self.tracked.eq(tracked),
             self.too_old.eq(number + self._width < self.next),

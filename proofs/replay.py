@@ -1,6 +1,6 @@
 """The serial replay window (RFC 9147, 4.5.1), and the stack's own."""
 
-from amaranth.asserts import AnySeq
+from amaranth.asserts import AnyConst, AnySeq
 from amaranth.hdl import Assert, Const, Elaboratable, Module, Mux, Signal, signed
 
 from hdl.replay import ReplayWindow
@@ -39,6 +39,7 @@ class _Serial(Elaboratable):
             finishes.eq(AnySeq(1) & judging & ~block.busy),
             accepts.eq(finishes & AnySeq(1) & ~block.too_old & ~block.replayed),
             accepted.begins.eq(~begun),
+            accepted.first.eq(AnyConst(NUMBER_BITS)),
             accepted.number.eq(number),
             accepted.accepts.eq(accepts),
         ]
@@ -157,6 +158,7 @@ class _Stack(Elaboratable):
             number.eq(AnySeq(NUMBER_BITS)),
             genuine.eq(AnySeq(1)),
             accepted.begins.eq(~begun),
+            accepted.first.eq(AnyConst(NUMBER_BITS)),
             accepted.number.eq(number),
             accepted.accepts.eq(accepts),
         ]
