@@ -29,7 +29,7 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify prove fuzz fuzz-link interop campaign bench-rtl bench-records \
+.PHONY: help demo test verify netlist prove fuzz fuzz-link interop campaign bench-rtl bench-records \
   bench-handshakes bench-udp bench-connections synth boards pareto lint clean
 .NOTPARALLEL:
 
@@ -44,6 +44,10 @@ test: $(TEST_ENV) ## the test suite; pytest's options in TEST_ARGS
 
 verify: $(TEST_ENV) ## RTL verification in full: all vectors, more seeds (under an hour)
 	@INTAGLIO_VERIFY=full $(BIN)/python -m pytest -n auto --dist worksteal cocotb_tests $(TEST_ARGS)
+
+netlist: $(TEST_ENV) ## the netlists of tiny and compact after synthesis, simulated (up to an hour)
+	@INTAGLIO_NETLIST=full $(BIN)/python -m pytest -n auto --dist worksteal tests/boards/test_netlist.py \
+	  $(TEST_ARGS)
 
 prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy; options in PROVE_ARGS
 	@$(BIN)/python -m proofs --json build/prove.json $(PROVE_ARGS)

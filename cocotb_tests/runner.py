@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -71,10 +71,15 @@ def run_verilog(
     ports: Mapping[str, bool],
     test_module: str,
     environment: Mapping[str, str] | None = None,
+    *,
+    arguments: Sequence[str] = (),
+    tests: str | None = None,
 ) -> None:
     """`run` for Verilog whose module ``top`` has these ports, and whether each is an input.
 
     The simulation runs in ``folder``, and finds there what memories are initialised from.
+    ``arguments`` are for Verilator. ``tests`` is a regular expression that finds the names of the
+    tests to run, by default all.
     """
     control = folder / "top.vlt"
     control.write_text(_visible_ports(top, ports))
@@ -84,7 +89,7 @@ def run_verilog(
             sources=[control, *sources],
             hdl_toplevel=top,
             build_dir=folder,
-            build_args=["--no-public-flat-rw", "-Wno-lint"],
+            build_args=["--no-public-flat-rw", "-Wno-lint", *arguments],
             timescale=("1ns", "1ps"),
             log_file=folder / "build.log",
         )
@@ -94,6 +99,7 @@ def run_verilog(
             hdl_toplevel=top,
             hdl_toplevel_lang="verilog",
             seed=SEED,
+            test_filter=tests,
             extra_env=environment or {},
             results_xml=str(folder / "results.xml"),
             timescale=("1ns", "1ps"),
