@@ -9,8 +9,8 @@ from cocotb_tests.runner import new_folder, run_verilog, skip_without_libpython
 
 __all__ = ["simulate_netlist"]
 
-#: A netlist is large and its tests are short, so it is compiled without optimisation. What Verilator
-#: ignores in the models are delays, and the assignments by which they begin.
+#: A netlist is large and its tests are short, so it is compiled without optimisation. The warnings
+#: are about delays in the models, which Verilator leaves out, and about how their memories begin.
 _ARGUMENTS = ("-Wno-SPECIFYIGN", "-Wno-INITIALDLY", "-CFLAGS", "-O0")
 
 
