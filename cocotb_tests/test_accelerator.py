@@ -29,6 +29,8 @@ from protocol.crypto.provider import OpenedRecord
 from protocol.crypto.suites import CipherSuite
 
 ROUNDS = 20 if FULL else 1
+#: Rounds of the longest tests; a netlist is slow, so that in a sample it has fewer.
+OPENING_ROUNDS = int(os.environ.get("INTAGLIO_OPENING_ROUNDS", 5 * ROUNDS))
 REFUSED = {status: (status, b"") for status in Status}
 DONE = (Status.OK, b"")
 
@@ -170,7 +172,7 @@ async def it_opens_and_refuses_what_the_protocol_does(dut, suite, together):
     """
     forms = [form for form in FORMS if form & HeaderForm.SEQUENCE_NUMBER_16 or not together]
     host, rng = await start(dut, f"open {suite} {together}")
-    for _ in range(5 * ROUNDS):
+    for _ in range(OPENING_ROUNDS):
         direction, slot = Direction.random(rng, suite), rng.randrange(PROFILE.slots)
         other_epoch = Direction(direction.keys, direction.epoch + 1, direction.connection_id)
         opener = direction.opener(PROFILE.window)
