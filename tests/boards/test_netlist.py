@@ -12,7 +12,7 @@ import pytest
 
 from boards.devices import find_device
 from boards.netlist import synthesise_netlist
-from boards.synthesis import _options
+from boards.synthesis import synthesis_options
 from hdl.accelerator import Accelerator
 from hdl.packet_stream import AXI4StreamTop
 from hdl.profile import PROFILES
@@ -40,7 +40,7 @@ def netlist_of(tmp_path_factory) -> Callable[[str, str], str]:
                 lambda: AXI4StreamTop(Accelerator(chosen)),
                 platform,
                 tmp_path_factory.mktemp("netlist"),
-                _options(chosen, platform),
+                synthesis_options(chosen, platform),
             )
         return netlists[profile, device]
 
