@@ -30,6 +30,8 @@ MODULES = (
     "proofs.record_number",
     "proofs.sbox",
     "proofs.multiplier",
+    "proofs.serial_timing",
+    "proofs.serial_keys",
 )
 
 _MARKS = {

@@ -1,0 +1,54 @@
+"""Blocks with a window in them: named states, and outputs that are given instead of made."""
+
+from amaranth.hdl import Elaboratable, Fragment, Module, Signal, Value
+
+__all__ = ["Opened", "Replaced"]
+
+
+class Opened(Elaboratable):
+    """A block that is elaborated once, with its inner signals and states by name."""
+
+    def __init__(self, block: Elaboratable):
+        self._block = block
+        self._module = block.elaborate(None)
+        self._fragment = Fragment.get(self._module, None)
+        self._signals = {
+            signal.name: signal
+            for statements in self._fragment.statements.values()
+            for signal in statements._lhs_signals()
+        }
+
+    def __getitem__(self, name: str) -> Signal:
+        return self._signals[name]
+
+    def __getattr__(self, name: str):
+        return getattr(self._block, name)
+
+    def ongoing(self, state: str) -> Value:
+        """Whether the state machine is in this state."""
+        fsm = self._module._generated["fsm"]
+        return fsm.state == fsm.encoding[state]
+
+    def elaborate(self, platform):
+        self._block._MustUse__used = True
+        return self._fragment
+
+
+class Replaced(Elaboratable):
+    """A block of which some outputs are ``given``; what it makes of them itself goes nowhere."""
+
+    def __init__(self, block: Elaboratable, **given: Value):
+        self._block = block
+        self._given = given
+        self._outputs = {
+            name: Signal.like(getattr(block, name), name=f"{name}_given") for name in given
+        }
+
+    def __getattr__(self, name: str):
+        return self._outputs[name] if name in self._outputs else getattr(self._block, name)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.block = self._block
+        m.d.comb += [self._outputs[name].eq(value) for name, value in self._given.items()]
+        return m
