@@ -10,7 +10,7 @@ kind of extension; where client and server use different forms, there is one cod
     Extensions([SERVER_VERSION.make(DTLS_1_3), ...])
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -24,6 +24,7 @@ DTLS_1_3 = 0xFEFC
 
 #: RFC 8701, 2: values that mean nothing, so that whoever does not ignore them is found out.
 GREASE = tuple(range(0x0A0A, 0x10000, 0x1010))
+_GREASE = frozenset(GREASE)
 #: RFC 8449, 4.
 SMALLEST_RECORD_SIZE_LIMIT = 64
 
@@ -67,6 +68,8 @@ _NAMES: dict[int, str] = {number: number.name.lower() for number in ExtensionTyp
 
 class Place(Enum):
     """The messages that carry extensions, as the table of RFC 8446, 4.2 abbreviates them."""
+
+    __hash__ = object.__hash__  # Enum's looks up the name, each time
 
     CLIENT_HELLO = "CH"
     SERVER_HELLO = "SH"
@@ -179,6 +182,12 @@ class Extensions:
             found[number] = data
         return extensions
 
+    def read_all(self, codecs: "Mapping[int, Codec[Any]]") -> None:
+        """Read those that ``codecs`` has for the types here; raises what `Codec.read` raises."""
+        for number in self._by_type:
+            if number in codecs:
+                codecs[number].read(self)
+
     def check_answers(self, offered: "Extensions") -> None:
         """Hold a response against the message that it answers (RFC 8446, 4.2).
 
@@ -186,7 +195,7 @@ class Extensions:
         HelloRetryRequest; and for GREASE, which nobody may select (RFC 8701, 3.1).
         """
         for number in self._by_type:
-            unknown = number not in offered or number in GREASE
+            unknown = number not in offered or number in _GREASE
             if unknown and number != ExtensionType.COOKIE:
                 raise ProtocolViolation(
                     AlertDescription.UNSUPPORTED_EXTENSION,

@@ -8,6 +8,7 @@ They are not frozen, nor is what they are cut into: that would treble the time i
 what has a value that the standards forbid raises `ProtocolViolation` with the alert that they name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, NoReturn
@@ -60,6 +61,43 @@ _DOWNGRADE_SENTINELS = (b"DOWNGRD\1", b"DOWNGRD\0")
 _NO_COMPRESSION = b"\0"
 
 
+def _by_type(*codecs: Codec[Any]) -> Mapping[int, Codec[Any]]:
+    return {codec.type: codec for codec in codecs}
+
+
+#: The extensions whose syntax is checked, since a side of ours reads them.
+_IN_CLIENT_HELLO = _by_type(
+    SUPPORTED_GROUPS,
+    SIGNATURE_ALGORITHMS,
+    SIGNATURE_ALGORITHMS_CERT,
+    CERTIFICATE_AUTHORITIES,
+    CLIENT_KEY_SHARES,
+    COOKIE,
+    SERVER_NAME,
+    ALPN_PROTOCOLS,
+    RECORD_SIZE_LIMIT,
+    CONNECTION_ID,
+    CLIENT_CERTIFICATE_TYPES,
+    SERVER_CERTIFICATE_TYPES,
+    PSK_MODES,
+    EARLY_DATA,
+    OFFERED_PSKS,
+)
+_IN_RETRY_REQUEST = _by_type(RETRY_GROUP, COOKIE)
+_IN_SERVER_HELLO = _by_type(SERVER_KEY_SHARE, CONNECTION_ID, SELECTED_PSK)
+_IN_ENCRYPTED_EXTENSIONS = _by_type(
+    SERVER_NAME_USED,
+    SUPPORTED_GROUPS,
+    ALPN_PROTOCOLS,
+    RECORD_SIZE_LIMIT,
+    CLIENT_CERTIFICATE_TYPE,
+    SERVER_CERTIFICATE_TYPE,
+    EARLY_DATA,
+)
+_IN_CERTIFICATE_REQUEST = _by_type(SIGNATURE_ALGORITHMS_CERT, CERTIFICATE_AUTHORITIES)
+_IN_NEW_SESSION_TICKET = _by_type(MAX_EARLY_DATA)
+
+
 @dataclass
 class ClientHello:
     """RFC 9147, 5.3. What `parse` returns offers DTLS 1.3, with the legacy fields as they must be.
@@ -110,24 +148,7 @@ class ClientHello:
         _check("ClientHello.legacy_version", legacy_version == DTLS_1_2)
         _check("ClientHello.legacy_cookie", not legacy_cookie)
         _check("ClientHello.legacy_compression_methods", compression == _NO_COMPRESSION)
-        _check_syntax(
-            extensions,
-            SUPPORTED_GROUPS,
-            SIGNATURE_ALGORITHMS,
-            SIGNATURE_ALGORITHMS_CERT,
-            CERTIFICATE_AUTHORITIES,
-            CLIENT_KEY_SHARES,
-            COOKIE,
-            SERVER_NAME,
-            ALPN_PROTOCOLS,
-            RECORD_SIZE_LIMIT,
-            CONNECTION_ID,
-            CLIENT_CERTIFICATE_TYPES,
-            SERVER_CERTIFICATE_TYPES,
-            PSK_MODES,
-            EARLY_DATA,
-            OFFERED_PSKS,
-        )
+        extensions.read_all(_IN_CLIENT_HELLO)
         return cls(random, cipher_suites, extensions, legacy_session_id)
 
 
@@ -183,9 +204,9 @@ class ServerHello:
         _check("ServerHello.legacy_session_id_echo", not session_id)
         _check("ServerHello.legacy_compression_method", compression == _NO_COMPRESSION)
         if place is Place.HELLO_RETRY_REQUEST:
-            _check_syntax(extensions, RETRY_GROUP, COOKIE)
+            extensions.read_all(_IN_RETRY_REQUEST)
         else:
-            _check_syntax(extensions, SERVER_KEY_SHARE, CONNECTION_ID, SELECTED_PSK)
+            extensions.read_all(_IN_SERVER_HELLO)
         return cls(random, cipher_suite, extensions)
 
     def check_answers(self, hello: ClientHello) -> None:
@@ -194,8 +215,8 @@ class ServerHello:
         Raises illegal_parameter for a suite, unsupported_extension for an extension that was not
         offered.
         """
-        offered = set(hello.cipher_suites).difference(GREASE)
-        _check("ServerHello.cipher_suite", self.cipher_suite in offered)
+        suite = self.cipher_suite
+        _check("ServerHello.cipher_suite", suite in hello.cipher_suites and suite not in GREASE)
         self.extensions.check_answers(hello.extensions)
 
 
@@ -234,16 +255,7 @@ class EncryptedExtensions:
         reader = Reader(body, "EncryptedExtensions")
         extensions = Extensions.parse(reader, Place.ENCRYPTED_EXTENSIONS)
         reader.finish()
-        _check_syntax(
-            extensions,
-            SERVER_NAME_USED,
-            SUPPORTED_GROUPS,
-            ALPN_PROTOCOLS,
-            RECORD_SIZE_LIMIT,
-            CLIENT_CERTIFICATE_TYPE,
-            SERVER_CERTIFICATE_TYPE,
-            EARLY_DATA,
-        )
+        extensions.read_all(_IN_ENCRYPTED_EXTENSIONS)
         return cls(extensions)
 
 
@@ -269,7 +281,7 @@ class CertificateRequest:
         extensions = Extensions.parse(reader, Place.CERTIFICATE_REQUEST)
         reader.finish()
         SIGNATURE_ALGORITHMS.require(extensions)
-        _check_syntax(extensions, SIGNATURE_ALGORITHMS_CERT, CERTIFICATE_AUTHORITIES)
+        extensions.read_all(_IN_CERTIFICATE_REQUEST)
         return cls(extensions, context)
 
 
@@ -476,13 +488,8 @@ class NewSessionTicket:
         nonce, ticket = reader.vector(1), reader.vector(2, minimum=1)
         extensions = Extensions.parse(reader, Place.NEW_SESSION_TICKET)
         reader.finish()
-        _check_syntax(extensions, MAX_EARLY_DATA)
+        extensions.read_all(_IN_NEW_SESSION_TICKET)
         return cls(lifetime, age_add, nonce, ticket, extensions)
-
-
-def _check_syntax(extensions: Extensions, *codecs: Codec[Any]) -> None:
-    for codec in codecs:
-        codec.read(extensions)
 
 
 def _check(field_name: str, holds: bool) -> None:

@@ -6,7 +6,7 @@ secrets are as long as the output of the suite's hash. None appears in a repr.
 
 import hashlib
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 
 from cryptography.hazmat.primitives.hmac import HMAC
 
@@ -15,6 +15,8 @@ from protocol.crypto.provider import TrafficKeys
 from protocol.crypto.suites import CipherSuite
 from protocol.handshake_framing import HandshakeType
 
+#: By their names in pyca/cryptography.
+_HASHES = {"sha256": hashlib.sha256, "sha384": hashlib.sha384}
 _LABEL_PREFIX = b"dtls13"
 _IV_BYTES = 12
 #: HKDF-Expand makes so many blocks of output (RFC 5869, 2.3).
@@ -105,7 +107,7 @@ class Transcript:
     def select(self, suite: CipherSuite) -> None:
         """Hash with the hash of ``suite``; doing so twice has no effect."""
         if self._hash is None:
-            self._hash = hashlib.new(suite.parameters.hash.name, self._waiting)
+            self._hash = _new_hash(suite, self._waiting)
             self._waiting = b""
 
     def add(self, message_type: int, body: bytes) -> None:
@@ -126,10 +128,7 @@ class Transcript:
         That need not be selected: a PSK is offered before there is a suite. If one is selected, it
         has to have the same hash.
         """
-        if self._hash is None:
-            state = hashlib.new(suite.parameters.hash.name, self._waiting)
-        else:
-            state = self._hash.copy()
+        state = _new_hash(suite, self._waiting) if self._hash is None else self._hash.copy()
         state.update(start)
         return state.digest()
 
@@ -208,25 +207,28 @@ class Hkdf:
     With the labels of RFC 8446, 7.1, which come here without the prefix of RFC 9147, 5.9.
     """
 
+    __slots__ = ("_mac", "_next_salt", "_suite")
+
     def __init__(self, suite: CipherSuite, secret: bytes) -> None:
         self._suite = suite
         self._mac = HMAC(secret, suite.parameters.hash)
+        #: What `next` derives, once it has.
+        self._next_salt = b""
 
     def expand_label(self, label: bytes, context: bytes, length: int) -> bytes:
         """HKDF-Expand-Label; nearly always one block of HKDF-Expand is enough."""
         info = _info(label, len(context), length) + context
-        block = output = self._block(info + b"\1")
+        mac = self._mac.copy()
+        mac.update(info + b"\1")
+        block = output = mac.finalize()
         number = 1
         while len(output) < length:
             number += 1
-            block = self._block(b"%b%b%c" % (block, info, number))
+            mac = self._mac.copy()
+            mac.update(b"%b%b%c" % (block, info, number))
+            block = mac.finalize()
             output += block
         return output[:length]
-
-    def _block(self, data: bytes) -> bytes:
-        mac = self._mac.copy()
-        mac.update(data)
-        return mac.finalize()
 
     def derive(self, label: bytes, context: bytes) -> bytes:
         """A secret as long as the hash: Derive-Secret, if ``context`` is a transcript hash."""
@@ -234,11 +236,9 @@ class Hkdf:
 
     def next(self, input_key: bytes | None = None) -> "Hkdf":
         """The next of Early Secret, Handshake Secret and Master Secret; None stands for zeros."""
+        if not self._next_salt:
+            self._next_salt = self.derive(b"derived", _hash(self._suite, b""))
         return _extract(self._suite, self._next_salt, input_key)
-
-    @cached_property
-    def _next_salt(self) -> bytes:
-        return self.derive(b"derived", _hash(self._suite, b""))
 
 
 @lru_cache(maxsize=256)  # there are few labels but those of exporters
@@ -269,4 +269,8 @@ def _hmac(suite: CipherSuite, key: bytes, data: bytes) -> bytes:
 
 
 def _hash(suite: CipherSuite, data: bytes) -> bytes:
-    return hashlib.new(suite.parameters.hash.name, data).digest()
+    return _new_hash(suite, data).digest()
+
+
+def _new_hash(suite: CipherSuite, data: bytes) -> "hashlib._Hash":
+    return _HASHES[suite.parameters.hash.name](data)

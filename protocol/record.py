@@ -444,7 +444,7 @@ class RecordLayer:
         self._routes.clear()
         self._newest = [None] * 4
         for epoch in sorted(self._openers):
-            self._newest[epoch & unified_header.EPOCH_MASK] = self._openers[epoch]
+            self._newest[epoch & _EPOCH_MASK] = self._openers[epoch]
 
     def _drop(self, reason: Drop | Refusal, first: int) -> None:
         """Count a record that was not opened, by its first byte, and see what follows."""

@@ -14,6 +14,9 @@ from protocol.handshake_framing import HandshakeType
 class State(Enum):
     """What a side waits for."""
 
+    # Of Python's own, since Enum's looks up the name, each time.
+    __hash__ = object.__hash__
+
     WAIT_SERVER_HELLO = auto()
     #: After a HelloRetryRequest: a second one is a violation (RFC 8446, 4.1.4).
     WAIT_SECOND_SERVER_HELLO = auto()
@@ -37,6 +40,8 @@ class State(Enum):
 
 class Step(Enum):
     """A message that was received, told apart by what it means where its type leaves that open."""
+
+    __hash__ = object.__hash__
 
     SERVER_HELLO = auto()
     #: One that takes a PSK of ours.

@@ -17,6 +17,8 @@ class Reader:
     bytes do not suffice or a length is out of the range that the standard gives.
     """
 
+    __slots__ = ("_data", "_end", "_position", "_what")
+
     def __init__(self, data: bytes, what: str) -> None:
         self._data = bytes(data)
         self._end = len(self._data)
