@@ -12,20 +12,16 @@ from protocol.config import ConnectionConfig
 from protocol.crypto.provider import OpenedRecord
 from protocol.fragments import Arrival, Message, Reassembler
 from protocol.handshake import APPLICATION_EPOCH, PLAINTEXT_EPOCH, Encodable, PeerHello
-from protocol.handshake_framing import (
-    FRAGMENT_HEADER_BYTES,
-    Fragment,
-    HandshakeType,
-    parse_fragments,
-)
+from protocol.handshake_framing import Fragment, HandshakeType, parse_fragments
 from protocol.outbox import SAFE_MTU, Outbox
+from protocol.packing import pack
 from protocol.record import ContentType
 from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer, earlier
 from protocol.stats import Statistics
 
 _LAST_MESSAGE_SEQ = 0xFFFF
-#: A smaller piece of a message is not worth a record; the next datagram takes it.
-_SMALLEST_PIECE = 16
+#: As a plain number: to look it up in its class takes longer than to compare it.
+_KEY_UPDATE = int(HandshakeType.KEY_UPDATE)
 #: RFC 9147, 7.1: this part of the retransmission interval passes before a partial flight is acked.
 _PATIENCE = 1 / 4
 
@@ -268,7 +264,8 @@ class Delivery:
 
     def send_due_ack(self, now: float) -> None:
         """Send an ACK if it is time to."""
-        if self._ack_deadline is not None and self._ack_deadline <= now:
+        deadline = self._ack_deadline
+        if deadline is not None and deadline <= now:
             size = self._outbox.largest_content(self.write_epoch, self._outbox.mtu)
             self._outbox.send(self.write_epoch, ContentType.ACK, self._acks.take(size))
             if self._finished:
@@ -357,24 +354,25 @@ class Delivery:
         return True
 
     def _receive(self, fragments: Sequence[Fragment], record: OpenedRecord, now: float) -> None:
-        if all(fragment.message_seq < self._flight_start for fragment in fragments):
+        if max([fragment.message_seq for fragment in fragments]) < self._flight_start:
             self._peer_repeats(now)
             return
-        arrivals = list(map(self._reassembler.add, fragments))
-        is_new = Arrival.IN_ORDER in arrivals or Arrival.OUT_OF_ORDER in arrivals
+        arrivals = [self._reassembler.add(fragment) for fragment in fragments]
+        in_order = arrivals.count(Arrival.IN_ORDER)
+        is_new = in_order or Arrival.OUT_OF_ORDER in arrivals
         if is_new and record.epoch != PLAINTEXT_EPOCH:  # there only a whole hello counts
             self._answered(now)
-        if Arrival.NOT_KEPT in arrivals or any(map(self._is_waiting_update, fragments)):
+        if Arrival.NOT_KEPT in arrivals or self._has_waiting_update(fragments):
             return
-        if self._finished or arrivals.count(Arrival.IN_ORDER) < len(arrivals):
+        if self._finished or in_order < len(arrivals):
             self._acks.demand(record.number, now)
         else:
             self._acks.hold(record.number, now, self._timer.interval * _PATIENCE)
 
-    def _is_waiting_update(self, fragment: Fragment) -> bool:
+    def _has_waiting_update(self, fragments: Sequence[Fragment]) -> bool:
         """A KeyUpdate after something missing: its ACK would say that its keys may be used."""
-        is_update = fragment.msg_type == HandshakeType.KEY_UPDATE
-        return is_update and self._reassembler.lacks_any_until(fragment.message_seq)
+        updates = [one.message_seq for one in fragments if one.msg_type == _KEY_UPDATE]
+        return any(map(self._reassembler.lacks_any_until, updates))
 
     def _peer_repeats(self, now: float) -> None:
         """The peer sends its last flight again: it lacks ours (RFC 9147, 5.8.1, way 3).
@@ -411,27 +409,16 @@ class Delivery:
         self._transmit()
 
     def _transmit(self) -> None:
-        """Send what is due of the current flight, in as few datagrams as possible.
+        """Send what is due of the current flight, in as few records and datagrams as possible.
 
         Hellos go out whole: of those the peer need not acknowledge a part (RFC 9147, 7), so that
         the rest would have nothing to wait for.
         """
-        assert self._flight is not None
-        self._outbox.next_datagram()
-        for message, start, stop in list(self._flight.due()):
-            while start < stop:
-                if self._flight.under_way >= PORTION and message.epoch != PLAINTEXT_EPOCH:
-                    return
-                end = min(stop, start + self._piece_room(message.epoch, stop - start))
-                content = message.fragment(start, end).encode()
-                number = self._outbox.send(message.epoch, ContentType.HANDSHAKE, content)
-                self._flight.sent(number, message, start, end)
-                start = end
-
-    def _piece_room(self, epoch: int, wanted: int) -> int:
-        """How many bytes of a message the next record takes."""
-        room = self._outbox.room(epoch) - FRAGMENT_HEADER_BYTES
-        if room < min(wanted, _SMALLEST_PIECE):
-            self._outbox.next_datagram()
-            room = self._outbox.room(epoch) - FRAGMENT_HEADER_BYTES
-        return room
+        flight, outbox = self._flight, self._outbox
+        assert flight is not None
+        outbox.next_datagram()
+        for epoch, pieces in pack(list(flight.due()), outbox):
+            if flight.under_way >= PORTION and epoch != PLAINTEXT_EPOCH:
+                return
+            content = b"".join([piece.encode() for piece in pieces])
+            flight.sent(outbox.send(epoch, ContentType.HANDSHAKE, content), pieces)

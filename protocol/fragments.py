@@ -25,9 +25,9 @@ class Message:
 class Arrival(Enum):
     """What became of a fragment."""
 
-    #: The next piece of the next message.
+    #: All that comes before it is there; it may be in the same record (RFC 9147, 5.5).
     IN_ORDER = "in order"
-    #: Kept, but it is not the next piece: something before it is late or lost.
+    #: Kept, but something before it is late or lost.
     OUT_OF_ORDER = "out of order"
     #: Of a message that was delivered before.
     OLD = "old"
@@ -56,15 +56,16 @@ class Reassembler:
         message_seq = fragment.message_seq
         if message_seq < self.next_message_seq:
             return Arrival.OLD
-        partial = self._partial.get(message_seq)
-        known = 0 if partial is None else partial.received.prefix()
+        partial, known = self._partial.get(message_seq), 0
         if partial is None:
             if not self._has_room(fragment):
                 return Arrival.NOT_KEPT
             self._partial[message_seq] = _Partial(fragment)
-        elif not partial.insert(fragment):
-            return Arrival.NOT_KEPT
-        in_order = message_seq == self.next_message_seq and fragment.offset <= known
+        else:
+            known = partial.received.prefix()
+            if not partial.insert(fragment):
+                return Arrival.NOT_KEPT
+        in_order = fragment.offset <= known and not self.lacks_any_until(message_seq - 1)
         return Arrival.IN_ORDER if in_order else Arrival.OUT_OF_ORDER
 
     def whole_message(self) -> Message | None:
@@ -89,8 +90,11 @@ class Reassembler:
 
     def lacks_any_until(self, message_seq: int) -> bool:
         """Whether something is missing of the messages up to this one, itself included."""
-        messages = (self._partial.get(s) for s in range(self.next_message_seq, message_seq + 1))
-        return not all(partial is not None and partial.whole for partial in messages)
+        for expected in range(self.next_message_seq, message_seq + 1):
+            partial = self._partial.get(expected)
+            if partial is None or not partial.whole:
+                return True
+        return False
 
     def forget_pieces(self) -> None:
         """Drop what is not delivered yet: it is not genuine, and the sender has to say it again."""
@@ -118,25 +122,30 @@ class _Partial:
 
     def __init__(self, first: Fragment) -> None:
         self.msg_type = first.msg_type
-        self.data = bytearray(first.length)
         self.received = RangeSet()
-        self._write(first, first.offset + len(first.data))
-
-    @property
-    def whole(self) -> bool:
-        return self.received.prefix() == len(self.data)
+        self.whole = len(first.data) == first.length
+        if self.whole:  # nearly always: there is nothing to put together
+            self.data: bytes | bytearray = first.data
+            self.received.add(0, first.length)
+        else:
+            self.data = bytearray(first.length)
+            self._write(first, first.offset + len(first.data))
 
     def insert(self, fragment: Fragment) -> bool:
         stop = fragment.offset + len(fragment.data)
         self._check_consistent(fragment, stop)
+        if self.whole:
+            return True
         if len(self.received) >= _MAX_PIECES and fragment.offset > self.received.prefix():
             return False
         self._write(fragment, stop)
         return True
 
     def _write(self, fragment: Fragment, stop: int) -> None:
+        assert isinstance(self.data, bytearray)
         self.data[fragment.offset : stop] = fragment.data
         self.received.add(fragment.offset, stop)
+        self.whole = self.received.prefix() == len(self.data)
 
     def _check_consistent(self, fragment: Fragment, end: int) -> None:
         if (fragment.msg_type, fragment.length) != (self.msg_type, len(self.data)):

@@ -11,6 +11,7 @@ then it is under way, and not sent again.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from protocol.crypto.provider import RecordNumber
@@ -34,17 +35,19 @@ class OutgoingMessage:
     message_seq: int
     body: bytes = field(repr=False)
 
-    def fragment(self, start: int, stop: int) -> Fragment:
-        """The bytes from ``start`` to ``stop``."""
-        return Fragment(
-            self.msg_type, len(self.body), self.message_seq, start, self.body[start:stop]
-        )
 
+class Piece(NamedTuple):
+    """The bytes from ``start`` to ``stop`` of a message."""
 
-class _Piece(NamedTuple):
-    message_seq: int
+    message: OutgoingMessage
     start: int
     stop: int
+
+    def encode(self) -> bytes:
+        """The fragment that carries it."""
+        message, start, stop = self
+        body, seq = message.body, message.message_seq
+        return Fragment(message.msg_type, len(body), seq, start, body[start:stop]).encode()
 
 
 _NOTHING = RangeSet()
@@ -57,9 +60,10 @@ class Flight:
         self.messages = tuple(messages)
         #: Of which bytes of a message that is known, by its message_seq.
         self._acknowledged: dict[int, RangeSet] = {}
-        self._sent: dict[RecordNumber, _Piece] = {}
+        #: What each record carries.
+        self._sent: dict[RecordNumber, Sequence[Piece]] = {}
         #: Those of them that may still arrive, in the order of sending.
-        self._under_way: dict[RecordNumber, _Piece] = {}
+        self._under_way: dict[RecordNumber, Sequence[Piece]] = {}
         #: Message and offset after the last byte that was sent.
         self._reached = (-1, 0)
         #: Whether some of it was sent more than once.
@@ -83,7 +87,10 @@ class Flight:
     def missing(self) -> Iterator[tuple[OutgoingMessage, int, int]]:
         """What is not acknowledged: messages, each with a range of its bytes, in order."""
         for message in self.messages:
-            acknowledged = self._acknowledged.get(message.message_seq, _NOTHING)
+            acknowledged = self._acknowledged.get(message.message_seq)
+            if acknowledged is None:
+                yield message, 0, len(message.body)
+                continue
             for start, stop in acknowledged.gaps(len(message.body)):
                 yield message, start, stop
 
@@ -97,18 +104,18 @@ class Flight:
             covered = RangeSet()
             for start, stop in self._acknowledged.get(seq, _NOTHING).overlaps(0, size):
                 covered.add(start, stop)
-            for piece in self._under_way.values():
-                if piece.message_seq == seq:
+            for piece in chain.from_iterable(self._under_way.values()):
+                if piece.message is message:
                     covered.add(piece.start, piece.stop)
             for start, stop in covered.gaps(size):
                 yield message, start, stop
 
-    def sent(self, number: RecordNumber, message: OutgoingMessage, start: int, stop: int) -> None:
-        """The record ``number`` carries these bytes of the message."""
-        piece = _Piece(message.message_seq, start, stop)
-        self._sent[number] = self._under_way[number] = piece
-        self.repeated = self.repeated or (message.message_seq, start) < self._reached
-        self._reached = max(self._reached, (message.message_seq, stop))
+    def sent(self, number: RecordNumber, pieces: Sequence[Piece]) -> None:
+        """The record ``number`` carries these pieces, which are in order."""
+        self._sent[number] = self._under_way[number] = pieces
+        (first, start, _), (last, _, stop) = pieces[0], pieces[-1]
+        self.repeated = self.repeated or (first.message_seq, start) < self._reached
+        self._reached = max(self._reached, (last.message_seq, stop))
 
     def acknowledge(self, numbers: Iterable[RecordNumber]) -> bool:
         """The peer has these records; returns whether less is missing now.
@@ -118,10 +125,8 @@ class Flight:
         before = list(self.missing())
         self._pass_over(set(numbers))
         for number in numbers:
-            piece = self._sent.pop(number, None)
-            if piece is not None:
-                acknowledged = self._acknowledged.setdefault(piece.message_seq, RangeSet())
-                acknowledged.add(piece.start, piece.stop)
+            for message, start, stop in self._sent.pop(number, ()):
+                self._acknowledged.setdefault(message.message_seq, RangeSet()).add(start, stop)
         return list(self.missing()) != before
 
     def lose(self) -> None:

@@ -73,6 +73,18 @@ def test_pieces_say_whether_they_are_the_next_one():
     assert reassembler.add(fragment(body, 0)) is Arrival.OLD
 
 
+def test_messages_of_one_record_follow_each_other():
+    """RFC 9147, 5.5: they all come before the first of them is asked for."""
+    reassembler = Reassembler(1000)
+    body = bytes(10)
+    assert reassembler.add(fragment(body, 0)) is Arrival.IN_ORDER
+    assert reassembler.add(fragment(body, 1, 0, 4)) is Arrival.IN_ORDER
+    assert reassembler.add(fragment(body, 2)) is Arrival.OUT_OF_ORDER
+    assert reassembler.add(fragment(body, 1, 4)) is Arrival.IN_ORDER
+    assert reassembler.add(fragment(body, 3, 5)) is Arrival.OUT_OF_ORDER
+    assert reassembler.add(fragment(body, 3, 0, 5)) is Arrival.IN_ORDER
+
+
 @pytest.mark.parametrize(
     "second",
     [

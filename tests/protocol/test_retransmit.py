@@ -1,10 +1,12 @@
 import pytest
 
 from protocol.crypto.provider import RecordNumber
-from protocol.retransmit import Flight, OutgoingMessage, RetransmissionTimer
+from protocol.handshake_framing import parse_fragments
+from protocol.retransmit import Flight, OutgoingMessage, Piece, RetransmissionTimer
 
 HELLO = OutgoingMessage(0, 2, 4, bytes(range(50)))
 FINISHED = OutgoingMessage(2, 20, 5, bytes(range(100, 200)))
+VERIFY = OutgoingMessage(2, 15, 6, bytes(10))
 
 
 def missing(flight):
@@ -19,17 +21,17 @@ def test_all_of_a_new_flight_is_missing():
 
 
 def test_a_fragment_has_the_number_of_its_message_and_the_length_of_the_whole():
-    fragment = FINISHED.fragment(10, 30)
+    (fragment,) = parse_fragments(Piece(FINISHED, 10, 30).encode())
     assert (fragment.msg_type, fragment.message_seq, fragment.length) == (20, 5, 100)
     assert (fragment.offset, fragment.data) == (10, bytes(range(110, 130)))
 
 
 def test_only_what_is_not_acknowledged_is_missing():
     flight = Flight([HELLO, FINISHED])
-    flight.sent(RecordNumber(0, 0), HELLO, 0, 50)
-    flight.sent(RecordNumber(2, 0), FINISHED, 0, 40)
-    flight.sent(RecordNumber(2, 1), FINISHED, 40, 80)
-    flight.sent(RecordNumber(2, 2), FINISHED, 80, 100)
+    flight.sent(RecordNumber(0, 0), [Piece(HELLO, 0, 50)])
+    flight.sent(RecordNumber(2, 0), [Piece(FINISHED, 0, 40)])
+    flight.sent(RecordNumber(2, 1), [Piece(FINISHED, 40, 80)])
+    flight.sent(RecordNumber(2, 2), [Piece(FINISHED, 80, 100)])
     flight.acknowledge([RecordNumber(0, 0), RecordNumber(2, 1)])
     assert missing(flight) == [(5, 0, 40), (5, 80, 100)]
     assert not flight.untouched
@@ -37,10 +39,10 @@ def test_only_what_is_not_acknowledged_is_missing():
 
 def test_an_ack_of_any_transmission_counts_however_the_message_was_cut():
     flight = Flight([FINISHED])
-    flight.sent(RecordNumber(2, 0), FINISHED, 0, 60)
-    flight.sent(RecordNumber(2, 1), FINISHED, 60, 100)
-    flight.sent(RecordNumber(2, 2), FINISHED, 0, 30)
-    flight.sent(RecordNumber(2, 3), FINISHED, 30, 90)
+    flight.sent(RecordNumber(2, 0), [Piece(FINISHED, 0, 60)])
+    flight.sent(RecordNumber(2, 1), [Piece(FINISHED, 60, 100)])
+    flight.sent(RecordNumber(2, 2), [Piece(FINISHED, 0, 30)])
+    flight.sent(RecordNumber(2, 3), [Piece(FINISHED, 30, 90)])
     flight.acknowledge([RecordNumber(2, 3)])
     flight.acknowledge([RecordNumber(2, 0)])
     assert missing(flight) == [(5, 90, 100)]
@@ -48,9 +50,17 @@ def test_an_ack_of_any_transmission_counts_however_the_message_was_cut():
     assert flight.complete
 
 
+def test_an_ack_of_a_record_is_one_of_all_messages_in_it():
+    flight = Flight([HELLO, FINISHED, VERIFY])
+    flight.sent(RecordNumber(2, 0), [Piece(HELLO, 20, 50), Piece(FINISHED, 0, 100)])
+    flight.sent(RecordNumber(2, 1), [Piece(VERIFY, 0, 10)])
+    flight.acknowledge([RecordNumber(2, 0)])
+    assert missing(flight) == [(4, 0, 20), (6, 0, 10)]
+
+
 def test_acks_of_other_records_change_nothing():
     flight = Flight([FINISHED])
-    flight.sent(RecordNumber(2, 0), FINISHED, 0, 100)
+    flight.sent(RecordNumber(2, 0), [Piece(FINISHED, 0, 100)])
     flight.acknowledge([RecordNumber(2, 1), RecordNumber(3, 0)])
     assert flight.untouched
 
@@ -105,7 +115,7 @@ def under_way():
     """Four records of a flight, all under way."""
     flight = Flight([FINISHED])
     for number in range(4):
-        flight.sent(RecordNumber(2, number), FINISHED, 25 * number, 25 * number + 25)
+        flight.sent(RecordNumber(2, number), [Piece(FINISHED, 25 * number, 25 * number + 25)])
     assert due(flight) == []
     return flight
 
@@ -143,11 +153,11 @@ def test_what_is_given_up_is_due_again():
 
 def test_a_flight_knows_whether_any_of_it_was_sent_again():
     flight = Flight([HELLO, FINISHED])
-    flight.sent(RecordNumber(0, 0), HELLO, 0, 50)
-    flight.sent(RecordNumber(2, 0), FINISHED, 0, 40)
-    flight.sent(RecordNumber(2, 1), FINISHED, 40, 100)
+    flight.sent(RecordNumber(0, 0), [Piece(HELLO, 0, 50)])
+    flight.sent(RecordNumber(2, 0), [Piece(FINISHED, 0, 40)])
+    flight.sent(RecordNumber(2, 1), [Piece(FINISHED, 40, 100)])
     assert not flight.repeated
-    flight.sent(RecordNumber(2, 2), FINISHED, 60, 100)
+    flight.sent(RecordNumber(2, 2), [Piece(FINISHED, 60, 100)])
     assert flight.repeated
 
 
