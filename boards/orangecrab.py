@@ -46,6 +46,6 @@ def _orangecrab(
 
 
 BOARDS = (
-    _orangecrab("25", OrangeCrabR0_2_25FPlatform, COMPACT, 100, seed=1),
+    _orangecrab("25", OrangeCrabR0_2_25FPlatform, COMPACT, 80, seed=1),
     _orangecrab("85", OrangeCrabR0_2_85FPlatform, FAST, 80, seed=1),
 )
