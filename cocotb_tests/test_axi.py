@@ -36,7 +36,7 @@ from tests.hdl.traffic import SMALL, SMALL_NARROW, SMALL_PIPELINED, SMALL_RING, 
 
 REQUESTS = 400 if FULL else 60
 #: The serial engine takes and gives single bytes.
-WORDS = dataclasses.replace(SMALL, name="small-words", bus_bytes=WORD_BYTES)
+WORDS = dataclasses.replace(SMALL, name="words", bus_bytes=WORD_BYTES)
 STREAMS = [WORDS, *([SMALL, SMALL_RING, SMALL_PIPELINED] if FULL else [])]
 REGISTERS = [WORDS, *([SMALL_RING, SMALL_NARROW] if FULL else [])]
 PROFILES = {profile.name: profile for profile in (*STREAMS, *REGISTERS)}

@@ -268,8 +268,9 @@ class SerialAccelerator(wiring.Component):
                 with m.If(self._counted()):
                     m.next = "count bytes"
             with m.State("count bytes"):
-                with m.If(self._status == Status.OK):
-                    self._count(m, offset=1, amount=self._amount)
+                # Nothing is added for what is refused, in as many cycles.
+                accepted = self._status == Status.OK
+                self._count(m, offset=1, amount=Mux(accepted, self._amount, 0))
                 with m.If(self._counted()):
                     m.next = "commit"
             with m.State("commit"):
