@@ -264,13 +264,12 @@ class SerialAccelerator(wiring.Component):
                 with m.If(self._position == HEADER_BYTES - 1):
                     m.next = "count message"
             with m.State("count message"):
-                self._count_message(m)
+                self._count(m, offset=0, amount=1)
                 with m.If(self._counted()):
                     m.next = "count bytes"
             with m.State("count bytes"):
-                # Nothing is added for what is refused, in as many cycles.
-                accepted = self._status == Status.OK
-                self._count(m, offset=1, amount=Mux(accepted, self._amount, 0))
+                # Of a refusal none, which takes as long: it tells nothing of the verdict.
+                self._count(m, offset=1, amount=Mux(self._status == Status.OK, self._amount, 0))
                 with m.If(self._counted()):
                     m.next = "commit"
             with m.State("commit"):
@@ -340,23 +339,20 @@ class SerialAccelerator(wiring.Component):
         """There is nothing to count, or it is on its way."""
         return ~self._counters.start | self._counters.begins
 
-    def _count_message(self, m):
+    def _count(self, m, offset, amount):
+        """The counter of a refusal, or the one of the opcode or ``offset`` behind it, if any."""
         counters = self._counters
+        m.d.comb += counters.amount.eq(amount)
         with m.If(self._status != Status.OK):
             m.d.comb += [
                 counters.start.eq(1),
                 counters.index.eq(Counter.MALFORMED_REQUEST - 1 + self._status),
-                counters.amount.eq(1),
             ]
         with m.Else():
-            self._count(m, offset=0, amount=1)
-
-    def _count(self, m, offset, amount):
-        with m.Switch(self._request.opcode):
-            for opcode, counter in _COUNTERS.items():
-                with m.Case(opcode):
-                    m.d.comb += [
-                        self._counters.start.eq(1),
-                        self._counters.index.eq(counter + offset),
-                        self._counters.amount.eq(amount),
-                    ]
+            with m.Switch(self._request.opcode):
+                for opcode, counter in _COUNTERS.items():
+                    with m.Case(opcode):
+                        m.d.comb += [
+                            counters.start.eq(1),
+                            counters.index.eq(counter + offset),
+                        ]
