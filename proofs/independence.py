@@ -11,6 +11,7 @@ no invariants.
 import random
 import subprocess
 import sysconfig
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from proofs.property import Finding, Verdict
 __all__ = ["Copy", "Independence"]
 
 
-class Copy(Elaboratable):
+class Copy(Elaboratable, ABC):
     """A design whose inputs are made by `shared` and `private`, and with outputs for `equal`.
 
     A subclass describes it in ``describe``.
@@ -32,8 +33,9 @@ class Copy(Elaboratable):
     def __init__(self):
         self.ports: list[Signal] = []
 
+    @abstractmethod
     def describe(self, m: Module) -> None:
-        raise NotImplementedError
+        """Add the design, its inputs and what shall be equal."""
 
     def elaborate(self, platform):
         m = Module()
@@ -61,21 +63,21 @@ class Copy(Elaboratable):
         """What of registers alone holds in every cycle; it is proved too, by induction."""
         m.d.comb += self._port("invariant", name, 1).eq(value)
 
+    @abstractmethod
     def stimulus(self) -> "Stimulus":
         """What a pair of runs is given that shows where a broken copy fails."""
-        raise NotImplementedError
 
 
-class Stimulus:
+class Stimulus(ABC):
     """Drives shared inputs from reset on; all that it does not name are 0, private ones random."""
 
+    @abstractmethod
     def inputs(self) -> dict[str, int]:
         """The shared inputs of the next cycle by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outputs(self, equal: dict[str, int]) -> bool:
         """Told what the copies agreed on in the cycle; False to end."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Blocks with a window in them: named states, and outputs that are given instead of made."""
+"""Blocks that proofs look into: their inner signals and states, and outputs that are given."""
 
 from amaranth.hdl import Elaboratable, Fragment, Module, Signal, Value
 
@@ -6,10 +6,14 @@ __all__ = ["Opened", "Replaced"]
 
 
 class Opened(Elaboratable):
-    """A block that is elaborated once, with its inner signals and states by name."""
+    """A block that is elaborated once, with its inner signals and states by name.
+
+    They have no other name than the one in its source. An invariant over them makes a proof
+    possible; it is proved as well, so a wrong one makes no proof unsound.
+    """
 
     def __init__(self, block: Elaboratable):
-        self._block = block
+        self.block = block
         self._module = block.elaborate(None)
         self._fragment = Fragment.get(self._module, None)
         self._signals = {
@@ -22,7 +26,7 @@ class Opened(Elaboratable):
         return self._signals[name]
 
     def __getattr__(self, name: str):
-        return getattr(self._block, name)
+        return getattr(self.block, name)
 
     def ongoing(self, state: str) -> Value:
         """Whether the state machine is in this state."""
@@ -30,7 +34,7 @@ class Opened(Elaboratable):
         return fsm.state == fsm.encoding[state]
 
     def elaborate(self, platform):
-        self._block._MustUse__used = True
+        self.block._MustUse__used = True
         return self._fragment
 
 

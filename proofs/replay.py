@@ -5,7 +5,7 @@ from amaranth.hdl import Assert, Const, Elaboratable, Module, Mux, Signal, signe
 
 from hdl.replay import ReplayWindow
 from proofs.accepted_set import NUMBER_BITS, AcceptedSet
-from proofs.internals import Opened
+from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 from proofs.symbolic import Integer, run

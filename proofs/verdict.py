@@ -12,8 +12,8 @@ from hdl.pipeline.verdict import Verdict, opening_layout
 from hdl.pipeline.window import ring_bits
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.accepted_set import AcceptedSet
-from proofs.internals import Opened
 from proofs.one_word import OneWord
+from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
