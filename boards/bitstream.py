@@ -73,16 +73,18 @@ class _BoardBuild:
     def __init__(self, board: Board, folder: Path, watcher: Watcher, design: Design):
         self._board, self._folder, self._watcher, self._design = board, folder, watcher, design
         self._family = FAMILIES[board.device.family]
-        self._packer = Tool(self._family.nextpnr, folder, self._family.packer)
+        self._packer = Tool(self._family.packer, folder)
+        nextpnr = Tool(self._family.nextpnr, folder)
         self._versions = {
-            package: version(package) for package in (*_PACKAGES, self._packer.package)
+            package: version(package)
+            for package in (*_PACKAGES, nextpnr.package, self._packer.package)
         }
         self._identity = 0
 
     def run(self) -> Build:
         board = self._board
         # An iCE40's PLL is packed together with its pin.
-        pinned = (*board.device.arguments, self._family.constraints, "pins.txt")
+        pinned = (*board.device.arguments, *self._family.constraints)
         result = Synthesis(
             self._netlist,
             replace(board.device, arguments=pinned),
@@ -122,10 +124,8 @@ class _BoardBuild:
 
     def _pack(self) -> Path:
         self._watcher.step("packing the bitstream")
-        name = f"bitstream{self._family.suffix}"
-        options = (*self._family.packing, *self._board.packing)
-        self._packer.run([*options, "configuration.txt", name], "pack-bitstream.log")
-        return self._folder / name
+        self._packer.run([*self._board.packing, *self._family.packing], "pack-bitstream.log")
+        return self._folder / f"bitstream{self._family.suffix}"
 
 
 def elaborate(board: Board, profile: Profile, design: Design = BoardDesign) -> tuple[str, str]:
@@ -133,7 +133,7 @@ def elaborate(board: Board, profile: Profile, design: Design = BoardDesign) -> t
     plan = board.platform().prepare(
         design(board, profile), "top", emit_src=False, debug_verilog=False
     )
-    suffix = FAMILIES[board.device.family].constraints.replace("--", ".")
+    suffix = FAMILIES[board.device.family].constraints_suffix
     return _text(plan.files, "top.il"), _text(plan.files, f"top{suffix}")
 
 

@@ -9,7 +9,7 @@ from amaranth.lib import io
 
 from boards.clocks import CLOCKS
 from boards.devices import Device
-from boards.pll import ECP5PLL, ICE40PLL, PLLS
+from boards.pll import PLL, PLLS
 from boards.top import BoardTop
 from hdl.profile import Profile
 
@@ -50,13 +50,13 @@ class Board:
     #: What the UART's pins lead to, and the most bits a second that this takes.
     adapter: str
     baud: int
-    #: The packer's options.
+    #: Options of the packer, beside what its family gives it.
     packing: tuple[str, ...] = ()
 
     def __post_init__(self):
         self.find_pll()
 
-    def find_pll(self) -> ECP5PLL | ICE40PLL:
+    def find_pll(self) -> PLL:
         """What makes the clock of the accelerator of the one on the board."""
         given = self.platform().default_clk_frequency / 1e6
         return PLLS[self.device.family].find(given, self.megahertz)

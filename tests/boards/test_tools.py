@@ -10,20 +10,27 @@ from boards.tools import SynthesisError, Tool
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    """A tool whose arguments are Python statements, in a package like YoWASP's."""
-    package = tmp_path / "packages" / "yowasp_fake"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("def run_fake(argv):\n    exec(argv[0])\n    return 0\n")
-    monkeypatch.syspath_prepend(package.parent)
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
-    return Tool("yowasp_fake", tmp_path)
+    """A tool whose argument is Python statements, in a package that is installed."""
+    packages = tmp_path / "packages"
+    installed = packages / "forgery-1.dist-info"
+    installed.mkdir(parents=True)
+    (packages / "forgery.py").write_text("import sys\ndef run():\n    exec(sys.argv[1])\n")
+    (installed / "METADATA").write_text("Name: forgery\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text("[console_scripts]\nfake = forgery:run\n")
+    monkeypatch.syspath_prepend(packages)
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    return Tool("fake", tmp_path)
+
+
+def test_a_tool_knows_its_package(fake):
+    assert fake.package == "forgery"
 
 
 def test_a_missing_tool_is_named_with_what_brings_it(tmp_path):
     with pytest.raises(SynthesisError) as error:
-        Tool("yowasp_nothing", tmp_path)
+        Tool("yowasp-nothing", tmp_path)
     assert str(error.value) == (
-        "the package yowasp-nothing is missing: pip install 'intaglio[synth]' brings it"
+        "the tool yowasp-nothing is missing: pip install 'intaglio[synth]' brings it"
     )
 
 
@@ -49,7 +56,7 @@ def test_a_tool_works_in_its_folder_and_leaves_a_log(fake, tmp_path):
 def test_a_failure_is_one_sentence_with_the_first_error(fake, statements, sentence):
     with pytest.raises(SynthesisError) as error:
         fake.run([f"import sys; {statements}"], "fake.log")
-    assert str(error.value) == f"yowasp-fake {sentence}"
+    assert str(error.value) == f"fake {sentence}"
 
 
 def test_no_more_run_at_once_than_there_are_cores(fake, tmp_path, monkeypatch):
@@ -75,7 +82,7 @@ def test_nothing_runs_on_after_one_has_failed(fake, tmp_path, monkeypatch):
             "sys.exit(1)"
         ],
     }
-    with pytest.raises(SynthesisError, match="yowasp-fake failed"):
+    with pytest.raises(SynthesisError, match=r"^fake failed"):
         fake.run_all(runs, lambda log: None)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "slow.log").read_text()), 0)

