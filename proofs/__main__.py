@@ -28,6 +28,7 @@ MODULES = (
     "proofs.replay",
     "proofs.verdict",
     "proofs.record_number",
+    "proofs.numbering",
     "proofs.sbox",
     "proofs.multiplier",
     "proofs.serial_timing",

@@ -28,6 +28,18 @@ class Opened(Elaboratable):
     def __getattr__(self, name: str):
         return getattr(self.block, name)
 
+    def nameless(self, name: str) -> dict[int, Signal]:
+        """By width, those signals that have no name, and that ``name`` is made of."""
+        sources = (
+            statement._rhs_signals()
+            for statements in self._fragment.statements.values()
+            for statement in statements
+            if self[name] in statement._lhs_signals()
+        )
+        return {
+            len(source): source for found in sources for source in found if source.name[0] == "$"
+        }
+
     def ongoing(self, state: str) -> Value:
         """Whether the state machine is in this state."""
         fsm = self._module._generated["fsm"]

@@ -7,7 +7,7 @@ from hdl.record_number import NUMBER_BITS, Reconstruction
 from proofs.property import Mutant, Property
 from proofs.smt import AllInputs
 
-__all__ = ["PROPERTIES"]
+__all__ = ["NEARER", "PROPERTIES", "is_nearest"]
 
 
 class _Nearest(Elaboratable):
@@ -17,26 +17,35 @@ class _Nearest(Elaboratable):
         m = Module()
         m.submodules.block = block = Reconstruction()
         next_number, other = Signal(NUMBER_BITS + 1), Signal(NUMBER_BITS)
-        distance, other_distance = (Signal(signed(NUMBER_BITS + 2)) for _ in range(2))
-        mask = Cat(Const(0xFF, 8), block.sixteen.replicate(8))
         m.d.comb += [
             block.wire.eq(AnyConst(16)),
             block.sixteen.eq(AnyConst(1)),
             next_number.eq(AnyConst(NUMBER_BITS + 1)),
             block.next.eq(next_number),
             other.eq(AnyConst(NUMBER_BITS)),
-            distance.eq(block.number - next_number),
-            other_distance.eq(other - next_number),
             Assume(next_number <= 1 << NUMBER_BITS),
-            Assume((other[:16] & mask) == (block.wire & mask)),
-            Assert((block.number[:16] & mask) == (block.wire & mask), "other low bits"),
-            Assert(
-                (_magnitude(distance) < _magnitude(other_distance))
-                | ((_magnitude(distance) == _magnitude(other_distance)) & (block.number >= other)),
-                "another one is nearer, or as near and higher",
-            ),
         ]
+        same, nearest = is_nearest(m, block.number, next_number, block.wire, block.sixteen, other)
+        m.d.comb += [Assert(same, "other low bits"), Assert(nearest, NEARER)]
         return m
+
+
+#: What is wrong if a number is not nearest.
+NEARER = "another one is nearer, or as near and higher"
+
+
+def is_nearest(m, number, following, wire, sixteen, other):
+    """Whether a number has the low bits on the wire, and is the nearest one, by RFC 9147, 4.2.2.
+
+    Nearest to ``following`` among all 48-bit numbers that have them, of which ``other`` may be any.
+    """
+    mask = Cat(Const(0xFF, 8), sixteen.replicate(8))
+    distance, other_distance = (Signal(signed(NUMBER_BITS + 2)) for _ in range(2))
+    m.d.comb += [distance.eq(number - following), other_distance.eq(other - following)]
+    own, its = _magnitude(distance), _magnitude(other_distance)
+    counts = (other[:16] & mask) == (wire & mask)
+    nearest = (own < its) | ((own == its) & (number >= other))
+    return (number[:16] & mask) == (wire & mask), ~counts | nearest
 
 
 def _magnitude(value):
