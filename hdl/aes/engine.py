@@ -14,7 +14,7 @@ class AESEngineSignature(wiring.Signature):
     ``requests`` takes blocks of `request_layout`; ``results`` gives each one encrypted, 128 bits,
     in the order of the requests, and cannot be held. With ``write``, the round key ``write_data``
     goes to ``write_address``, in the numbering of `round_key_address_layout`; only while no block
-    is in the engine. Blocks that are requested in the next cycle or later use it.
+    is in the engine. Blocks that are requested two cycles later or more use it.
     """
 
     def __init__(self, keys: int):
