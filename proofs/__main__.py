@@ -30,7 +30,10 @@ MODULES = (
     "proofs.record_number",
     "proofs.numbering",
     "proofs.sbox",
+    "proofs.aes_cores",
+    "proofs.key_schedule",
     "proofs.multiplier",
+    "proofs.ghash",
     "proofs.serial_timing",
     "proofs.serial_keys",
 )

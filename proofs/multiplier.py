@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from amaranth.hdl import Elaboratable, Module, Signal
 
 from hdl.ghash_parallel import CUTS, Multiplier
-from proofs.bilinear import Bilinear
+from proofs.exact import Claim, Exact, Walk
+from proofs.ghash import coefficients, product
+from proofs.machine import Machine
 from proofs.property import Mutant, Property
 
 __all__ = ["PROPERTIES"]
 
 
-class _Parallel(Elaboratable):
+class _Product(Elaboratable):
     """A product of polynomials: in each of them, bit 127 - i is the coefficient of x**i."""
 
     def __init__(self, stages: int):
@@ -20,29 +22,29 @@ class _Parallel(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.product.eq(
-            Multiplier(m, CUTS[: self._stages - 1]).multiply(self.a, self.b)
-        )
+        multiplier = Multiplier(m, CUTS[: self._stages - 1])
+        m.d.comb += self.product.eq(multiplier.multiply(self.a, self.b))
         return m
 
-    def expected(self, bit: int) -> Iterator[tuple[int, int]]:
-        """x**i * x**j is x**(i + j), reduced."""
-        for power, reduced in enumerate(_POWERS):
-            if reduced >> 127 - bit & 1:
-                for i in range(max(0, power - 127), min(power, 127) + 1):
-                    yield 127 - i, 127 - (power - i)
 
+class _Parallel(Walk):
+    """One product, and anything before and behind it."""
 
-def _powers() -> list[int]:
-    """x**0 to x**254 modulo x**128 + x**7 + x**2 + x + 1; bit i is the coefficient of x**i."""
-    powers = [1]
-    for _ in range(254):
-        power = powers[-1] << 1
-        powers.append(power ^ (1 << 128 | 0b10000111) if power >> 128 else power)
-    return powers
+    def __init__(self, stages: int):
+        block = _Product(stages)
+        super().__init__(block, a=block.a, b=block.b, product=block.product)
+        self._stages = stages
 
+    def claims(self, machine: Machine) -> Iterator[Claim]:
+        a, b = machine.forms.variables(128), machine.forms.variables(128)
+        inputs = {"a": coefficients(a)[::-1], "b": coefficients(b)[::-1]}
+        state = machine.anything
+        for _ in range(self._stages):
+            outputs, state = machine.step(state, inputs)
+            inputs = {}
+        wanted = product(machine.forms, a, b)
+        yield Claim("the product", outputs["product"], coefficients(wanted)[::-1])
 
-_POWERS = _powers()
 
 PROPERTIES = [
     Property(
@@ -50,7 +52,7 @@ PROPERTIES = [
         promise=f"The multiplier of {stages} stages gives the product in GF(2**128) of every two "
         "blocks, as the polynomials of SP 800-38D define it, after the same time.",
         design=lambda stages=stages: _Parallel(stages),
-        method=Bilinear(),
+        method=Exact(),
         mutant=Mutant(
             what="one coefficient is not reduced a second time",
             module="hdl.ghash_parallel",

@@ -1,13 +1,13 @@
 """The forms of the AES S-box that are logic (FIPS 197, 5.1.1)."""
 
-from amaranth.asserts import AnyConst
-from amaranth.hdl import Array, Assert, Const, Elaboratable, Module
+from amaranth.asserts import AnyConst, AnySeq
+from amaranth.hdl import Array, Assert, Cat, Const, Elaboratable, Module, Signal
 
-from hdl.aes.sbox import SBox, SBoxForm
+from hdl.aes.sbox import PipelinedSBox, SBox, SBoxForm
 from proofs.property import Mutant, Property
-from proofs.smt import AllInputs
+from proofs.smt import AllInputs, Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["PROPERTIES", "TABLE"]
 
 #: FIPS 197, figure 7, as it is printed there: row by row.
 TABLE = bytes.fromhex(
@@ -36,6 +36,24 @@ class _SBox(Elaboratable):
         return m
 
 
+class _Pipelined(Elaboratable):
+    def __init__(self, form: SBoxForm):
+        self._form = form
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.block = block = PipelinedSBox(self._form)
+        bytes_before = [Signal(8) for _ in range(2)]
+        begun = Signal(2)
+        m.d.comb += block.input.eq(AnySeq(8))
+        m.d.sync += [Cat(bytes_before).eq(Cat(block.input, bytes_before)), begun.eq(Cat(1, begun))]
+        m.d.comb += Assert(
+            ~begun.all() | (block.output == _substitute(bytes_before[1])),
+            "FIPS 197, two cycles later",
+        )
+        return m
+
+
 def _substitute(byte):
     return Array(Const(entry, 8) for entry in TABLE)[byte]
 
@@ -52,6 +70,29 @@ PROPERTIES = [
                 module="hdl.aes.sbox",
                 old="_AFFINE_CONSTANT = 0x63",
                 new="_AFFINE_CONSTANT = 0x61",
+            ),
+        )
+        for form in (SBoxForm.TABLE, SBoxForm.COMPOSITE)
+    ),
+    *(
+        Property(
+            name=f"sbox.pipelined.{form.value}",
+            promise=f"The {form.value} form in two cycles gives in each cycle what the table of "
+            "FIPS 197 says of the byte of two cycles before.",
+            design=lambda form=form: _Pipelined(form),
+            method=Induction(depth=3, within=4),
+            mutant=Mutant(
+                what="a product in the small field has a bit of the wrong place",
+                module="hdl.aes.sbox",
+                old="return Cat(u, u ^ v, Const(_INVERSE16_ROM, 64).word_select(d, 4))",
+                new="return Cat(u, v, Const(_INVERSE16_ROM, 64).word_select(d, 4))",
+            )
+            if form is SBoxForm.COMPOSITE
+            else Mutant(
+                what="it has one register only",
+                module="hdl.aes.sbox",
+                old="m.d.sync += [looked_up.eq(_look_up(m, self.input)), register.eq(looked_up)]",
+                new="m.d.sync += register.eq(_look_up(m, self.input))",
             ),
         )
         for form in (SBoxForm.TABLE, SBoxForm.COMPOSITE)

@@ -19,10 +19,12 @@ from proofs.property import Finding, Verdict
 
 __all__ = ["AllInputs", "Induction"]
 
-#: Checks of Amaranth become assertions, memories arrays, undriven wires free.
+#: Checks of Amaranth become assertions, memories arrays, tables logic, undriven
+#: wires free.
 _SCRIPT = """
 read_rtlil design.il
 prep -flatten -top top
+memory_map -rom-only
 {extra}
 memory_nordff
 async2sync
@@ -33,8 +35,8 @@ write_smt2 -wires design.smt2
 """
 #: Assertions without a message are invariants, which a counterexample need not break.
 _PROMISES_ONLY = "chformal -assert -remove t:$check r:FORMAT=?* %d"
-#: Tables become logic; there must be nothing else that keeps anything.
-_NO_STATE = "memory_map -rom-only; select -assert-none t:$dff* t:$mem* t:$adff* t:$sdff*"
+#: There must be nothing that keeps anything.
+_NO_STATE = "select -assert-none t:$dff* t:$mem* t:$adff* t:$sdff*"
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 """Block memories: what they store, and when it comes out."""
 
 import random
+import re
 
 import pytest
 from amaranth.back import rtlil
 
-from hdl.aes.sbox import SBOX
+from hdl.aes.round_stage import RoundStage
+from hdl.aes.sbox import SBOX, SBoxForm, multiply
 from hdl.block_ram import BlockRAM, TwinROM
+from proofs.sbox import TABLE
 from tests.hdl.streams import simulate
 
 
@@ -110,3 +113,14 @@ def test_an_ecp5_takes_blocks_that_are_deep_enough(width, depth, cell, blocks):
 def test_an_ecp5_takes_one_block_for_a_table():
     text = rtlil.convert(TwinROM(SBOX), platform=ECP5())
     assert text.count("cell \\DP16KD") == 1
+
+
+def test_the_tables_of_aes_on_an_ecp5_are_that_of_fips_197():
+    text = rtlil.convert(RoundStage(SBoxForm.BLOCK_RAM), platform=ECP5(), emit_src=False)
+    rows = dict(re.findall(r"parameter \\INITVAL_(\w\w) 320'(\d+)", text))
+    # Lattice FPGA-TN-02204: 16 words of 18 bits in a row, each in 20.
+    words = [int(rows[f"{i >> 4:02X}"][::-1][20 * (i & 15) :][:18][::-1], 2) for i in range(256)]
+    assert bytes(word & 0xFF for word in words) == TABLE
+    assert [word >> 8 for word in words] == [multiply(entry, 2) for entry in TABLE]
+    assert len(set(re.findall(r"INITVAL_00 320'(\d+)", text))) == 1
+    assert text.count("INITVAL_00") == text.count("cell \\DP16KD") == 8

@@ -4,17 +4,25 @@ from pathlib import Path
 
 import pytest
 from amaranth.asserts import AnyConst, AnySeq
-from amaranth.hdl import Assert, Assume, Cat, Const, Elaboratable, Module, Signal
+from amaranth.hdl import Assert, Assume, Const, Elaboratable, Module, Signal
 
 from proofs.__main__ import find_properties, main
-from proofs.bilinear import Bilinear
 from proofs.broken import install
 from proofs.property import Mutant, Property, Verdict
 from proofs.run import prove
 from proofs.smt import AllInputs, Induction
 from proofs.symbolic import Integer, run
 
-QUICK = ("record_number.serial", "record_number.pipelined", "sbox", "multiplier.parallel.8")
+QUICK = (
+    "record_number.serial",
+    "record_number.pipelined",
+    "sbox",
+    "aes.serial",
+    "aes.ring.block-ram",
+    "aes.key_schedule",
+    "multiplier.parallel.8",
+    "ghash.serial.1",
+)
 
 
 @pytest.mark.parametrize("pair", find_properties(QUICK), ids=lambda pair: pair[1].name)
@@ -129,46 +137,3 @@ class Halved(Elaboratable):
 def test_python_code_becomes_gates_that_do_the_same(tmp_path: Path) -> None:
     assert AllInputs().check(Halved(50), tmp_path).verdict is Verdict.HOLDS
     assert AllInputs().check(Halved(51), tmp_path).verdict is Verdict.FAILS
-
-
-class Product(Elaboratable):
-    """The product of two bits each, modulo x**2 + x + 1, with faults."""
-
-    def __init__(self, fault: str = ""):
-        self._fault = fault
-        self.a, self.b, self.product = Signal(2), Signal(2), Signal(2)
-
-    def elaborate(self, platform):
-        m = Module()
-        (a0, a1), (b0, b1) = self.a, self.b
-        if self._fault == "late":
-            later = Signal()
-            m.d.sync += later.eq(a1)
-            a1 = later
-        low, high = Signal(), Signal()
-        m.d.comb += [low.eq((a0 & b0) ^ (a1 & b1)), high.eq((a0 & b1) ^ (a1 & b0) ^ (a1 & b1))]
-        if self._fault == "square":
-            m.d.comb += self.product.eq(Cat(low, high ^ (a0 & a1 & b0)))
-        elif self._fault == "bit late":
-            m.d.sync += self.product[0].eq(low)
-            m.d.comb += self.product[1].eq(high)
-        else:
-            m.d.comb += self.product.eq(Cat(low, high ^ (self._fault == "one")))
-        return m
-
-    def expected(self, bit: int):
-        return [((0, 0), (1, 1)), ((0, 1), (1, 0), (1, 1))][bit]
-
-
-@pytest.mark.parametrize(
-    ("fault", "verdict"),
-    [
-        ("", Verdict.HOLDS),
-        ("one", Verdict.FAILS),
-        ("bit late", Verdict.FAILS),
-        ("late", Verdict.UNKNOWN),
-        ("square", Verdict.UNKNOWN),
-    ],
-)
-def test_a_product_has_one_form_and_one_delay(fault, verdict, tmp_path: Path) -> None:
-    assert Bilinear().check(Product(fault), tmp_path).verdict is verdict
