@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["REACH_BITS", "Reconstruction", "nonce", "nonce_model", "reconstruct"]
 
 NUMBER_BITS = 48
-#: A reconstructed number is less than 2**16 away from the next one.
+#: A reconstructed number is at most 2**16 below the next one, and less above.
 REACH_BITS = 16
 
 

@@ -19,7 +19,7 @@ class ReplayWindow(wiring.Component):
     ``start``. Whoever holds the state writes ``number`` + 1 back, unless it is ``behind``, and
     ``seen_after``; but only after the record's tag has verified, and only if it is neither
     ``too_old`` nor ``replayed``. A new window has ``next`` at the first number that may come and
-    ``seen`` all ones. ``number`` is less than 2**``reach_bits`` away from ``next``.
+    ``seen`` all ones. ``number`` is at most 2**``reach_bits`` below ``next``, and less above.
 
     Bits leave on the left and come back on the right. Behind, all of them do, and that of the
     number as a one. Otherwise those that leave do not come back, and the shift ends with a one for

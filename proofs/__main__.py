@@ -26,9 +26,11 @@ __all__ = ["MODULES", "find_properties", "main"]
 #: Where the properties are, in the order of the table.
 MODULES = (
     "proofs.replay",
+    "proofs.serial_window",
     "proofs.verdict",
     "proofs.record_number",
     "proofs.numbering",
+    "proofs.serial_sealing",
     "proofs.sbox",
     "proofs.aes_cores",
     "proofs.key_schedule",

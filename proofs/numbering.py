@@ -180,7 +180,7 @@ PROPERTIES = [
         ),
     ),
     Property(
-        name="record_number.sealing",
+        name="record_number.sealing.pipelined",
         promise="In the pipelined engine, the records that a slot seals have the numbers from the "
         "one that it was loaded with on, one after the other and so none twice, up to the limit "
         "of its key or the last number; the nonce of each is of its number.",

@@ -1,8 +1,10 @@
 """Blocks that proofs look into: their inner signals and states, and outputs that are given."""
 
-from amaranth.hdl import Elaboratable, Fragment, Module, Signal, Value
+from amaranth.asserts import AnySeq
+from amaranth.hdl import Const, Elaboratable, Fragment, Module, Signal, Value
+from amaranth.lib import wiring
 
-__all__ = ["Opened", "Replaced"]
+__all__ = ["Opened", "Replaced", "Unknown"]
 
 
 class Opened(Elaboratable):
@@ -67,4 +69,23 @@ class Replaced(Elaboratable):
         m = Module()
         m.submodules.block = self._block
         m.d.comb += [self._outputs[name].eq(value) for name, value in self._given.items()]
+        return m
+
+
+class Unknown(Elaboratable):
+    """A block of which nothing is known: its outputs are anything in each cycle."""
+
+    def __init__(self, block: wiring.Component):
+        self._block = block
+
+    def __getattr__(self, name: str):
+        return getattr(self._block, name)
+
+    def elaborate(self, platform):
+        m = Module()
+        self._block._MustUse__used = True
+        for _, member, port in self._block.signature.flatten(self._block):
+            if member.flow is wiring.Out and not isinstance(port, Const):
+                value = Value.cast(port)
+                m.d.comb += value.eq(AnySeq(len(value)))
         return m

@@ -12,7 +12,7 @@ from proofs.symbolic import Integer, run
 from protocol import window
 from protocol.crypto.provider import Refusal
 
-__all__ = ["PROPERTIES"]
+__all__ = ["PROPERTIES", "follow"]
 
 
 class _Serial(Elaboratable):
@@ -71,54 +71,59 @@ class _Serial(Elaboratable):
         inside = (accepted.tracked < next_number) & (accepted.tracked + self._width >= next_number)
         bit = seen.bit_select(age, 1)
         m.d.comb += Assert(~begun | ~inside | (bit == accepted.contains_tracked))
-        self._follow(m, opened, number, judging, accepted.tracked, bit)
+        m.d.comb += Assert(~block.busy | judging)
+        follow(m, opened, number, next_number, judging, accepted.tracked, bit)
         return m
 
-    def _follow(self, m, opened, number, judging, tracked, bit):
-        """Where the bit of the tracked number is while the bits pass: invariants."""
-        block, width = opened.block, self._width
-        distance, to_tracked = Signal(signed(NUMBER_BITS + 2)), Signal(signed(NUMBER_BITS + 2))
-        behind, too_old, is_hit = Signal(), Signal(), Signal()
-        done, last_step = Signal(range(width + 1)), Signal(range(width))
-        age, left = Signal(range(width)), Signal(range(width + 1))
-        position, stays, turned = Signal(signed(width.bit_length() + 1)), Signal(), Signal.like(age)
-        m.d.comb += [
-            distance.eq(number - block.next),
-            behind.eq(distance < 0),
-            too_old.eq(distance < -width),
-            last_step.eq(Mux(behind | (distance < width), distance, width - 1)),
-            done.eq(Mux(block.busy, opened["step"], width)),
-            is_hit.eq(done > last_step),
-            # Behind: all bits turn around, that of the tracked number with them.
-            age.eq(block.next - 1 - tracked),
-            turned.eq(age + done),
-            # Else they move until the number's own comes; so many steps are left.
-            to_tracked.eq(number - tracked),
-            stays.eq((to_tracked >= 0) & (to_tracked < width)),
-            left.eq(Mux(is_hit, 0, last_step + 1 - done)),
-            position.eq(to_tracked - left),
-        ]
-        inside = (tracked < block.next) & (tracked + width >= block.next)
-        marked = bit | (is_hit & (number == tracked))
-        window = block.seen_after
-        facts = [
-            block.behind == behind,
-            block.too_old == too_old,
-            opened["last_step"] == last_step,
-            ~block.busy | (opened["moves"] == (behind | ~is_hit)),
-            (number != tracked) | ~inside | (block.replayed == (is_hit & bit)),
-            behind | ~block.replayed,
-            ~(behind & inside & ~too_old) | (window.bit_select(turned, 1) == marked),
-            behind
-            | ~stays
-            | (position < 0)
-            | (
-                window.bit_select(position[: len(age)], 1)
-                == Mux(tracked < block.next, bit, number == tracked)
-            ),
-        ]
-        m.d.comb += Assert(~block.busy | judging)
-        m.d.comb += [Assert(~judging | fact) for fact in facts]
+
+def follow(m, opened, number, following, judging, tracked, bit):
+    """Where the bit of the tracked number is while the bits pass: invariants of a `ReplayWindow`.
+
+    They hold while it is ``judging`` a ``number``, or has judged it, for a state whose next number
+    is ``following``, and in which ``bit`` is that of the tracked number.
+    """
+    block, width = opened.block, opened.block.width
+    distance, to_tracked = Signal(signed(NUMBER_BITS + 2)), Signal(signed(NUMBER_BITS + 2))
+    behind, too_old, is_hit = Signal(), Signal(), Signal()
+    done, last_step = Signal(range(width + 1)), Signal(range(width))
+    age, left = Signal(range(width)), Signal(range(width + 1))
+    position, stays, turned = Signal(signed(width.bit_length() + 1)), Signal(), Signal.like(age)
+    m.d.comb += [
+        distance.eq(number - following),
+        behind.eq(distance < 0),
+        too_old.eq(distance < -width),
+        last_step.eq(Mux(behind | (distance < width), distance, width - 1)),
+        done.eq(Mux(block.busy, opened["step"], width)),
+        is_hit.eq(done > last_step),
+        # Behind: all bits turn around, that of the tracked number with them.
+        age.eq(following - 1 - tracked),
+        turned.eq(age + done),
+        # Else they move until the number's own comes; so many steps are left.
+        to_tracked.eq(number - tracked),
+        stays.eq((to_tracked >= 0) & (to_tracked < width)),
+        left.eq(Mux(is_hit, 0, last_step + 1 - done)),
+        position.eq(to_tracked - left),
+    ]
+    inside = (tracked < following) & (tracked + width >= following)
+    marked = bit | (is_hit & (number == tracked))
+    window = block.seen_after
+    facts = [
+        block.behind == behind,
+        block.too_old == too_old,
+        opened["last_step"] == last_step,
+        ~block.busy | (opened["moves"] == (behind | ~is_hit)),
+        (number != tracked) | ~inside | (block.replayed == (is_hit & bit)),
+        behind | ~block.replayed,
+        ~(behind & inside & ~too_old) | (window.bit_select(turned, 1) == marked),
+        behind
+        | ~stays
+        | (position < 0)
+        | (
+            window.bit_select(position[: len(age)], 1)
+            == Mux(tracked < following, bit, number == tracked)
+        ),
+    ]
+    m.d.comb += [Assert(~judging | fact) for fact in facts]
 
 
 class _Stack(Elaboratable):
