@@ -38,6 +38,7 @@ MODULES = (
     "proofs.ghash",
     "proofs.serial_timing",
     "proofs.serial_keys",
+    "proofs.streams",
 )
 
 _MARKS = {

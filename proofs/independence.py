@@ -12,12 +12,13 @@ import random
 import subprocess
 import sysconfig
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.hdl import Elaboratable, Fragment, Module, Signal, Value
 
+from proofs.memories import Column, Memories
 from proofs.netlist import Netlist, translate
 from proofs.property import Finding, Verdict
 
@@ -88,13 +89,18 @@ class Independence:
     """
 
     words: str = "unbounded, self-composition"
+    #: Memories are taken out of the design (`Memories`), for one that is too large with them.
+    takes_memories_out: bool = False
     #: Runs at once that a broken copy is refuted with.
     runs: int = 1024
     cycles: int = 20_000
 
     def check(self, design: Copy, folder: Path) -> Finding:
-        netlist = _netlist(design, folder)
-        search = _Search(netlist, folder)
+        fragment = Fragment.get(design, None)
+        memories = Memories(fragment) if self.takes_memories_out else None
+        ports = [*design.ports, *(memories.ports if memories else ())]
+        netlist = translate(fragment, ports, folder)
+        search = Search(netlist, folder, memories.columns if memories else ())
         if broken := search.broken_invariants():
             return Finding(Verdict.UNKNOWN, f"not invariant: {', '.join(broken)}")
         if unequal := search.unequal():
@@ -102,7 +108,7 @@ class Independence:
         return Finding(Verdict.HOLDS, search.count)
 
     def refute(self, design: Copy, folder: Path) -> Finding:
-        netlist = _netlist(design, folder)
+        netlist = translate(Fragment.get(design, None), design.ports, folder)
         step, ones = netlist.compiled(), (1 << self.runs) - 1
         registers = [0] * len(netlist.registers)
         stimulus, source = design.stimulus(), random.Random(1)
@@ -128,30 +134,85 @@ class Independence:
         return Finding(Verdict.UNKNOWN, "no difference in these runs")
 
 
-def _netlist(design: Copy, folder: Path) -> Netlist:
-    fragment = Fragment.get(design, None)
-    return translate(fragment, design.ports, folder)
+@dataclass(frozen=True)
+class _Part:
+    """What stays equal in both copies as long as what it ``follows`` from does, and ``needed``.
+
+    That is a register, a column of a memory, or what is read of one.
+    """
+
+    #: Places in what `Search` calls a step: of registers, then of outputs.
+    follows: tuple[int, ...]
+    #: Its variable in the netlist.
+    variable: int | None = None
+    #: The number of another part.
+    needed: int | None = None
 
 
-class _Search:
-    """For the largest set of registers that stay equal in both copies."""
+class Search:
+    """For the largest set of registers and columns of memories that stay equal in both copies."""
 
     #: Random states that are tried at once; and how often in vain before the solver is asked.
     LANES = 2048
     TRIES = 4
 
-    def __init__(self, netlist: Netlist, folder: Path):
+    def __init__(self, netlist: Netlist, folder: Path, columns: Sequence[Column] = ()):
         self._net = netlist
         self._folder = folder
         self._step = netlist.compiled()
         self._random = random.Random(1)
-        self._equal = [True] * len(netlist.registers)
-        self._private = [name.startswith("private_") for name, _ in netlist.inputs]
-        self._invariants = [
-            index
-            for index, (name, _) in enumerate(netlist.outputs)
-            if name.startswith("invariant_")
+        self._parts = [
+            _Part((index,), netlist.first_register + index)
+            for index in range(len(netlist.registers))
         ]
+        self._add_columns(columns)
+        self._equal = [True] * len(self._parts)
+        self._private = {
+            1 + index
+            for index, (name, _) in enumerate(netlist.inputs)
+            if name.startswith("private_")
+        }
+        # A stream's ready is one while its valid is low.
+        names = [name for name, _ in netlist.outputs]
+        self._unheeded = [
+            (index, names.index(f"equal_valid_{name.removeprefix('ready_')}"))
+            for index, (name, _) in enumerate(netlist.inputs)
+            if name.startswith("ready_")
+        ]
+        self._invariants = [
+            index for index, name in enumerate(names) if name.startswith("invariant_")
+        ]
+
+    def _add_columns(self, columns: Sequence[Column]) -> None:
+        """A part for each column, and one for each bit that is read of it."""
+        net = self._net
+        inputs = {pair: 1 + index for index, pair in enumerate(net.inputs)}
+        first = len(net.registers)
+        outputs = {pair: first + index for index, pair in enumerate(net.outputs)}
+
+        def places(pairs: Iterable[tuple[str, int]]) -> tuple[int, ...]:
+            """Those that are constant have no name in the netlist, and are equal."""
+            return tuple(outputs[pair] for pair in pairs if pair in outputs)
+
+        for column in columns:
+            number = len(self._parts)
+            self._parts.append(_Part(places(column.written)))
+            for given, place in column.read:
+                if given in inputs:
+                    self._parts.append(_Part(places(place), inputs[given], number))
+
+    def _drop(self, number: int) -> None:
+        self._equal[number] = False
+        for other, part in enumerate(self._parts):
+            if part.needed == number:
+                self._equal[other] = False
+
+    def _secret(self) -> set[int]:
+        """Variables in which the copies may differ."""
+        differing = (
+            part.variable for part, equal in zip(self._parts, self._equal, strict=True) if not equal
+        )
+        return self._private.union(variable for variable in differing if variable is not None)
 
     def broken_invariants(self) -> list[str]:
         """Names of the invariants that do not hold at reset, or do not follow from all of them."""
@@ -172,81 +233,85 @@ class _Search:
         """Names of the outputs that are not equal."""
         net = self._net
         self._try()
+        following = [*net.following, *net.given]
         while True:
             gates = Gates()
             left, right = self._copies(gates)
             pairs = [
-                (left(x), right(x))
-                for x, equal in zip(net.following, self._equal, strict=True)
+                (left(following[place]), right(following[place]))
+                for part, equal in zip(self._parts, self._equal, strict=True)
                 if equal
+                for place in part.follows
             ]
             held = [copy(net.given[i]) for i in self._invariants for copy in (left, right)]
             model = gates.differ(pairs, held, self._folder)
             if model is None:
                 break
-            for index, literal in enumerate(net.following):
-                if self._equal[index] and model(left(literal)) != model(right(literal)):
-                    self._equal[index] = False
-            state = [model(left(2 * variable)) for variable in range(1, net.first_gate)]
-            self._try(state[: len(net.inputs)], state[len(net.inputs) :])
+            for number, part in enumerate(self._parts):
+                literals = [following[place] for place in part.follows]
+                if self._equal[number] and any(model(left(x)) != model(right(x)) for x in literals):
+                    self._drop(number)
+            self._try([model(left(2 * variable)) for variable in range(1, net.first_gate)])
         return [
             name
             for (name, _), literal in zip(net.outputs, net.given, strict=True)
-            if gates.differ([(left(literal), right(literal))], held, self._folder) is not None
-            and name.startswith("equal_")
+            if name.startswith("equal_")
+            and gates.differ([(left(literal), right(literal))], held, self._folder) is not None
         ]
 
     @property
     def count(self) -> str:
         """How many registers are equal."""
-        return f"{sum(self._equal)} of {len(self._equal)} registers are equal"
+        equal = self._equal[: len(self._net.registers)]
+        return f"{sum(equal)} of {len(equal)} registers are equal"
 
     def _copies(self, gates: "Gates"):
         """Two copies with what is equal in common."""
-        inputs, registers = gates.new(len(self._private)), gates.new(len(self._equal))
-        left = gates.copy(self._net, inputs, registers)
+        net, secret = self._net, self._secret()
+        variables = gates.new(net.first_gate - 1)
         others = [
-            gates.new(1)[0] if private else x
-            for x, private in zip(inputs, self._private, strict=True)
+            gates.new(1)[0] if number in secret else x for number, x in enumerate(variables, 1)
         ]
-        different = [
-            x if equal else gates.new(1)[0] for x, equal in zip(registers, self._equal, strict=True)
-        ]
-        return left, gates.copy(self._net, others, different)
+        inputs = len(net.inputs)
+        left = gates.copy(net, variables[:inputs], variables[inputs:])
+        for ready, valid in self._unheeded:
+            others[ready] = gates.choose(left(net.given[valid]), others[ready], gates.new(1)[0])
+        return left, gates.copy(net, others[:inputs], others[inputs:])
 
-    def _try(self, inputs: Sequence[int] = (), registers: Sequence[int] = ()) -> None:
-        """States at random; or those near to a given one, in which a few bits are others."""
-        tries, ones = 0, (1 << self.LANES) - 1
+    def _try(self, state: Sequence[int] = ()) -> None:
+        """Values at random; or those near to given ones, in which a few bits are others."""
+        tries, ones, net = 0, (1 << self.LANES) - 1, self._net
 
         def draw() -> int:
             return self._random.getrandbits(self.LANES)
 
-        def near(bits: Sequence[int], count: int) -> list[int]:
-            if not bits:
-                return [draw() for _ in range(count)]
-            return [(ones if bit else 0) ^ (draw() & draw() & draw() & draw()) for bit in bits]
+        def step(values: Sequence[int]) -> tuple[list[int], list[int]]:
+            inputs = len(net.inputs)
+            following, given = self._step(values[:inputs], values[inputs:], ones)
+            return [*following, *given], given
 
         while tries < self.TRIES:
-            left = [
-                x if equal else draw()
-                for x, equal in zip(near(registers, len(self._equal)), self._equal, strict=True)
-            ]
-            right = [x if equal else draw() for x, equal in zip(left, self._equal, strict=True)]
-            given = near(inputs, len(self._private))
-            others = [draw() if p else x for x, p in zip(given, self._private, strict=True)]
-            left, left_given = self._step(given, left, ones)
-            right, right_given = self._step(others, right, ones)
+            secret = self._secret()
+            near = [(ones if bit else 0) ^ (draw() & draw() & draw() & draw()) for bit in state]
+            near = near or [draw() for _ in range(1, net.first_gate)]
+            left = [draw() if n in secret else x for n, x in enumerate(near, 1)]
+            right = [draw() if n in secret else x for n, x in enumerate(left, 1)]
+            left, left_given = step(left)
+            for ready, valid in self._unheeded:
+                right[ready] ^= draw() & ~left_given[valid]
+            right, right_given = step(right)
             valid = ones
             for index in self._invariants:
                 valid &= left_given[index] & right_given[index]
             found = [
-                index
-                for index, (a, b) in enumerate(zip(left, right, strict=True))
-                if self._equal[index] and (a ^ b) & valid
+                number
+                for number, part in enumerate(self._parts)
+                if self._equal[number]
+                and any((left[place] ^ right[place]) & valid for place in part.follows)
             ]
             tries = 0 if found else tries + 1
-            for index in found:
-                self._equal[index] = False
+            for number in found:
+                self._drop(number)
 
 
 class Gates:
@@ -274,6 +339,11 @@ class Gates:
         if (a, b) not in self._gates:
             self._gates[a, b] = self._new((a, b))
         return self._gates[a, b]
+
+    def choose(self, condition: int, then: int, otherwise: int) -> int:
+        """``then`` where the condition is true."""
+        either = self._and(condition, then), self._and(condition ^ 1, otherwise)
+        return self._and(either[0] ^ 1, either[1] ^ 1) ^ 1
 
     def copy(
         self, netlist: Netlist, inputs: Sequence[int], registers: Sequence[int]

@@ -1,5 +1,8 @@
 """Blocks that proofs look into: their inner signals and states, and outputs that are given."""
 
+import linecache
+from collections.abc import Iterable
+
 from amaranth.asserts import AnySeq
 from amaranth.hdl import Const, Elaboratable, Fragment, Module, Signal, Value
 from amaranth.lib import wiring
@@ -18,11 +21,12 @@ class Opened(Elaboratable):
         self.block = block
         self._module = block.elaborate(None)
         self._fragment = Fragment.get(self._module, None)
-        self._signals = {
-            signal.name: signal
+        signals = [
+            signal
             for statements in self._fragment.statements.values()
             for signal in statements._lhs_signals()
-        }
+        ]
+        self._signals = _named_together(signals) | {signal.name: signal for signal in signals}
 
     def __getitem__(self, name: str) -> Signal:
         return self._signals[name]
@@ -50,6 +54,19 @@ class Opened(Elaboratable):
     def elaborate(self, platform):
         self.block._MustUse__used = True
         return self._fragment
+
+
+def _named_together(signals: Iterable[Signal]) -> dict[str, Signal]:
+    """Those that Amaranth knows no name of: ``a, b = Signal(), Signal()`` in one line."""
+    lines: dict[tuple[str, int], list[Signal]] = {}
+    for signal in sorted(signals, key=lambda signal: signal.duid):
+        lines.setdefault(signal.src_loc, []).append(signal)
+    found = {}
+    for (file, line), together in lines.items():
+        names = linecache.getline(file, line).partition("=")[0].strip().split(", ")
+        if len(names) == len(together):
+            found.update(zip(names, together, strict=True))
+    return found
 
 
 class Replaced(Elaboratable):

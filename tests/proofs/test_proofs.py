@@ -22,6 +22,8 @@ QUICK = (
     "aes.key_schedule",
     "multiplier.parallel.8",
     "ghash.serial.1",
+    "streams.request_reader",
+    "streams.skid_buffer",
 )
 
 
