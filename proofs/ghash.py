@@ -87,26 +87,26 @@ class _Serial(Walk):
         first = machine.renamed(begun, total=_turned(digest), multiple=_turned(h))
         yield Claim("begins with H", machine.register(begun, "multiple"), _turned(h))
         yield Claim("begins with 0", machine.register(begun, "total"), (0,) * 128)
-        self._claims, self._words = claims, (h, digest, block, wanted)
+        self._claims, self._words = claims, (h, digest, block, following, wanted)
         reached([(first, 0, False)], turn)
         yield from claims
 
     def _next(self, machine: Machine, state: State, taken: int, is_new: bool) -> Place:
         """The place that follows; behind a block, the digest gets its name again."""
-        h, digest, block, wanted = self._words
-        if (
-            taken < 16
-            or machine.register(state, "position") != (0,) * 4
-            or (taken == 16 and is_new)
-        ):
+        h, digest, block, following, wanted = self._words
+        last_goes_on = taken == 16 and (is_new or machine.register(state, "position") != (0,) * 4)
+        if taken < 16 or last_goes_on:
             return state, taken, is_new
         self._claims += [
             Claim("the digest", machine.register(state, "total"), _turned(wanted)),
             Claim("goes on with H", machine.register(state, "multiple"), _turned(h)),
         ]
-        byte = block[:8] if taken == 17 else machine.register(state, "byte")
-        total, multiple = _turned(digest), _turned(h)
-        return machine.renamed(state, total=total, multiple=multiple, byte=byte), taken - 16, is_new
+        named = {"total": _turned(digest), "multiple": _turned(h)}
+        if is_new:
+            byte = machine.register(state, "byte")
+            self._claims.append(Claim("the next block's first byte", byte, following[:8]))
+            named["byte"] = block[:8]
+        return machine.renamed(state, **named), taken - 16, is_new
 
 
 _SLOTS = 2

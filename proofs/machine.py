@@ -142,11 +142,12 @@ class Machine:
         )
         initial: dict[int, Form] = {}
         for name, net in netlist["netnames"].items():
-            for at, bit in zip(
-                self._names[name], net["attributes"].get("init", "")[::-1], strict=False
-            ):
-                if bit in "01":
-                    initial[at] = int(bit)
+            bits = net["attributes"].get("init", "")[::-1]
+            initial |= {
+                at: int(bit)
+                for at, bit in zip(self._names[name], bits, strict=False)
+                if bit in "01"
+            }
         #: At reset. Memories may hold anything.
         self.reset = State(
             tuple(initial.get(given, ANYTHING) for given, _ in self._registers),
@@ -169,7 +170,7 @@ class Machine:
             self._registers.append((nets["Q"][0], nets["D"][0]))
         elif kind == "$mem_v2":
             yield from self._read_memory(cell, nets)
-        elif "sbox" in kind:
+        elif ".sbox" in kind and "clk" in nets:
             first, second = (
                 self._numbers([f"{nets['output']}{stage}{i}" for i in range(8)]) for stage in "ab"
             )
@@ -196,7 +197,7 @@ class Machine:
             words = [int("".join(word), 2) for word in parts(parameters["INIT"], width)][::-1]
             if size != 256 or width % 8:
                 raise ValueError(f"a table has {size} words of {width} bits")
-            meaning = [bytes(w >> low & 0xFF for w in words) for low in range(0, width, 8)]
+            meaning = _columns(words, width)
         reads = zip(parts(nets["RD_ADDR"], address), parts(nets["RD_DATA"], width), strict=True)
         for place, data in reads:
             yield meaning, list(place), list(data)
@@ -209,7 +210,8 @@ class Machine:
     def renamed(self, state: State, **words: Word) -> State:
         """The state in which signals of the block hold these words.
 
-        Of all other registers, only constants are kept; the others may be anything.
+        Of all other registers, only constants are kept, the rest may be anything; memories are as
+        they were.
         """
         named = {
             net: value
@@ -268,33 +270,28 @@ class Machine:
     def _look_up(self, meaning, place: Sequence[Form], state: State) -> Word:
         if isinstance(meaning, int):
             return self._of(state.memories[meaning], place)
-        columns = [self.forms.look_up(meaning[0], tuple(place))]
-        for column in meaning[1:]:
-            twice = bytes(entry << 1 & 0xFF ^ (0x1B if entry >> 7 else 0) for entry in meaning[0])
-            is_twice = column == twice
-            columns.append(
-                doubled(columns[0]) if is_twice else self.forms.look_up(column, tuple(place))
-            )
-        return tuple(bit for column in columns for bit in column)
+        first = self.forms.look_up(meaning[0], tuple(place))
+        columns = [
+            doubled(first) if column is None else self.forms.look_up(column, tuple(place))
+            for column in meaning[1:]
+        ]
+        return tuple(bit for column in (first, *columns) for bit in column)
 
     def _of(self, words: Sequence[Word], place: Sequence[Form]) -> Word:
         """The word at ``place``, of which the highest bit is the last one."""
         if not place:
             return words[0]
-        half = 1 << len(place) - 1
-        select = place[-1]
-        if select == 0 or len(words) <= half:
-            # Beyond the end, anything is read.
-            return self._of(words[:half], place[:-1]) if select == 0 else self._none(words)
+        *lower, select = place
+        half = 1 << len(lower)
+        if select == 0:
+            return self._of(words[:half], lower)
+        if select is None or len(words) <= half:  # beyond the end, anything is read
+            return (ANYTHING,) * len(words[0])
+        high = self._of(words[half:], lower)
         if select == 1:
-            return self._of(words[half:], place[:-1])
-        if select is None:
-            return self._none(words)
-        low, high = (self._of(part, place[:-1]) for part in (words[:half], words[half:]))
+            return high
+        low = self._of(words[:half], lower)
         return tuple(self._gate.choose(a, b, select) for a, b in zip(low, high, strict=True))
-
-    def _none(self, words: Sequence[Word]) -> Word:
-        return (ANYTHING,) * len(words[0])
 
     def _write(self, memory, words: tuple[Word, ...], values: Sequence[Form]) -> tuple[Word, ...]:
         ports = memory[2]
@@ -320,6 +317,13 @@ class Machine:
 
 def _inverted(a: Form) -> Form:
     return None if a is None else a ^ 1
+
+
+def _columns(words: Sequence[int], width: int) -> list[bytes | None]:
+    """A table byte by byte, the lowest first; None for a byte that is the double of that."""
+    first, *others = [bytes(word >> low & 0xFF for word in words) for low in range(0, width, 8)]
+    twice = bytes(entry << 1 & 0xFF ^ (0x1B if entry >> 7 else 0) for entry in first)
+    return [first, *(None if column == twice else column for column in others)]
 
 
 def _sorted(gates: list) -> list:
