@@ -36,6 +36,7 @@ MODULES = (
     "proofs.key_schedule",
     "proofs.multiplier",
     "proofs.ghash",
+    "proofs.ghash_chains",
     "proofs.serial_timing",
     "proofs.serial_keys",
     "proofs.streams",
