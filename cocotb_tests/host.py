@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from cocotb_tests.streams import PACES, Bench, PacketSink, PacketSource
+from cocotb_tests.streams import PACES, Bench, PacketSink, PacketSource, Watcher
 from driver.messages import (
     AeadPrefix,
     Completion,
@@ -45,12 +45,19 @@ class Answer(NamedTuple):
 class Host(Bench):
     """Sends requests in batches, back to back, and gives what came of each, in order.
 
-    Every batch goes at another pace, idle and back-pressure included.
+    Every batch goes at another of the ``paces``, idle and back-pressure included.
     """
 
-    def __init__(self, dut, seed: str):
+    def __init__(
+        self,
+        dut,
+        seed: str,
+        paces: Sequence[tuple[float, float]] = PACES,
+        watchers: Sequence[Watcher] = (),
+    ):
         self._source, self._sink = PacketSource(dut, "s_axis"), PacketSink(dut, "m_axis")
-        super().__init__(dut, [self._source, self._sink], seed)
+        super().__init__(dut, [self._source, self._sink], seed, watchers)
+        self._paces = paces
         self._random = Random(f"host {seed}")
         self._answers: Tally[tuple[int, Status]] = Tally()
 
@@ -61,7 +68,7 @@ class Host(Bench):
 
     async def exchange(self, packets: Sequence[bytes]) -> list[bytes]:
         """The completion packet for each of ``packets``, which may hold anything."""
-        self.pace(*self._random.choice(PACES))
+        self.pace(*self._random.choice(self._paces))
         for packet in packets:
             self._source.send(packet)
         cycles = _CYCLES_PER_BYTE * sum(map(len, packets)) + _CYCLES_PER_REQUEST * len(packets)

@@ -31,11 +31,13 @@ _LOG_LINES = 60
 
 def run(
     component: Component,
-    test_module: str,
+    test_module: str | Sequence[str],
     name: str,
     environment: Mapping[str, str] | None = None,
 ) -> None:
     """Run the cocotb tests of ``test_module`` on ``component``, in ``build/cocotb/<name>``.
+
+    It may be several modules, whose tests then share a simulation.
 
     ``environment`` is what they find in theirs.
 
@@ -69,7 +71,7 @@ def run_verilog(
     sources: Iterable[Path],
     top: str,
     ports: Mapping[str, bool],
-    test_module: str,
+    test_module: str | Sequence[str],
     environment: Mapping[str, str] | None = None,
     *,
     arguments: Sequence[str] = (),

@@ -7,12 +7,22 @@ every rising edge it lets each of them see what the edge transferred and choose 
 from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-__all__ = ["PACES", "Bench", "PacketSink", "PacketSource", "Sink", "Source"]
+__all__ = [
+    "PACES",
+    "Bench",
+    "PacketSink",
+    "PacketSource",
+    "Sink",
+    "Source",
+    "Watcher",
+    "axi_stream",
+    "width_bytes",
+]
 
 #: How often sources are idle and sinks not ready, as probabilities: what tests are crossed with.
 PACES = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.3, 0.3))
@@ -96,8 +106,8 @@ class PacketSource(Source):
     """
 
     def __init__(self, dut: Any, prefix: str):
-        super().__init__(*_axi_stream(dut, prefix))
-        self._width = _width_bytes(dut, prefix)
+        super().__init__(*axi_stream(dut, prefix))
+        self._width = width_bytes(dut, prefix)
 
     def send(self, packet: bytes) -> None:
         """Queue one packet of at least one byte."""
@@ -117,8 +127,8 @@ class PacketSink(Sink):
     """
 
     def __init__(self, dut: Any, prefix: str):
-        super().__init__(*_axi_stream(dut, prefix))
-        self._width = _width_bytes(dut, prefix)
+        super().__init__(*axi_stream(dut, prefix))
+        self._width = width_bytes(dut, prefix)
         self._packet = bytearray()
 
     def collect(self, item: Item) -> None:
@@ -136,11 +146,27 @@ class PacketSink(Sink):
         return count
 
 
-class Bench:
-    """Clock, reset and the one coroutine that serves ``ports``."""
+class Watcher(Protocol):
+    """Sees the ports at every rising edge, as the device does, and drives nothing."""
 
-    def __init__(self, dut: Any, ports: Iterable[Source | Sink], seed: int | str):
-        self._dut, self._ports = dut, tuple(ports)
+    def edge(self) -> None:
+        """A rising edge of the clock."""
+
+
+class Bench:
+    """Clock, reset and the one coroutine that serves ``ports``.
+
+    ``watchers`` see each edge before the ports choose what to drive next.
+    """
+
+    def __init__(
+        self,
+        dut: Any,
+        ports: Iterable[Source | Sink],
+        seed: int | str,
+        watchers: Iterable[Watcher] = (),
+    ):
+        self._dut, self._ports, self._watchers = dut, tuple(ports), tuple(watchers)
         self._edge = RisingEdge(dut.clk)
         self._rng = Random(seed)
         Clock(dut.clk, 10, "ns").start()
@@ -175,18 +201,21 @@ class Bench:
 
     async def _step(self) -> None:
         await self._edge
+        for watcher in self._watchers:
+            watcher.edge()
         for port in self._ports:
             port.edge(self._rng)
 
 
-def _axi_stream(dut: Any, prefix: str) -> tuple[Any, Any, list[Any]]:
+def axi_stream(dut: Any, prefix: str) -> tuple[Any, Any, list[Any]]:
     """TVALID, TREADY and what they transfer: TDATA, TLAST and, if TDATA has many bytes, TKEEP."""
     valid, ready, data, last = (
         getattr(dut, f"{prefix}_t{name}") for name in ("valid", "ready", "data", "last")
     )
-    keep = [getattr(dut, f"{prefix}_tkeep")] if _width_bytes(dut, prefix) > 1 else []
+    keep = [getattr(dut, f"{prefix}_tkeep")] if width_bytes(dut, prefix) > 1 else []
     return valid, ready, [data, last, *keep]
 
 
-def _width_bytes(dut: Any, prefix: str) -> int:
+def width_bytes(dut: Any, prefix: str) -> int:
+    """Bytes in a beat of a port."""
     return len(getattr(dut, f"{prefix}_tdata")) // 8

@@ -1,13 +1,15 @@
 """The whole accelerator, at its AXI4-Stream ports, against `protocol`, OpenSSL and NIST."""
 
 import os
+from collections.abc import Iterable
 from random import Random
 
 import cocotb
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from cocotb_tests.cavp import gcm_vectors
+from cocotb_tests import cavp, wycheproof
+from cocotb_tests.cavp import GCMVector
 from cocotb_tests.host import Host, aead_payload
 from cocotb_tests.records import FORMS, SUITES, Direction, expected_answer
 from cocotb_tests.runner import FULL, SEED, run
@@ -42,7 +44,8 @@ PROFILE = PROFILES[os.environ.get("INTAGLIO_PROFILE", "compact")]
 @pytest.mark.parametrize("profile", PROFILES if FULL else ["compact"])
 def test_accelerator(profile):
     top = AXI4StreamTop(Accelerator(PROFILES[profile]))
-    run(top, __name__, f"accelerator-{profile}", {"INTAGLIO_PROFILE": profile})
+    modules = [__name__, "cocotb_tests.random_traffic"]
+    run(top, modules, f"accelerator-{profile}", {"INTAGLIO_PROFILE": profile})
 
 
 async def start(dut, name: str) -> tuple[Host, Random]:
@@ -98,10 +101,9 @@ async def a_reset_empties_all_slots(dut):
     await host.finish()
 
 
-@cocotb.test()
-async def nist_vectors(dut):
-    host, rng = await start(dut, "nist")
-    for vector in gcm_vectors(None if FULL else 1):
+async def check_vectors(host: Host, rng: Random, vectors: Iterable[GCMVector]) -> None:
+    """Open each of them, and seal those that are genuine."""
+    for vector in vectors:
         slot = rng.randrange(PROFILE.slots)
         await host.load_aead_key(slot, vector.key)
         prefix = aead_payload(vector.nonce, vector.associated_data, b"")
@@ -113,6 +115,19 @@ async def nist_vectors(dut):
             assert opened == (Status.OK, vector.plaintext), vector.name
             result = await host.ask(Opcode.AEAD_SEAL, slot, prefix + vector.plaintext)
             assert result == (Status.OK, sealed), vector.name
+
+
+@cocotb.test()
+async def nist_vectors(dut):
+    host, rng = await start(dut, "nist")
+    await check_vectors(host, rng, cavp.gcm_vectors(None if FULL else 1))
+    await host.finish()
+
+
+@cocotb.test()
+async def wycheproof_vectors(dut):
+    host, rng = await start(dut, "wycheproof")
+    await check_vectors(host, rng, wycheproof.gcm_vectors())
     await host.finish()
 
 
