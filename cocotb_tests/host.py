@@ -66,13 +66,17 @@ class Host(Bench):
         self._answers.clear()
         await super().reset()
 
-    async def exchange(self, packets: Sequence[bytes]) -> list[bytes]:
-        """The completion packet for each of ``packets``, which may hold anything."""
+    async def exchange(self, packets: Sequence[bytes], hold: int = 0) -> list[bytes]:
+        """The completion packet for each of ``packets``, which may hold anything.
+
+        None is taken in the first ``hold`` cycles.
+        """
         self.pace(*self._random.choice(self._paces))
+        self._sink.hold = hold
         for packet in packets:
             self._source.send(packet)
         cycles = _CYCLES_PER_BYTE * sum(map(len, packets)) + _CYCLES_PER_REQUEST * len(packets)
-        await self.run_until(lambda: len(self._sink.items) == len(packets), cycles)
+        await self.run_until(lambda: len(self._sink.items) == len(packets), hold + cycles)
         completions = self._sink.take()
         self._answers.update((completion[0], Status(completion[1])) for completion in completions)
         return completions

@@ -61,7 +61,7 @@ class Source:
 
 
 class Sink:
-    """Collects ``items``; is not ready with probability ``stall`` a cycle.
+    """Collects ``items``; is not ready with probability ``stall`` a cycle, nor for ``hold`` cycles.
 
     It also holds the stream to its rule: what is offered stays until it is taken (AXI4-Stream,
     2.2.1).
@@ -74,6 +74,7 @@ class Sink:
         self._waiting: Item | None = None
         self.items: list[Any] = []
         self.stall = 0.0
+        self.hold = 0
 
     def collect(self, item: Item) -> None:
         """One transfer."""
@@ -94,7 +95,8 @@ class Sink:
                 self.collect(item)
         else:
             assert self._waiting is None, f"{self._waiting} was withdrawn"
-        is_ready = rng.random() >= self.stall
+        self.hold = max(self.hold - 1, 0)
+        is_ready = not self.hold and rng.random() >= self.stall
         if is_ready != self._is_ready:
             self._ready.value = self._is_ready = is_ready
 

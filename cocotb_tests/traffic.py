@@ -23,8 +23,8 @@ _SLOTS = 4
 #: has not moved its window yet (`hdl.pipeline.numbering`), so it is the same for all of a batch.
 _REACH = 100
 _FIRST_NUMBERS = {
-    Usage.SEAL: (0, 0, 250, 65_530, LIMIT - 4),
-    Usage.OPEN: (0, 0, 250, 65_500, LIMIT - 40),
+    Usage.SEAL: (0, 250, 254, 65_530, 65_534, LIMIT - 4),
+    Usage.OPEN: (0, 250, 65_500, 65_533, LIMIT - 40),
     Usage.AEAD: (0,),
 }
 
@@ -104,7 +104,7 @@ class Traffic:
     def _length(self, most: int) -> int:
         """Mostly short; around multiples of 16 as often as any other; the longest at times."""
         rng = self._random
-        longest = rng.choice((20, 40, 40, 80, 80, 300)) if rng.random() < 0.985 else most
+        longest = rng.choice((20, 40, 40, 80, 80, 300)) if rng.random() < 0.98 else most
         length = most if longest == most else rng.randint(0, longest)
         if rng.random() < 0.4 and length != most:
             length = length // 16 * 16 + rng.choice((-1, 0, 1))
@@ -113,7 +113,7 @@ class Traffic:
     def _inner(self) -> bytes:
         """A DTLSInnerPlaintext; without a content type at times."""
         rng = self._random
-        if rng.random() < 0.03:
+        if rng.random() < 0.05:
             return bytes(rng.randint(1, 40))
         content = rng.randbytes(self._length(self._profile.largest_record))
         padding = min(rng.choice((0, 0, 0, 1, 9, 30)), self._profile.largest_record - len(content))
