@@ -8,11 +8,10 @@ from driver.messages import Opcode, Status
 from hdl.pipeline.layouts import NUMBER_BITS, request_layout
 from hdl.pipeline.numbering import Numbering, sealing_layout
 from hdl.profile import COMPACT, Profile
-from hdl.record_number import nonce
 from proofs.one_word import OneWord
 from proofs.opened import Opened
 from proofs.property import Mutant, Property
-from proofs.record_number import NEARER, is_nearest
+from proofs.record_number import NEARER, is_nearest, nonce
 from proofs.smt import Induction
 
 __all__ = ["PROPERTIES"]

@@ -7,7 +7,7 @@ from hdl.record_number import NUMBER_BITS, Reconstruction
 from proofs.property import Mutant, Property
 from proofs.smt import AllInputs
 
-__all__ = ["NEARER", "PROPERTIES", "is_nearest"]
+__all__ = ["NEARER", "PROPERTIES", "is_nearest", "nonce"]
 
 
 class _Nearest(Elaboratable):
@@ -46,6 +46,12 @@ def is_nearest(m, number, following, wire, sixteen, other):
     counts = (other[:16] & mask) == (wire & mask)
     nearest = (own < its) | ((own == its) & (number >= other))
     return (number[:16] & mask) == (wire & mask), ~counts | nearest
+
+
+def nonce(iv, number):
+    """RFC 8446, 5.3: the number in 12 bytes, big-endian, plus the IV; bytes as in `hdl.block`."""
+    padded = Cat(number, Const(0, 96 - len(number)))
+    return iv ^ Cat(padded.word_select(11 - i, 8) for i in range(12))
 
 
 def _magnitude(value):

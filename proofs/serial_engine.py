@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 from amaranth.asserts import AnySeq
-from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Signal, Value
+from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Mux, Signal, Value
 
 from driver.messages import Opcode, Usage
 from hdl.profile import Profile
@@ -11,6 +11,7 @@ from hdl.record_engine import RecordEngine
 from hdl.slots import state_layout
 from proofs.accepted_set import NUMBER_BITS
 from proofs.opened import Opened, Unknown
+from proofs.record_number import nonce
 
 __all__ = ["DrivenEngine"]
 
@@ -25,6 +26,8 @@ class DrivenEngine(Elaboratable, ABC):
     #: What the slot is loaded for, and the request that it is for.
     usage: Usage
     opcode: Opcode
+    #: The states in which the IV comes, up to that of the nonce.
+    iv_comes: tuple[str, ...]
 
     def __init__(self, profile: Profile):
         self.profile = profile
@@ -49,6 +52,7 @@ class DrivenEngine(Elaboratable, ABC):
         self.engine = engine
         self._ask(m)
         self._keep(m)
+        self._follow_nonce(m)
         m.d.comb += [
             Assert(self.running == ~self.during("idle")),
             Assert(~(self.running & self.waiting)),
@@ -106,6 +110,32 @@ class DrivenEngine(Elaboratable, ABC):
                 m.d.sync += word.count.eq(new.count)
         with m.If(self.loads):
             m.d.sync += [word.next.eq(self.first), word.seen.eq(~0), word.count.eq(0)]
+
+    def _follow_nonce(self, m):
+        """The slot's IV comes byte by byte, and becomes the nonce of a record."""
+        engine = self.engine
+        iv, asked, loaded = Signal(96), Signal.like(engine.string_index), Signal(range(13))
+        first = engine._iv_index == 0
+        any_iv = AnySeq(96)
+        with m.If(self.loads):
+            m.d.sync += iv.eq(any_iv)
+        m.d.sync += asked.eq(engine.string_index)
+        given = engine.string == iv.word_select(asked[:4], 8)
+        wanted = nonce(iv, engine._number)
+        coming = self.fits & self.during(*self.iv_comes)
+        works = self.fits & self.during("command", "header", "feed")
+        m.d.comb += [
+            Assume(~self.here | (asked >= 12) | given),
+            loaded.eq(Mux(first, 0, engine._iv_index - engine._iv_byte)),
+            Assert(~works | (engine._gcm.command.nonce == wanted), "the nonce is of the number"),
+            Assert(~works | ((engine._iv_index == 12) & ~engine._iv_byte)),
+            Assert(engine._iv_index <= 12),
+            Assert(~engine._iv_byte | first | (asked == engine._iv_index - 1)),
+            *(
+                Assert(~coming | (loaded != i) | (engine._nonce[96 - 8 * i :] == iv[: 8 * i]))
+                for i in range(1, 13)
+            ),
+        ]
 
     def during(self, *states: str) -> Value:
         """Whether the engine is in one of these states."""

@@ -23,6 +23,7 @@ class _Sealing(DrivenEngine):
     """The slot's number and count by themselves."""
 
     usage, opcode = Usage.SEAL, Opcode.SEAL
+    iv_comes = ("number", "nonce")
 
     def promise(self, m):
         engine, unit, word, limit = (
@@ -91,7 +92,7 @@ PROPERTIES = [
         name="record_number.sealing.serial",
         promise="In the serial engine, the records that a slot seals have the numbers from the one "
         "that it was loaded with on, one after the other and so none twice, up to the limit of its "
-        "key or the last number; nothing else moves them.",
+        "key or the last number; nothing else moves them, and AES-GCM gets the nonce of each.",
         design=lambda: _Sealing(TINY),
         method=Induction(depth=2, within=60),
         mutant=Mutant(

@@ -29,6 +29,7 @@ class _Opening(DrivenEngine):
     """Of the slot, the set of all numbers accepted is known by one of them."""
 
     usage, opcode = Usage.OPEN, Opcode.OPEN
+    iv_comes = ("sample", "mask", "unmask", "number", "nonce")
 
     def promise(self, m):
         engine, unit = self.engine, self.engine.unit
