@@ -7,6 +7,8 @@ TEST_ARGS ?=
 BENCH_ARGS ?=
 CAMPAIGN_ARGS ?=
 PROVE_ARGS ?=
+MUTATE_ARGS ?=
+FLIP_ARGS ?=
 PARETO_ARGS ?=
 # Profiles and devices in turn, and options of `intaglio synth`.
 SYNTH_ARGS ?= tiny up5k compact ecp5-25k fast ecp5-85k
@@ -29,8 +31,8 @@ SYNTH_ENV := $(VENV)/.installed-synth
 PLOT_ENV := $(VENV)/.installed-plot
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test verify netlist prove fuzz fuzz-link interop campaign bench-rtl bench-records \
-  bench-handshakes bench-udp bench-connections synth boards pareto lint clean
+.PHONY: help demo test verify netlist prove mutate flips fuzz fuzz-link interop campaign bench-rtl \
+  bench-records bench-handshakes bench-udp bench-connections synth boards pareto lint clean
 .NOTPARALLEL:
 
 help: ## print this list
@@ -53,6 +55,12 @@ netlist: $(TEST_ENV) ## the netlists of tiny and compact after synthesis, simula
 
 prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy; options in PROVE_ARGS
 	@$(BIN)/python -m proofs --json build/prove.json $(PROVE_ARGS)
+
+mutate: $(TEST_ENV) ## changes to the gateware, and which of them the tests notice (an hour); MUTATE_ARGS
+	@$(BIN)/python -m mutations --json build/mutate.json $(MUTATE_ARGS)
+
+flips: $(TEST_ENV) ## single flipped bits while records are opened (minutes); options in FLIP_ARGS
+	@$(BIN)/python -m mutations.flips --json build/flips.json $(FLIP_ARGS)
 
 fuzz: $(TEST_ENV) ## hostile input for every parser and whole connections (under an hour)
 	@INTAGLIO_FUZZ=20000 $(BIN)/python -m pytest -n auto --dist worksteal tests/fuzz $(TEST_ARGS)

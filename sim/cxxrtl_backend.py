@@ -15,7 +15,7 @@ from sim.errors import SimulationError
 from sim.simulation import Simulation
 from sim.stream_timing import FULL_RATE, StreamTiming
 
-__all__ = ["CXXRTLSimulation", "CompiledModel"]
+__all__ = ["CXXRTLSimulation", "CompiledModel", "load_library"]
 
 #: Cycles in one call of the model; between calls Python handles signals such as Ctrl-C.
 _CYCLES_PER_CALL = 1 << 15
@@ -50,7 +50,7 @@ class CompiledModel:
         waves: bool = False,
         progress: Callable[[str], None] | None = None,
     ):
-        self._library = _load(build_model(AXI4StreamTop(component), waves, progress))
+        self._library = load_library(build_model(AXI4StreamTop(component), waves, progress))
 
     def simulate(
         self, waves: Path | None = None, timing: StreamTiming = FULL_RATE
@@ -148,7 +148,8 @@ class CXXRTLSimulation(Simulation):
         return SimulationError(f"Cannot write the waves to {self._waves}: is the disk full?")
 
 
-def _load(path: Path) -> ctypes.CDLL:
+def load_library(path: Path) -> ctypes.CDLL:
+    """A compiled model with its runner; raises `SimulationError` if it is damaged."""
     try:
         library = ctypes.CDLL(str(path), use_errno=True)
     except OSError as error:

@@ -12,10 +12,10 @@ from amaranth.lib.wiring import Component
 from sim import cxxrtl_source, rtlil_text, translation
 from sim.cache import cached_library
 from sim.compiler import compile_library, compiler_name, find_compiler
-from sim.cxxrtl_source import HEADER, split_source
+from sim.cxxrtl_source import HEADER, split_source, state_list
 from sim.translation import translate
 
-__all__ = ["PACKET_RUNNER", "UART_RUNNER", "build_model"]
+__all__ = ["PACKET_RUNNER", "UART_RUNNER", "build_library", "build_model"]
 
 #: What drives the ports of a model: an `AXI4StreamTop`, or the pins of a board's UART.
 PACKET_RUNNER = Path(__file__).with_name("cxxrtl_runner.cc")
@@ -36,9 +36,18 @@ def build_model(
     With ``waves`` the model also carries the names of its signals, which costs compile time.
     ``progress`` is told, before each slow step, what is done and why. Raises `SimulationError`.
     """
-    report = progress or (lambda message: None)
     # Without source locations, so that moving a line or the checkout does not rebuild.
-    rtl = rtlil.convert(top, name="top", emit_src=False)
+    return build_library(rtlil.convert(top, name="top", emit_src=False), waves, progress, runner)
+
+
+def build_library(
+    rtl: str,
+    waves: bool,
+    progress: Callable[[str], None] | None = None,
+    runner: Path = PACKET_RUNNER,
+) -> Path:
+    """The same of RTLIL, whose module ``top`` has the ports of such a component."""
+    report = progress or (lambda message: None)
     compiler = find_compiler()
 
     def build(scratch: Path, library: Path) -> None:
@@ -47,6 +56,7 @@ def build_model(
         files = split_source(model)
         feedback = "converged = false" in model
         files[HEADER] += f"constexpr bool has_feedback = {'true' if feedback else 'false'};\n"
+        files[HEADER] += state_list(model)
         for name, text in files.items():
             (scratch / name).write_text(text)
         report(
@@ -54,14 +64,16 @@ def build_model(
             "once for each design, about a minute."
         )
         sources = [runner, *(scratch / name for name in files if name != HEADER)]
-        compile_library(compiler, sources, library, [scratch, _runtime()])
+        includes = [scratch, _runtime(), PACKET_RUNNER.parent]
+        compile_library(compiler, sources, library, includes)
 
     return cached_library(_key(rtl, waves, compiler, runner), build)
 
 
 def _key(rtl: str, waves: bool, compiler: list[str], runner: Path) -> str:
     digest = hashlib.sha256()
-    sources = (path.read_text() for path in (runner, *_SOURCES))
+    # Runners may include the first one.
+    sources = (path.read_text() for path in (runner, PACKET_RUNNER, *_SOURCES))
     for part in (rtl, str(waves), *sources, *compiler, sysconfig.get_platform()):
         digest.update(f"{len(part)}:{part}".encode())
     return digest.hexdigest()[:32]

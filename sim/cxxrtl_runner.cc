@@ -1,6 +1,6 @@
 // Drives the AXI4-Stream ports of one CXXRTL model. Packets are queued on this side, so that one
-// call from Python runs any number of cycles. The generated model.h defines cxxrtl_design::p_top and
-// has_feedback.
+// call from Python runs any number of cycles. The generated model.h defines cxxrtl_design::p_top,
+// has_feedback and EVERY_STATE.
 
 #include "model.h"
 
@@ -138,13 +138,13 @@ public:
 
     bool waves_good() const { return !waves || waves->good; }
 
+    Top top;
     uint64_t cycles = 0;
     std::deque<Packet> completions;
 
 private:
     static constexpr uint64_t half_period = 5; // nanoseconds
 
-    Top top;
     std::unique_ptr<Waves> waves; // reads top
     std::deque<Packet> requests;
     size_t offset = 0; // of the beat on offer, in the first request

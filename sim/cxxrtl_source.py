@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from sim.errors import SimulationError
 
-__all__ = ["HEADER", "split_source"]
+__all__ = ["HEADER", "split_source", "state_list"]
 
 #: The file with the class of the design, which the others include.
 HEADER = "model.h"
@@ -28,6 +28,8 @@ _EVALUATION = re.compile(
 _VARIABLE = re.compile(r"^\tvalue<\d+> (?P<name>\w+);\n", re.MULTILINE)
 #: Each statement has a comment before it.
 _STATEMENT = re.compile(r"^(?=\t//)", re.MULTILINE)
+#: A register or a memory, among the members of the class.
+_STATE = re.compile(r"^\t(?P<kind>wire|memory)<\d+> (?P<name>\w+)", re.MULTILINE)
 
 
 def split_source(source: str) -> dict[str, str]:
@@ -54,6 +56,14 @@ def split_source(source: str) -> dict[str, str]:
             for number, text in enumerate(_join(functions, _FILE_SIZE))
         },
     }
+
+
+def state_list(source: str) -> str:
+    """A macro that hands the name of each register and each memory to one of two other macros."""
+    declared, _, _ = source.partition(_CLASS_END)
+    kinds = {"wire": "REGISTER", "memory": "MEMORY"}
+    names = [f"{kinds[match['kind']]}({match['name']})" for match in _STATE.finditer(declared)]
+    return f"#define EVERY_STATE(REGISTER, MEMORY) {' '.join(names)}\n"
 
 
 _BEGIN = f'#include "{HEADER}"\n\nnamespace cxxrtl_design {{\n\n'

@@ -16,6 +16,7 @@ ROOMS = {
     "boards": ("boards", "hdl", "driver", "sim", "amaranth", "time"),
     "protocol": ("protocol",),
     "proofs": ("proofs", "hdl", "driver", "boards", "protocol", "amaranth", "time"),
+    "mutations": ("mutations", "hdl", "driver", "sim", "boards", "amaranth", "time"),
     "cocotb_tests": ("cocotb_tests", "hdl", "driver", "protocol", "amaranth", "cocotb"),
     "intaglio": (
         *("intaglio", "protocol", "driver", "hdl", "sim", "boards"),

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable
 
 from driver.messages import (
+    AEAD_PREFIX_BYTES,
     ALL_SLOTS,
     HEADER_BYTES,
     AeadPrefix,
@@ -16,6 +17,7 @@ from driver.messages import (
     Usage,
 )
 from hdl.model import AcceleratorModel
+from hdl.profile import Profile
 from tests.hdl.test_accelerator import without_cycles
 
 #: For a batch: more than any needs.
@@ -81,6 +83,45 @@ def flipped(packet: bytes, position: int = -1) -> bytes:
     damaged = bytearray(packet)
     damaged[position] ^= 1
     return bytes(damaged)
+
+
+def refused(profile: Profile, key: Key) -> list[bytes]:
+    """Packets of every kind that are refused, and of every length.
+
+    They are for slots 0, 1 and 2, which seal, open, and hold a key for messages; 0 is of ``key``.
+    """
+    seal = key.seal(b"some text, longer than a block\x17")
+    stats = Request(Opcode.STATS).pack()
+    kinds = [
+        *(seal[:length] for length in (1, 2, 4, 7, 8, 9, 16, 17, 32, 38)),
+        *(seal + bytes(count) for count in (1, 8, 9, 16, 17, 100)),
+        Request(0, 0).pack(),
+        Request(9, 0, payload=bytes(40)).pack(),
+        Request(Opcode.SEAL, profile.slots, payload=b"\x17" * 20).pack(),
+        Request(Opcode.SEAL, 0, payload=bytes(profile.largest_seal + 1)).pack(),
+        Request(Opcode.SEAL, 0).pack(),
+        Request(Opcode.OPEN, 0, payload=bytes(30)).pack(),
+        Request(Opcode.OPEN, 1, payload=bytes(30)).pack(),
+        Request(Opcode.OPEN, 1, payload=b"\x2c" + bytes(60)).pack(),
+        Request(Opcode.OPEN, 1).pack(),
+        Request(Opcode.AEAD_SEAL, 2, payload=bytes(15)).pack(),
+        Request(Opcode.AEAD_SEAL, 2, payload=b"\0\x21" + bytes(40)).pack(),
+        Request(Opcode.AEAD_SEAL, 2, payload=b"\0\1\0\1" + bytes(40)).pack(),
+        Request(Opcode.AEAD_OPEN, 2, payload=bytes(AEAD_PREFIX_BYTES + 15)).pack(),
+        Request(Opcode.AEAD_OPEN, 0, payload=bytes(AEAD_PREFIX_BYTES + 40)).pack(),
+        Request(Opcode.AEAD_OPEN, 2, payload=bytes(AEAD_PREFIX_BYTES + 40)).pack(),
+        Request(Opcode.LOAD, 0, payload=bytes(107)).pack(),
+        Request(Opcode.LOAD, 0, payload=bytes(108)).pack(),
+        Request(Opcode.LOAD, 0, payload=bytes(109)).pack(),
+        Request(Opcode.LOAD, profile.slots + 5, payload=bytes(108)).pack(),
+        key.load[:60],
+        key.load + b"\0",
+        Request(Opcode.ZEROIZE, 0, payload=b"\0").pack(),
+        Request(Opcode.ZEROIZE, profile.slots).pack(),
+        Request(Opcode.INFO, 0, payload=bytes(20)).pack(),
+        stats[:1] + b"\1" + stats[2:],
+    ]
+    return [*kinds, *(kind[:6] + b"\xff\xff" + kind[8:] for kind in kinds if len(kind) > 8)]
 
 
 class Device:

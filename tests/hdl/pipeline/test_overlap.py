@@ -10,7 +10,6 @@ import random
 import pytest
 
 from driver.messages import (
-    AEAD_PREFIX_BYTES,
     ALL_SLOTS,
     HeaderForm,
     Opcode,
@@ -21,7 +20,7 @@ from driver.messages import (
 )
 from hdl.accelerator import Accelerator
 from sim import simulate
-from tests.hdl.pipeline.batches import Device, Key, flipped, open_request
+from tests.hdl.pipeline.batches import Device, Key, flipped, open_request, refused
 from tests.hdl.traffic import SMALL_PIPELINED, SMALL_RING
 
 PROFILE = SMALL_PIPELINED
@@ -189,47 +188,12 @@ def test_reports_are_exact_amid_traffic(device):
     device.send_all(packets)
 
 
-def refused(key: Key) -> list[bytes]:
-    """Packets of every kind that are refused, and of every length."""
-    seal = key.seal(b"some text, longer than a block\x17")
-    kinds = [
-        *(seal[:length] for length in (1, 2, 4, 7, 8, 9, 16, 17, 32, 38)),
-        *(seal + bytes(count) for count in (1, 8, 9, 16, 17, 100)),
-        Request(0, 0).pack(),
-        Request(9, 0, payload=bytes(40)).pack(),
-        Request(Opcode.SEAL, PROFILE.slots, payload=b"\x17" * 20).pack(),
-        Request(Opcode.SEAL, 0, payload=bytes(PROFILE.largest_seal + 1)).pack(),
-        Request(Opcode.SEAL, 0).pack(),
-        Request(Opcode.OPEN, 0, payload=bytes(30)).pack(),
-        Request(Opcode.OPEN, 1, payload=bytes(30)).pack(),
-        Request(Opcode.OPEN, 1, payload=b"\x2c" + bytes(60)).pack(),
-        Request(Opcode.OPEN, 1).pack(),
-        Request(Opcode.AEAD_SEAL, 2, payload=bytes(15)).pack(),
-        Request(Opcode.AEAD_SEAL, 2, payload=b"\0\x21" + bytes(40)).pack(),
-        Request(Opcode.AEAD_SEAL, 2, payload=b"\0\1\0\1" + bytes(40)).pack(),
-        Request(Opcode.AEAD_OPEN, 2, payload=bytes(AEAD_PREFIX_BYTES + 15)).pack(),
-        Request(Opcode.AEAD_OPEN, 0, payload=bytes(AEAD_PREFIX_BYTES + 40)).pack(),
-        Request(Opcode.AEAD_OPEN, 2, payload=bytes(AEAD_PREFIX_BYTES + 40)).pack(),
-        Request(Opcode.LOAD, 0, payload=bytes(107)).pack(),
-        Request(Opcode.LOAD, 0, payload=bytes(108)).pack(),
-        Request(Opcode.LOAD, 0, payload=bytes(109)).pack(),
-        Request(Opcode.LOAD, 9, payload=bytes(108)).pack(),
-        key.load[:60],
-        key.load + b"\0",
-        Request(Opcode.ZEROIZE, 0, payload=b"\0").pack(),
-        Request(Opcode.ZEROIZE, PROFILE.slots).pack(),
-        Request(Opcode.INFO, 0, payload=bytes(20)).pack(),
-        STATS[:1] + b"\1" + STATS[2:],
-    ]
-    return [*kinds, *(kind[:6] + b"\xff\xff" + kind[8:] for kind in kinds if len(kind) > 8)]
-
-
 def test_refused_packets_between_records_move_nothing(device):
     seals, opens, aead = sealer(), opener(), messages()
     device.clear(seals, opens, aead)
     source = random.Random(4)
     packets = []
-    for packet in refused(seals):
+    for packet in refused(PROFILE, seals):
         packets.append(packet)
         text = source.randbytes(source.choice((1, 16, 40))) + b"\x17"
         following = [seals.seal, opens.open, lambda text: aead.aead_seal(b"ad", text)]

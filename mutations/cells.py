@@ -1,0 +1,44 @@
+"""The cells of a flat netlist, and which bits of their ports are constants."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["Cell", "read_cells"]
+
+_WIRE = re.compile(r"^  wire (?:width (\d+) )?(?:\w+ )*(\S+)\n", re.MULTILINE)
+_CELL = re.compile(r"^  cell \$?(\S+) (\S+)\n((?:    .*\n)*)  end\n", re.MULTILINE)
+_PORT = re.compile(r"^    connect \\(\S+) (.*)\n", re.MULTILINE)
+#: Of what a port is connected to: a constant, a slice of a wire or a wire.
+_PIECE = re.compile(r"(\d+)'([01xz-]+)|([\\$]\S+)(?: \[(\d+)(?::(\d+))?\])?")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell's type, and what its ports are connected to, as RTLIL has it."""
+
+    kind: str
+    ports: Mapping[str, str]
+    widths: Mapping[str, int]
+
+    def constants(self, port: str) -> dict[int, str]:
+        """The bits of a port that are constants, each ``0``, ``1`` or ``x``."""
+        found: dict[int, str] = {}
+        position = 0
+        # The uppermost comes first.
+        for _, bits, wire, high, low in reversed(_PIECE.findall(self.ports[port])):
+            if bits:
+                found |= {position + index: bit for index, bit in enumerate(reversed(bits))}
+                position += len(bits)
+            else:
+                position += int(high) - int(low or high) + 1 if high else self.widths[wire]
+        return found
+
+
+def read_cells(rtl: str) -> dict[str, Cell]:
+    """All cells by name; those of a design are named without the backslash."""
+    widths = {name: int(width or 1) for width, name in _WIRE.findall(rtl)}
+    return {
+        name.removeprefix("\\"): Cell(kind, dict(_PORT.findall(body)), widths)
+        for kind, name, body in _CELL.findall(rtl)
+    }

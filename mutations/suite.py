@@ -1,0 +1,218 @@
+"""What a mutant has to pass: runs of requests over the packet port, cheapest and sharpest first.
+
+The bodies are those of `tests/hdl`, for the profile at hand. Each run begins at reset.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice, product
+
+from driver.messages import ALL_SLOTS, HeaderForm, Opcode, Request, Suite, Usage
+from hdl.profile import COMPACT, Profile
+from sim import StreamTiming
+from sim.stream_timing import FULL_RATE
+from tests.hdl.pipeline.batches import Key, flipped, open_request, refused
+from tests.hdl.traffic import Traffic
+
+__all__ = ["Run", "suite"]
+
+LAST_NUMBER = (1 << 48) - 1
+INFO, STATS = Request(Opcode.INFO).pack(), Request(Opcode.STATS).pack()
+WIPE = Request(Opcode.ZEROIZE, ALL_SLOTS).pack()
+
+
+@dataclass(frozen=True)
+class Run:
+    """Packets for one simulation: each when the one before has been answered, or all at once.
+
+    Where memories are ``filled``, they hold anything at reset.
+    """
+
+    name: str
+    packets: tuple[bytes, ...]
+    together: bool
+    timing: StreamTiming = FULL_RATE
+    filled: bool = False
+
+
+def suite(profile: Profile) -> list[Run]:
+    """All runs, in the order in which they are tried."""
+    return [
+        _run("refusals", refusals(profile), False),
+        _run("lengths", lengths(profile), True),
+        _run("limits and windows", limits(profile), True),
+        _run("every slot", every_slot(profile), True),
+        _run("every slot, from any memory", every_slot(profile), True, filled=True),
+        _run("longest", longest(profile), True),
+        _run("a stalled receiver", stalled(profile), True, 0.0, 0.95),
+        _run("random", islice(Traffic(profile, 1), 60), False),
+        _run("random, in flight", islice(Traffic(profile, 2), 300), True),
+        _run("random, idle and stalled", islice(Traffic(profile, 3), 150), True, 0.3, 0.5),
+        _run("header forms", header_forms(profile), True),
+        _run("random, slowly", islice(Traffic(profile, 5), 100), True, 0.7, 0.2),
+        _run("random, in flight, more", islice(Traffic(profile, 4), 500), True),
+    ]
+
+
+def _run(name, packets, together, idle=0.0, stall=0.0, filled=False) -> Run:
+    return Run(name, tuple(packets), together, StreamTiming(idle, stall, seed=1), filled)
+
+
+def _key(seed, usage, slot, suite=Suite.AES_128_GCM, **fields) -> Key:
+    """A key whose peer has no limits but those of the RFC."""
+    return Key(COMPACT, seed, usage, slot, suite, **fields)
+
+
+def refusals(profile: Profile) -> Iterator[bytes]:
+    """Every refusal of a request, and between them what is not refused."""
+    seals, opens = _key("refusals", Usage.SEAL, 0), _key("refusals", Usage.OPEN, 1)
+    messages = _key("refusals", Usage.AEAD, 2)
+    yield from (INFO, WIPE, seals.load, opens.load, messages.load)
+    for number, packet in enumerate(refused(profile, seals)):
+        yield packet
+        text = bytes([number]) * (number % 40) + b"\x17"
+        yield (seals.seal, opens.open, lambda text: messages.aead_seal(b"ad", text))[number % 3](
+            text
+        )
+    yield STATS
+
+
+def limits(profile: Profile) -> Iterator[bytes]:
+    """What a key may do, the last numbers, and every distance from the window."""
+    source = random.Random(3)
+    for suite in Suite:
+        seals = _key("limits", Usage.SEAL, 0, suite)
+        yield seals.load
+        for _ in range(profile.seal_limit + 2):
+            yield seals.seal(source.randbytes(source.choice((0, 15, 30))) + b"\x17")
+        opens = _key("limits", Usage.OPEN, 1, suite)
+        yield opens.load
+        record = opens.open()
+        for _ in range(profile.forgery_limit - 1):
+            yield flipped(record, source.randrange(-18, 0))
+        yield from (record, record, flipped(record), opens.open(), opens.open(), STATS)
+        last = {"sequence_number": LAST_NUMBER - 2}
+        seals = _key("last", Usage.SEAL, 0, suite, **last)
+        opens = _key("last", Usage.OPEN, 1, suite, **last)
+        records = [opens.open(), opens.open()]
+        yield from (seals.load, *[seals.seal(b"\x17")] * 4, opens.load)
+        yield from (records[1], records[0], records[1], records[0])
+    yield from windows(profile)
+
+
+def windows(profile: Profile) -> Iterator[bytes]:
+    """Jumps of all sizes up to twice the window, and copies on both sides of its edges."""
+    source, width = random.Random(4), profile.window
+    opens = _key("windows", Usage.OPEN, 3)
+    yield opens.load
+    records = [opens.open(b"\x17") for _ in range(20 * width)]
+    highest = 0
+    while highest < len(records) - 1:
+        jump = source.choice((1, 1, 2, 3, width - 1, width, width + 1, source.randrange(2 * width)))
+        highest = min(highest + jump, len(records) - 1)
+        yield records[highest]
+        for back in (0, 1, width - 1, width, width + 1, source.randrange(width + 2)):
+            yield records[max(highest - back, 0)]
+    yield STATS
+
+
+def header_forms(profile: Profile) -> Iterator[bytes]:
+    """All forms, with connection IDs of all lengths, and each byte of a header damaged."""
+    for number, (form, size) in enumerate(product((0, 4, 8, 12), range(21))):
+        suite = list(Suite)[number % 2]
+        source = random.Random(f"{size} {form}")
+        fields = {
+            "header_form": HeaderForm(form),
+            "connection_id": source.randbytes(size),
+            "epoch": source.getrandbits(16),
+            "sequence_number": source.choice((0, 250, 65_530, source.getrandbits(47))),
+        }
+        seals = _key("forms", Usage.SEAL, form // 4, suite, **fields)
+        opens = _key("forms", Usage.OPEN, 4 + form // 4, suite, **fields)
+        yield from (seals.load, opens.load)
+        for length in (1, 2, 16, 17):
+            text = source.randbytes(length - 1) + b"\x17"
+            yield from (seals.seal(text), opens.open(text))
+        header_bytes = 1 + size + (2 if form & 8 else 1) + (2 if form & 4 else 0)
+        packet = opens.open(b"text\x17")
+        damaged = bytearray(packet)
+        damaged[8 + source.randrange(header_bytes)] ^= 1 << source.randrange(8)
+        yield from (bytes(damaged), packet)
+
+
+def lengths(profile: Profile) -> Iterator[bytes]:
+    """All lengths of text, padding and associated data modulo 16, records and messages mixed."""
+    source = random.Random(5)
+    for suite in Suite:
+        seals = _key("lengths", Usage.SEAL, 0, suite)
+        opens = _key("lengths", Usage.OPEN, 1, suite)
+        messages = _key("lengths", Usage.AEAD, 2, suite)
+        yield from (seals.load, opens.load, messages.load)
+        for length in range(36):
+            text, associated = source.randbytes(length), source.randbytes((7 * length) % 35)
+            opened = messages.aead_open(associated, text, source.randbytes(12))
+            yield from (seals.seal(text + b"\x17"), opens.open(text + b"\x16"))
+            yield messages.aead_seal(associated, text, source.randbytes(12))
+            yield from (opened, flipped(opened, source.randrange(24, len(opened))))
+            yield opens.open(text[:3] + b"\x17" + bytes(length))
+            yield flipped(opens.open(text + b"\x17"), source.randrange(-17 - length, 0))
+        yield from (opens.open(bytes(1)), opens.open(bytes(40)))
+
+
+def every_slot(profile: Profile) -> Iterator[bytes]:
+    """A key in each slot, used in turn; each wiped by itself, then all at once."""
+    keys = [
+        _key("slots", list(Usage)[slot % 3], slot, list(Suite)[slot // 3 % 2])
+        for slot in range(profile.slots)
+    ]
+    yield from (key.load for key in keys)
+
+    def use_all():
+        for key in keys:
+            yield from (key.seal(b"some text\x17"), key.aead_seal(b"data", b"text"))
+            yield open_request(key.slot, b"\x2c\0\0\0\x20" + bytes(32))
+
+    yield from use_all()
+    yield from use_all()
+    for key in keys[::2]:
+        yield Request(Opcode.ZEROIZE, key.slot).pack()
+    yield from use_all()
+    yield from (key.load for key in reversed(keys))
+    yield from use_all()
+    yield WIPE
+    yield from use_all()
+    yield STATS
+
+
+def longest(profile: Profile) -> Iterator[bytes]:
+    """Records and messages of the greatest length, between short ones."""
+    source = random.Random(6)
+    for suite in Suite:
+        identity = {"connection_id": source.randbytes(20)}
+        seals = _key("longest", Usage.SEAL, 0, suite, **identity)
+        opens = _key("longest", Usage.OPEN, 1, suite, **identity)
+        messages = _key("longest", Usage.AEAD, 2, suite)
+        yield from (seals.load, opens.load, messages.load)
+        for content in (profile.largest_record, profile.largest_record - 1):
+            text = source.randbytes(content) + b"\x17"
+            yield from (seals.seal(text), seals.seal(b"\x17"), opens.open(text), opens.open())
+        padded = b"\x17" + bytes(profile.largest_record)
+        yield from (opens.open(padded), flipped(opens.open(padded)), STATS)
+        associated, text = source.randbytes(256), source.randbytes(profile.largest_record)
+        yield from (messages.aead_seal(associated, text), messages.aead_open(associated, text))
+        yield messages.aead_seal(associated + bytes(1), text + b"no")
+
+
+def stalled(profile: Profile) -> Iterator[bytes]:
+    """Completions that wait for a receiver, short and long, until every queue is full."""
+    source = random.Random(7)
+    seals, opens = _key("stalled", Usage.SEAL, 0), _key("stalled", Usage.OPEN, 1)
+    yield from (seals.load, opens.load)
+    kinds: list[Callable[[], bytes]] = [
+        *(lambda: Request(0xFF).pack(), lambda: b"\x04", lambda: STATS, lambda: INFO),
+        *[lambda: seals.seal(source.randbytes(source.randrange(80)) + b"\x17")] * 3,
+        *[lambda: opens.open(source.randbytes(source.randrange(80)) + b"\x17")] * 3,
+    ]
+    yield from (opens.open(bytes(600) + b"\x17") for _ in range(12))
+    yield from (source.choice(kinds)() for _ in range(100))

@@ -1,0 +1,86 @@
+"""Twenty mutants of the device in one compiled model: the runs at the front notice them.
+
+`make mutate` takes hundreds, and the whole suite.
+"""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from mutations.campaign import Fate, record_golden, run_campaign
+from mutations.device import DEVICE, EVERYWHERE
+from mutations.flips import Bench, Pool
+from mutations.model import MutatedModel
+from mutations.netlist import build_netlist
+from mutations.opening import Effect, Opening, effect_of
+from mutations.suite import suite
+
+COUNT = 20
+
+
+@pytest.fixture(scope="module")
+def netlist():
+    return build_netlist(DEVICE, [replace(EVERYWHERE, count=COUNT)])
+
+
+@pytest.fixture(scope="module")
+def model(netlist):
+    return MutatedModel(netlist.rtl)
+
+
+def test_the_suite_notices_a_sample_of_mutants(netlist, model):
+    golden = record_golden(model, DEVICE, suite(DEVICE)[:4])
+    jobs = len(os.sched_getaffinity(0))
+    outcomes = run_campaign(model, golden, range(1, COUNT + 1), jobs)
+    survivors = [
+        netlist.mutants[outcome.mutant - 1] for outcome in outcomes if outcome.fate is Fate.SURVIVED
+    ]
+    assert not survivors
+
+
+def test_without_a_mutant_nothing_is_noticed(model):
+    golden = record_golden(model, DEVICE, suite(DEVICE)[:1])
+    (outcome,) = run_campaign(model, golden, [0], jobs=1)
+    assert outcome.fate is Fate.SURVIVED
+
+
+def test_mutants_are_the_same_for_the_same_seeds(netlist):
+    again = build_netlist(DEVICE, [replace(EVERYWHERE, count=COUNT)])
+    assert again == netlist
+    assert len({mutant.options for mutant in netlist.mutants}) == COUNT
+
+
+def test_a_register_is_written_and_read_back(model):
+    with model.simulate() as simulation:
+        states = {state.name: state for state in simulation.states()}
+        memory = states["engine.released.memory.memory"]
+        register = states["engine.verdict.second"]
+        for state, row in ((memory, memory.depth - 1), (register, 0)):
+            before = simulation.read(state, row)
+            simulation.flip(state, row, state.bits - 1)
+            assert simulation.read(state, row) == before ^ 1 << state.bits - 1
+
+
+def test_flips_are_the_same_for_the_same_seed(model):
+    first, second = Bench(model, seed=1), Bench(model, seed=1)
+    trials = [first.run(number) for number in range(6)]
+    assert [second.run(number) for number in range(6)] == trials
+    assert {trial.flip.pool for trial in trials} == set(Pool)
+
+
+def test_flips_of_the_tag_that_came_have_genuine_messages_refused(model):
+    """In every cycle, so that no tag is compared without one."""
+    opening = Opening(DEVICE)
+    with model.simulate() as simulation:
+        simulation.exchange(opening.loads, 100_000)
+        (received,) = (
+            state for state in simulation.states() if state.name == "engine.tag.received"
+        )
+        for packet in opening.packets:
+            simulation.send(packet)
+        for _ in range(12_000):
+            simulation.run(1)
+            simulation.flip(received, 0, 5)
+        found = [simulation.receive(1) for _ in opening.packets]
+    assert effect_of(opening, found) is Effect.REFUSED
