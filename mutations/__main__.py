@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     netlist = build_netlist(DEVICE, draws)
     model = MutatedModel(netlist.rtl, progress.print)
     progress.print("Running the suite without a mutant")
-    golden = record_golden(model, DEVICE, suite(DEVICE))
+    golden = record_golden(model, DEVICE, list(suite(DEVICE)))
     built = time.monotonic()
     outcomes = run_campaign(
         model,

@@ -36,23 +36,21 @@ class Run:
     filled: bool = False
 
 
-def suite(profile: Profile) -> list[Run]:
+def suite(profile: Profile) -> Iterator[Run]:
     """All runs, in the order in which they are tried."""
-    return [
-        _run("refusals", refusals(profile), False),
-        _run("lengths", lengths(profile), True),
-        _run("limits and windows", limits(profile), True),
-        _run("every slot", every_slot(profile), True),
-        _run("every slot, from any memory", every_slot(profile), True, filled=True),
-        _run("longest", longest(profile), True),
-        _run("a stalled receiver", stalled(profile), True, 0.0, 0.95),
-        _run("random", islice(Traffic(profile, 1), 60), False),
-        _run("random, in flight", islice(Traffic(profile, 2), 300), True),
-        _run("random, idle and stalled", islice(Traffic(profile, 3), 150), True, 0.3, 0.5),
-        _run("header forms", header_forms(profile), True),
-        _run("random, slowly", islice(Traffic(profile, 5), 100), True, 0.7, 0.2),
-        _run("random, in flight, more", islice(Traffic(profile, 4), 500), True),
-    ]
+    yield _run("refusals", refusals(profile), False)
+    yield _run("lengths", lengths(profile), True)
+    yield _run("limits and windows", limits(profile), True)
+    yield _run("every slot", every_slot(profile), True)
+    yield _run("every slot, from any memory", every_slot(profile), True, filled=True)
+    yield _run("longest", longest(profile), True)
+    yield _run("a stalled receiver", stalled(profile), True, 0.0, 0.95)
+    yield _run("random", islice(Traffic(profile, 1), 60), False)
+    yield _run("random, in flight", islice(Traffic(profile, 2), 300), True)
+    yield _run("random, idle and stalled", islice(Traffic(profile, 3), 150), True, 0.3, 0.5)
+    yield _run("header forms", header_forms(profile), True)
+    yield _run("random, slowly", islice(Traffic(profile, 5), 100), True, 0.7, 0.2)
+    yield _run("random, in flight, more", islice(Traffic(profile, 4), 500), True)
 
 
 def _run(name, packets, together, idle=0.0, stall=0.0, filled=False) -> Run:

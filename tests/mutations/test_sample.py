@@ -5,6 +5,7 @@
 
 import os
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
@@ -15,8 +16,11 @@ from mutations.model import MutatedModel
 from mutations.netlist import build_netlist
 from mutations.opening import Effect, Opening, effect_of
 from mutations.suite import suite
+from mutations.survivors import explain, read_explanations
 
 COUNT = 20
+#: Those that take seconds.
+RUNS = 7
 
 
 @pytest.fixture(scope="module")
@@ -30,25 +34,21 @@ def model(netlist):
 
 
 def test_the_suite_notices_a_sample_of_mutants(netlist, model):
-    golden = record_golden(model, DEVICE, suite(DEVICE)[:4])
+    golden = record_golden(model, DEVICE, list(islice(suite(DEVICE), RUNS)))
     jobs = len(os.sched_getaffinity(0))
     outcomes = run_campaign(model, golden, range(1, COUNT + 1), jobs)
     survivors = [
         netlist.mutants[outcome.mutant - 1] for outcome in outcomes if outcome.fate is Fate.SURVIVED
     ]
-    assert not survivors
+    explanations = read_explanations()
+    assert [mutant for mutant in survivors if explain(mutant, explanations) is None] == []
+    assert len(survivors) <= COUNT // 10
 
 
 def test_without_a_mutant_nothing_is_noticed(model):
-    golden = record_golden(model, DEVICE, suite(DEVICE)[:1])
+    golden = record_golden(model, DEVICE, list(islice(suite(DEVICE), 1)))
     (outcome,) = run_campaign(model, golden, [0], jobs=1)
     assert outcome.fate is Fate.SURVIVED
-
-
-def test_mutants_are_the_same_for_the_same_seeds(netlist):
-    again = build_netlist(DEVICE, [replace(EVERYWHERE, count=COUNT)])
-    assert again == netlist
-    assert len({mutant.options for mutant in netlist.mutants}) == COUNT
 
 
 def test_a_register_is_written_and_read_back(model):
@@ -69,18 +69,18 @@ def test_flips_are_the_same_for_the_same_seed(model):
     assert {trial.flip.pool for trial in trials} == set(Pool)
 
 
-def test_flips_of_the_tag_that_came_have_genuine_messages_refused(model):
+def test_flips_of_what_a_tag_differs_in_have_genuine_messages_refused(model):
     """In every cycle, so that no tag is compared without one."""
     opening = Opening(DEVICE)
     with model.simulate() as simulation:
         simulation.exchange(opening.loads, 100_000)
-        (received,) = (
-            state for state in simulation.states() if state.name == "engine.tag.received"
+        (differences,) = (
+            state for state in simulation.states() if state.name == "engine.tag.differences"
         )
         for packet in opening.packets:
             simulation.send(packet)
         for _ in range(12_000):
             simulation.run(1)
-            simulation.flip(received, 0, 5)
+            simulation.flip(differences, 0, 5)
         found = [simulation.receive(1) for _ in opening.packets]
     assert effect_of(opening, found) is Effect.REFUSED
