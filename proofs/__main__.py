@@ -40,6 +40,10 @@ MODULES = (
     "proofs.serial_timing",
     "proofs.serial_keys",
     "proofs.streams",
+    "proofs.release_buffer",
+    "proofs.serial_release",
+    "proofs.release_verdict",
+    "proofs.release_egress",
 )
 
 _MARKS = {

@@ -21,15 +21,17 @@ class Opened(Elaboratable):
         self.block = block
         self._module = block.elaborate(None)
         self._fragment = Fragment.get(self._module, None)
-        signals = [
-            signal
-            for statements in self._fragment.statements.values()
-            for signal in statements._lhs_signals()
-        ]
-        self._signals = _named_together(signals) | {signal.name: signal for signal in signals}
+        self._signals = _named(self._fragment)
 
     def __getitem__(self, name: str) -> Signal:
         return self._signals[name]
+
+    def within(self, *path: str) -> dict[str, Signal]:
+        """The signals that a submodule assigns, by name."""
+        fragment = self._fragment
+        for wanted in path:
+            fragment = next(inner for inner, name, _ in fragment.subfragments if name == wanted)
+        return _named(fragment)
 
     def __getattr__(self, name: str):
         return getattr(self.block, name)
@@ -51,9 +53,24 @@ class Opened(Elaboratable):
         fsm = self._module._generated["fsm"]
         return fsm.state == fsm.encoding[state]
 
+    def any_state(self) -> Value:
+        """Whether the state machine is in a state that has a name."""
+        fsm = self._module._generated["fsm"]
+        return fsm.state <= max(fsm.encoding.values())
+
     def elaborate(self, platform):
         self.block._MustUse__used = True
         return self._fragment
+
+
+def _named(fragment: Fragment) -> dict[str, Signal]:
+    """The signals that a fragment assigns."""
+    signals = [
+        signal
+        for statements in fragment.statements.values()
+        for signal in statements._lhs_signals()
+    ]
+    return _named_together(signals) | {signal.name: signal for signal in signals}
 
 
 def _named_together(signals: Iterable[Signal]) -> dict[str, Signal]:

