@@ -39,6 +39,7 @@ MODULES = (
     "proofs.ghash_chains",
     "proofs.serial_timing",
     "proofs.serial_keys",
+    "proofs.pipelined_timing",
     "proofs.streams",
     "proofs.release_buffer",
     "proofs.serial_release",

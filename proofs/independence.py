@@ -60,6 +60,16 @@ class Copy(Elaboratable, ABC):
         """The copies shall agree on ``value`` in every cycle."""
         m.d.comb += self._port("equal", name, len(Value.cast(value))).eq(value)
 
+    def equal_when(self, m: Module, name: str, condition, value) -> None:
+        """The copies agree on ``value``, made of registers alone, in cycles with this condition.
+
+        It is proved too, by induction, and helps where a register is not always the same in both.
+        """
+        m.d.comb += [
+            self._port("when", name, 1).eq(condition),
+            self._port("same", name, len(Value.cast(value))).eq(value),
+        ]
+
     def invariant(self, m: Module, name: str, value) -> None:
         """What of registers alone holds in every cycle; it is proved too, by induction."""
         m.d.comb += self._port("invariant", name, 1).eq(value)
@@ -105,6 +115,8 @@ class Independence:
             return Finding(Verdict.UNKNOWN, f"not invariant: {', '.join(broken)}")
         if unequal := search.unequal():
             return Finding(Verdict.UNKNOWN, f"not shown equal: {', '.join(sorted(set(unequal)))}")
+        if loose := search.loose():
+            return Finding(Verdict.UNKNOWN, f"not always equal then: {', '.join(loose)}")
         return Finding(Verdict.HOLDS, search.count)
 
     def refute(self, design: Copy, folder: Path) -> Finding:
@@ -182,6 +194,15 @@ class Search:
         self._invariants = [
             index for index, name in enumerate(names) if name.startswith("invariant_")
         ]
+        # By name, the place of a condition, and of what is equal with it.
+        self._sometimes = {
+            name.removeprefix("when_"): (
+                index,
+                [i for i, x in enumerate(names) if x == f"same_{name.removeprefix('when_')}"],
+            )
+            for index, name in enumerate(names)
+            if name.startswith("when_")
+        }
 
     def _add_columns(self, columns: Sequence[Column]) -> None:
         """A part for each column, and one for each bit that is read of it."""
@@ -243,7 +264,7 @@ class Search:
                 if equal
                 for place in part.follows
             ]
-            held = [copy(net.given[i]) for i in self._invariants for copy in (left, right)]
+            held = self._held(gates, left, right)
             model = gates.differ(pairs, held, self._folder)
             if model is None:
                 break
@@ -258,6 +279,36 @@ class Search:
             if name.startswith("equal_")
             and gates.differ([(left(literal), right(literal))], held, self._folder) is not None
         ]
+
+    def loose(self) -> list[str]:
+        """Names of what is to be equal in some cycles, and does not stay so."""
+        net, gates = self._net, Gates()
+        left, right = self._copies(gates)
+        inputs = gates.new(len(net.inputs))
+        then = [gates.copy(net, inputs, [x(y) for y in net.following]) for x in (left, right)]
+        held = self._held(gates, left, right)
+        return [
+            name
+            for name, kept in zip(self._sometimes, self._kept(gates, *then), strict=True)
+            if gates.differ([(kept, 1)], held, self._folder) is not None
+        ]
+
+    def _held(self, gates: "Gates", left, right) -> list[int]:
+        """What is true in both copies."""
+        invariants = [copy(self._net.given[i]) for i in self._invariants for copy in (left, right)]
+        return invariants + self._kept(gates, left, right)
+
+    def _kept(self, gates: "Gates", left, right) -> list[int]:
+        """For each of what is equal in some cycles, that it is, or that this is no such cycle."""
+        given, found = self._net.given, []
+        for when, same in self._sometimes.values():
+            condition = gates.choose(left(given[when]), 1, right(given[when]))
+            differs = 0
+            for index in same:
+                a, b = left(given[index]), right(given[index])
+                differs = gates.choose(gates.choose(a, b ^ 1, b), 1, differs)
+            found.append(gates.choose(condition, differs ^ 1, 1))
+        return found
 
     @property
     def count(self) -> str:
@@ -303,6 +354,10 @@ class Search:
             valid = ones
             for index in self._invariants:
                 valid &= left_given[index] & right_given[index]
+            for when, same in self._sometimes.values():
+                for index in same:
+                    differs = left_given[index] ^ right_given[index]
+                    valid &= ~((left_given[when] | right_given[when]) & differs)
             found = [
                 number
                 for number, part in enumerate(self._parts)
@@ -344,6 +399,20 @@ class Gates:
         """``then`` where the condition is true."""
         either = self._and(condition, then), self._and(condition ^ 1, otherwise)
         return self._and(either[0] ^ 1, either[1] ^ 1) ^ 1
+
+    def sources(self, literal: int) -> set[int]:
+        """The free variables that a literal follows from."""
+        found, seen, stack = set(), set(), [literal >> 1]
+        while stack:
+            variable = stack.pop()
+            if variable in seen:
+                continue
+            seen.add(variable)
+            if inputs := self._inputs[variable]:
+                stack += [x >> 1 for x in inputs]
+            elif variable:
+                found.add(variable)
+        return found
 
     def copy(
         self, netlist: Netlist, inputs: Sequence[int], registers: Sequence[int]

@@ -1,0 +1,214 @@
+"""The pipelined engine's timing does not depend on data."""
+
+from types import SimpleNamespace
+
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import data
+
+from driver.messages import Opcode, Suite, Usage
+from hdl.block import BLOCK_BYTES
+from hdl.packet_stream import packet_layout
+from hdl.pipeline.accelerator import PipelinedAccelerator
+from hdl.pipeline.layouts import LENGTH_BITS, context_layout
+from hdl.pipeline.tag import CheckedTag
+from hdl.profile import COMPACT, FAST, Profile
+from proofs.independence import Copy, Independence, Stimulus
+from proofs.opened import Replaced
+from proofs.property import Mutant, Property
+from proofs.streams import SMALL_RING
+
+__all__ = ["PROPERTIES"]
+
+#: Bytes of a packet's first beat that are public: its header, and the first one of its payload.
+_PUBLIC_BYTES = 9
+#: And of the prefix of an AEAD message: the length of its associated data, and what is reserved.
+_PREFIX_BYTES = 4
+
+
+class _PublicFields:
+    """A structure some of whose fields are given where they are read."""
+
+    def __init__(self, view, **given: Value):
+        self._view, self._given = view, given
+
+    def eq(self, value):
+        return self._view.eq(value)
+
+    def __getattr__(self, name: str):
+        return self._given[name] if name in self._given else getattr(self._view, name)
+
+
+class _WithStreams(Elaboratable):
+    """A block with other ``payloads`` in some of its streams."""
+
+    def __init__(self, block, **payloads: Value):
+        self._block = block
+        self._streams = {
+            name: SimpleNamespace(valid=getattr(block, name).valid, payload=payload)
+            for name, payload in payloads.items()
+        }
+
+    def __getattr__(self, name: str):
+        return self._streams[name] if name in self._streams else getattr(self._block, name)
+
+    def elaborate(self, platform):
+        return self._block.elaborate(platform)
+
+
+class _WithPrefix(Elaboratable):
+    """`Sections` that get ``public`` as the first bytes of what they look into."""
+
+    def __init__(self, block, public: Value):
+        self._block, self._public = block, public
+        self.data = Signal.like(block.data)
+
+    def __getattr__(self, name: str):
+        return getattr(self._block, name)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.block = self._block
+        m.d.comb += self._block.data.eq(Cat(self._public, self.data[len(self._public) :]))
+        return m
+
+
+class _Timing(Copy):
+    """All that comes is private but for what says what is to be done.
+
+    Shared are of each packet its length, its header, and the first byte of its payload; and where
+    they are used, what LOAD fixes but for keys, IV and connection ID, and the length of an AEAD
+    message's associated data. What comes of the secrets is shared where it may be known: a record's
+    number, encrypted and in clear, whether its header is right and its tag, and the length of its
+    content.
+    """
+
+    def __init__(self, profile: Profile):
+        super().__init__()
+        self._profile = profile
+
+    def describe(self, m: Module) -> None:
+        device = PipelinedAccelerator(self._profile)
+        self._declassify(m, device)
+        m.submodules.device = device
+        lookup, port = device.lookup, device.requests
+        beat = data.View(packet_layout(16), port.payload)
+        public = 8 * _PUBLIC_BYTES
+        is_public = Mux(lookup._begins, (1 << public) - 1, 0)
+        m.d.comb += [
+            port.valid.eq(self.shared("valid")),
+            beat.last.eq(self.shared("last")),
+            beat.bytes.eq(self.shared("bytes", 5)),
+            beat.data.eq(
+                (self.shared("data", 128) & is_public) | (self.private("data", 128) & ~is_public)
+            ),
+            device.completions.ready.eq(self.shared("ready")),
+        ]
+        self.invariant(m, "opens", ~lookup._opens | lookup._begins)
+        self.equal_when(m, "header", lookup._first, lookup._data[:public])
+        self.equal(m, "ready", port.ready)
+        self.equal(m, "valid", device.completions.valid)
+        self.equal(m, "last", device.completions.valid & device.completions.payload.last)
+        self.equal(m, "bytes", Mux(device.completions.valid, device.completions.payload.bytes, 0))
+
+    def _declassify(self, m, device) -> None:
+        """What may be known, where it comes out of what may not."""
+        lookup, ingress, control = device.lookup, device.ingress, device.control
+        context = Cat(
+            (self.private if name in ("iv", "connection_id") else self.shared)(
+                f"context_{name}", field.width
+            )
+            for name, field in context_layout()
+        )
+        lookup.contexts = Replaced(lookup.contexts, read_data=context)
+        given = {
+            name: self.shared(f"load_{name}", 8)
+            for name in ("suite", "usage", "form", "connection_id_bytes")
+        }
+        number = data.View(data.ArrayLayout(8, 6), self.shared("load_number", 48))
+        control.staged_load = _PublicFields(control.staged_load, sequence_number=number, **given)
+        ingress._reader = Replaced(
+            ingress._reader, malformed=self.shared("malformed"), wire=self.shared("wire", 16)
+        )
+        ingress._sections = _WithPrefix(ingress._sections, self.shared("prefix", 8 * _PREFIX_BYTES))
+        tag = Cat(device.tag.tags.payload.tag, self.shared("differs"))
+        device.tag = _WithStreams(device.tag, tags=data.View(CheckedTag, tag))
+        device.cipher = _WithStreams(
+            device.cipher,
+            contents=self.shared("content_bytes", LENGTH_BITS),
+            opening_masks=self.shared("mask", 16),
+        )
+
+    def stimulus(self) -> Stimulus:
+        load = bytes([Suite.AES_128_GCM, Usage.AEAD]) + bytes(106)
+        message = bytes(16 + 16 + 16)
+        return Beats(
+            [
+                bytes([Opcode.LOAD, 0, 0, 0, 0, 0, 0, len(load)]) + load,
+                bytes([Opcode.AEAD_OPEN, 0, 0, 0, 0, 0, 0, len(message)]) + message,
+            ]
+        )
+
+
+class Beats(Stimulus):
+    """Packets one after the other, a beat a cycle; completions are taken at once."""
+
+    def __init__(self, packets):
+        self._beats = [
+            (packet[at : at + BLOCK_BYTES], at + BLOCK_BYTES >= len(packet))
+            for packet in packets
+            for at in range(0, len(packet), BLOCK_BYTES)
+        ]
+        self._left = len(packets)
+
+    def inputs(self):
+        given = {"ready": 1, "load_suite": Suite.AES_128_GCM, "load_usage": Usage.AEAD}
+        given |= {"context_valid": 1, "context_usage": Usage.AEAD}
+        if self._beats:
+            beat, last = self._beats[0]
+            number = int.from_bytes(beat, "little")
+            given |= {"valid": 1, "data": number, "bytes": len(beat), "last": last}
+        return given
+
+    def outputs(self, equal):
+        if self._beats and equal["ready"]:
+            self._beats.pop(0)
+        if equal["valid"] and equal["last"]:
+            self._left -= 1
+        return self._left > 0
+
+
+#: Each profile, and what is broken in a small engine: it is in both.
+_VARIANTS = (
+    (
+        COMPACT,
+        Mutant(
+            what="a multiplication ends when the rest of its factor is zero",
+            module="hdl.ghash_digit",
+            old="ends.eq(step == self.interval - 1)",
+            new="ends.eq((step == self.interval - 1) | (~free & (factor == 0)))",
+        ),
+    ),
+    (
+        FAST,
+        Mutant(
+            what="a word of a key that begins with a zero is substituted in less time",
+            module="hdl.aes.key_schedule",
+            old="with m.If(count == Mux(clears, _SUBSTITUTION_CYCLES, _SUBSTITUTION_CYCLES - 1)):",
+            new="with m.If((count == Mux(clears, 7, 6)) | ((count == 5) & (newest[:8] == 0))):",
+        ),
+    ),
+)
+
+PROPERTIES = [
+    Property(
+        name=f"timing.{profile.name}",
+        promise=f"Every ready and valid of the engine in {profile.name} is the same in every "
+        "cycle, whatever keys, plaintexts, ciphertexts and tags are, at equal lengths, numbers and "
+        "verdicts.",
+        design=lambda profile=profile: _Timing(profile),
+        method=Independence(takes_memories_out=True),
+        mutant=mutant,
+        broken_design=lambda: _Timing(SMALL_RING),
+    )
+    for profile, mutant in _VARIANTS
+]
