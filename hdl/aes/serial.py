@@ -74,6 +74,7 @@ class SerialAES(wiring.Component):
             with m.State("idle"):
                 m.d.comb += self.requests.ready.eq(1)
                 m.d.sync += [number.eq(0), key.eq(request.key), aes256.eq(request.aes256)]
+                m.d.sync += step.eq(1)  # a new column in each cycle: nothing of the last one stays
                 with m.If(self.requests.valid):
                     m.d.comb += taken.eq(1)
                     m.next = "read"

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Fragment, Module
 from amaranth.lib import wiring
 
 from hdl.aes.serial import SerialAES
@@ -95,3 +95,26 @@ def test_a_result_that_was_taken_stands_in_no_register():
         assert ctx.get(core.results.payload) == 0
 
     simulate(dut, work)
+
+
+def registers_after(key, block):
+    """What all registers of a core hold some cycles after its one result was taken."""
+    dut = CoreWithKeys(SerialAES(1), [key])
+    fragment = Fragment.get(dut, None)
+    state = fragment.find_subfragment("core").statements["sync"]._lhs_signals()
+    values = []
+
+    async def work(ctx):
+        await put_all(ctx, dut.requests, [request([key], 0, block)])
+        await get_all(ctx, dut.results, 1)
+        await ctx.tick().repeat(8)
+        values.extend(ctx.get(signal) for signal in state)
+
+    simulate(fragment, work)
+    return values
+
+
+def test_nothing_of_key_or_block_is_left_behind_a_result():
+    source = random.Random(3)
+    first, second = (registers_after(source.randbytes(16), source.randbytes(16)) for _ in range(2))
+    assert first == second
