@@ -43,6 +43,7 @@ MODULES = (
     "proofs.streams",
     "proofs.release_buffer",
     "proofs.serial_release",
+    "proofs.serial_progress",
     "proofs.release_verdict",
     "proofs.release_egress",
 )

@@ -44,7 +44,7 @@ class SerialDevice:
     """
 
     def __init__(self, m: Module, profile: Profile, design: Driven):
-        self.profile, self._m = profile, m
+        self.profile, self._m, self._known = profile, m, False
         device = SerialAccelerator(profile)
         engine, buffer = device._engine, device._buffer
         slots = device._slots
@@ -109,8 +109,8 @@ class SerialDevice:
         ]
 
     def always(self, value: Value) -> None:
-        """Assert an invariant, which a failure names by the line that calls."""
-        self._m.d.comb += Assert(value, src_loc_at=1)
+        """An invariant, which a failure names by the line that calls."""
+        self._m.d.comb += (Assume if self._known else Assert)(value, src_loc_at=1)
 
     async def send(self, context, packets: Sequence[bytes], cycles: int) -> None:
         """In a run, send packets to a slot with an AEAD key, and wait."""
@@ -134,8 +134,9 @@ class SerialDevice:
         """Whether a part is in one of these states."""
         return Cat(getattr(self, block).ongoing(state) for state in states).any()
 
-    def invariants(self) -> None:
-        """Assert all that always holds."""
+    def invariants(self, known: bool = False) -> None:
+        """All that always holds: asserted, or assumed where another property has proved it."""
+        self._known = known
         for block in ("top", "reader", "engine", "gcm", "aes", "loader", "reports"):
             self.always(getattr(self, block).any_state())
         self._of_sequence()
@@ -145,6 +146,7 @@ class SerialDevice:
         self._of_feeding()
         self._of_keystream()
         self._of_output()
+        self._known = False
 
     def _of_sequence(self):
         """The accelerator's own states, and those of the reader."""
