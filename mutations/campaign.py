@@ -29,6 +29,8 @@ class Fate(Enum):
     WRONG = "wrong answer"
     #: No completion came.
     WEDGED = "wedged"
+    #: All completions are the model's, and a key is still there after it was wiped.
+    KEPT = "key kept"
     #: All completions are the model's, but one came in another cycle than the device's, or STATS
     #: reports other cycles.
     LATE = "other cycles"
@@ -72,6 +74,9 @@ def record_golden(model: MutatedModel, profile: Profile, runs: Sequence[Run]) ->
                     raise SimulationError(f"The device fails in {run.name!r} at request {number}.")
                 completions.append(completion)
                 cycles.append(simulation.cycles)
+            simulation.run(_SILENCE)
+            if simulation.holds(run.secrets):
+                raise SimulationError(f"The device keeps a key in {run.name!r}.")
         found.append(Golden(run, tuple(completions), tuple(cycles)))
     return found
 
@@ -109,6 +114,8 @@ def _examine_run(model: MutatedModel, golden: Golden, mutant: int) -> tuple[Fate
                 slip = number
         if simulation.receive(_SILENCE) is not None:
             return Fate.WRONG, len(run.packets), slip
+        if run.secrets and simulation.holds(run.secrets):
+            return Fate.KEPT, len(run.packets), slip
     return Fate.SURVIVED, 0, slip
 
 

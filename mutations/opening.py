@@ -34,7 +34,7 @@ class Effect(Enum):
 
     #: A forgery was accepted, or a piece of its plaintext was in a completion.
     FORGERY = "forgery accepted"
-    #: A record was accepted twice.
+    #: A record was accepted twice; a copy of one that was refused is none.
     REPLAY = "replay accepted"
     #: Fewer completions came than requests.
     WEDGED = "wedged"
@@ -65,8 +65,8 @@ class Opening:
         self.packets: list[bytes] = []
         #: By request ID, the plaintext of each forgery, as far as it is that of what was forged.
         self.forged: dict[int, bytes] = {}
-        #: Request IDs of records that were opened before.
-        self.replayed: set[int] = set()
+        #: By request ID of a copy, that of the record.
+        self.replayed: dict[int, int] = {}
         for number, packet in enumerate(self._draw(keys)):
             self.packets.append(_with_id(packet, number))
         model = AcceleratorModel(profile)
@@ -90,7 +90,7 @@ class Opening:
             yield bytes(packet)
             next_id += 1
             if number % 9 in (4, 6):
-                self.replayed.add(next_id)
+                self.replayed[next_id] = next_id - 1
                 yield bytes(packet)
                 next_id += 1
 
@@ -108,6 +108,10 @@ def effect_of(opening: Opening, completions: Sequence[bytes]) -> Effect:
         return Effect.FORGERY
     genuine = {packet[HEADER_BYTES:] for packet in opening.expected if packet[1] == Status.OK}
     effects = {Effect.OTHER}
+    accepted = {packet[4:6] for packet in completions if packet[1:2] == bytes([Status.OK])}
+    for copy, record in opening.replayed.items():
+        if {copy.to_bytes(2, "big"), record.to_bytes(2, "big")} <= accepted:
+            effects.add(Effect.REPLAY)
     if len(completions) < len(opening.expected):
         effects.add(Effect.WEDGED)
     for completion, expected in zip(completions, opening.expected, strict=False):
@@ -138,8 +142,6 @@ def _effect_on_one(opening: Opening, packet: bytes, expected: bytes, genuine: se
         # What is genuine under another request's ID is not that request accepted.
         if completion.request_id in opening.forged and completion.payload not in genuine:
             return Effect.FORGERY
-        if completion.request_id in opening.replayed and expected[1] != Status.OK:
-            return Effect.REPLAY
     if accepted:
         return Effect.OTHER if completion.payload == expected[HEADER_BYTES:] else Effect.CONTENT
     return Effect.REFUSED if expected[1] == Status.OK else Effect.OTHER

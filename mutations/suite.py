@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, product
 
-from driver.messages import ALL_SLOTS, HeaderForm, Opcode, Request, Suite, Usage
+from driver.messages import ALL_SLOTS, HeaderForm, Load, Opcode, Request, Suite, Usage
+from hdl.aes import encrypt_block, expand_key
 from hdl.profile import COMPACT, Profile
 from sim import StreamTiming
 from sim.stream_timing import FULL_RATE
@@ -26,7 +27,8 @@ WIPE = Request(Opcode.ZEROIZE, ALL_SLOTS).pack()
 class Run:
     """Packets for one simulation: each when the one before has been answered, or all at once.
 
-    Where memories are ``filled``, they hold anything at reset.
+    Where memories are ``filled``, they hold anything at reset. When all is answered, none of
+    ``secrets`` is in any register or memory.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Run:
     together: bool
     timing: StreamTiming = FULL_RATE
     filled: bool = False
+    secrets: tuple[bytes, ...] = ()
 
 
 def suite(profile: Profile) -> Iterator[Run]:
@@ -43,6 +46,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _run("limits and windows", limits(profile), True)
     yield _run("every slot", every_slot(profile), True)
     yield _run("every slot, from any memory", every_slot(profile), True, filled=True)
+    yield _forgotten(profile)
     yield _run("longest", longest(profile), True)
     yield _run("a stalled receiver", stalled(profile), True, 0.0, 0.95)
     yield _run("random", islice(Traffic(profile, 1), 60), False)
@@ -181,6 +185,26 @@ def every_slot(profile: Profile) -> Iterator[bytes]:
     yield WIPE
     yield from use_all()
     yield STATS
+
+
+def _forgotten(profile: Profile) -> Run:
+    """Keys that were loaded and used, refused or cut off, and then wiped."""
+    source = random.Random(8)
+    packets, secrets = [], []
+    for slot, (suite, usage) in enumerate(product(Suite, Usage)):
+        key_bytes = 32 if suite is Suite.AES_256_GCM else 16
+        key, number_key = source.randbytes(key_bytes), source.randbytes(key_bytes)
+        load = Load(suite, usage, key, source.randbytes(12), number_key).pack()
+        packets += [
+            Request(Opcode.LOAD, slot, payload=load).pack(),
+            Request(Opcode.SEAL, slot, payload=b"some text\x17").pack(),
+            Request(Opcode.LOAD, slot, payload=b"\x07" + load[1:]).pack(),
+            Request(Opcode.LOAD, slot, payload=load).pack()[:-1],
+            *[Request(Opcode.ZEROIZE, slot).pack()] * (slot % 2),
+        ]
+        h = encrypt_block(key, bytes(16))
+        secrets += [*expand_key(key), *expand_key(number_key), h]
+    return Run("forgotten keys", (*packets, WIPE), True, secrets=tuple(secrets))
 
 
 def longest(profile: Profile) -> Iterator[bytes]:

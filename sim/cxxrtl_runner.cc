@@ -35,6 +35,8 @@ const cxxrtl::value<Bits> &current(const cxxrtl::wire<Bits> &port) { return port
 template <class Design>
 void offer_beat(Design &top, const uint8_t *bytes, size_t count) {
     cxxrtl::value<8 * width> data;
+    // Null bytes may be anything, and are nothing that shows.
+    memset(data.data, 0xa5, width);
     memcpy(data.data, bytes, count);
     top.p_s__axis__tdata = data;
     if constexpr (width > 1)

@@ -30,7 +30,7 @@ def test_forgeries_and_copies_are_refused_and_the_rest_is_opened():
         OPENING.forged
     )
     assert {number for number, status in enumerate(statuses) if status is Status.REPLAYED} == (
-        OPENING.replayed
+        OPENING.replayed.keys()
     )
     assert statuses.count(Status.OK) == len(statuses) - len(OPENING.forged) - len(OPENING.replayed)
 
@@ -50,6 +50,15 @@ def test_forgeries_and_copies_are_refused_and_the_rest_is_opened():
             Effect.FORGERY,
         ),
         (answers(REPLAYED, completion_of(REPLAYED, Status.OK, b"content")), Effect.REPLAY),
+        (
+            [
+                *OPENING.expected[: REPLAYED - 1],
+                completion_of(REPLAYED - 1, Status.BAD_TAG, b""),
+                completion_of(REPLAYED, Status.OK, b"content"),
+                *OPENING.expected[REPLAYED + 1 :],
+            ],
+            Effect.CONTENT,
+        ),
         (OPENING.expected[:-1], Effect.WEDGED),
         (answers(GENUINE, completion_of(GENUINE, Status.OK, b"content")), Effect.CONTENT),
         (answers(GENUINE, OPENING.expected[GENUINE][:-1]), Effect.CONTENT),
