@@ -137,11 +137,10 @@ def _effect_on_one(opening: Opening, packet: bytes, expected: bytes, genuine: se
         completion = Completion.unpack(packet)
     except MessageError:
         return Effect.CONTENT
-    accepted = completion.status == Status.OK
-    if accepted and completion.opcode in (Opcode.OPEN, Opcode.AEAD_OPEN):
-        # What is genuine under another request's ID is not that request accepted.
-        if completion.request_id in opening.forged and completion.payload not in genuine:
-            return Effect.FORGERY
-    if accepted:
-        return Effect.OTHER if completion.payload == expected[HEADER_BYTES:] else Effect.CONTENT
-    return Effect.REFUSED if expected[1] == Status.OK else Effect.OTHER
+    if completion.status != Status.OK:
+        return Effect.REFUSED if expected[1] == Status.OK else Effect.OTHER
+    # What is genuine under another request's ID is not that request accepted.
+    forged = completion.request_id in opening.forged and completion.payload not in genuine
+    if forged and completion.opcode in (Opcode.OPEN, Opcode.AEAD_OPEN):
+        return Effect.FORGERY
+    return Effect.OTHER if completion.payload == expected[HEADER_BYTES:] else Effect.CONTENT
