@@ -49,6 +49,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _forgotten(profile)
     yield _run("longest", longest(profile), True)
     yield _run("a stalled receiver", stalled(profile), True, 0.0, 0.95)
+    yield _run("a full buffer", full_buffer(profile), True, 0.0, 0.85)
     yield _run("random", islice(Traffic(profile, 1), 60), False)
     yield _run("random, in flight", islice(Traffic(profile, 2), 300), True)
     yield _run("random, idle and stalled", islice(Traffic(profile, 3), 150), True, 0.3, 0.5)
@@ -94,6 +95,11 @@ def limits(profile: Profile) -> Iterator[bytes]:
         for _ in range(profile.forgery_limit - 1):
             yield flipped(record, source.randrange(-18, 0))
         yield from (record, record, flipped(record), opens.open(), opens.open(), STATS)
+        # What is no record to open has nothing to do with the limit.
+        for opcode in (0, *(code for code in Opcode if code != Opcode.LOAD)):
+            slot = 0 if opcode == Opcode.ZEROIZE else 1
+            yield Request(opcode, slot, payload=b"\x17" * 40).pack()
+        yield from (Request(Opcode.INFO, 1).pack(), Request(Opcode.STATS, 1).pack())
         last = {"sequence_number": LAST_NUMBER - 2}
         seals = _key("last", Usage.SEAL, 0, suite, **last)
         opens = _key("last", Usage.OPEN, 1, suite, **last)
@@ -116,6 +122,13 @@ def windows(profile: Profile) -> Iterator[bytes]:
         yield records[highest]
         for back in (0, 1, width - 1, width, width + 1, source.randrange(width + 2)):
             yield records[max(highest - back, 0)]
+    # Each number of some windows, once and twice, the highest first.
+    yield opens.load
+    for start in range(0, 6 * width, width):
+        *behind, first = records[start : start + width]
+        yield first
+        for _ in range(2):
+            yield from source.sample(behind, len(behind))
     yield STATS
 
 
@@ -160,6 +173,11 @@ def lengths(profile: Profile) -> Iterator[bytes]:
             yield opens.open(text[:3] + b"\x17" + bytes(length))
             yield flipped(opens.open(text + b"\x17"), source.randrange(-17 - length, 0))
         yield from (opens.open(bytes(1)), opens.open(bytes(40)))
+        # Lengths wait for a verdict while others are judged.
+        for count in range(9):
+            yield seals.seal(bytes(100) + b"\x17")
+            yield from [Request(Opcode.SEAL, 9).pack()] * count
+            yield from (opens.open(b"\x17"), opens.open(b"ab\x17" + bytes(9)), opens.open(b"c\x17"))
 
 
 def every_slot(profile: Profile) -> Iterator[bytes]:
@@ -238,3 +256,13 @@ def stalled(profile: Profile) -> Iterator[bytes]:
     ]
     yield from (opens.open(bytes(600) + b"\x17") for _ in range(12))
     yield from (source.choice(kinds)() for _ in range(100))
+
+
+def full_buffer(profile: Profile) -> Iterator[bytes]:
+    """More than the completions' buffer holds, after what may have cost it some of its room."""
+    seals, opens = _key("full", Usage.SEAL, 0), _key("full", Usage.OPEN, 1)
+    yield from (seals.load, opens.load)
+    yield from [STATS, INFO, seals.seal(b"\x17"), opens.open(), flipped(opens.open(b"t" * 90))] * 5
+    text = bytes(range(256)) * (profile.largest_record // 256) + b"\x17"
+    for _ in range(4):
+        yield from (opens.open(text), seals.seal(text), flipped(opens.open(text)), STATS)
