@@ -24,7 +24,7 @@ _SLOTS = 4
 _REACH = 100
 _FIRST_NUMBERS = {
     Usage.SEAL: (0, 250, 254, 65_530, 65_534, LIMIT - 4),
-    Usage.OPEN: (0, 250, 65_500, 65_533, LIMIT - 40),
+    Usage.OPEN: (0, 225, 65_500, 65_500, LIMIT - 40),
     Usage.AEAD: (0,),
 }
 
@@ -57,10 +57,10 @@ class Traffic:
             (16, self._seal),
             (28, self._open),
             (7, self._open_damaged),
-            (7, self._aead_seal),
-            (7, self._aead_open),
+            (9, self._aead_seal),
+            (11, self._aead_open),
             (5, self._load),
-            (2, self._zeroize),
+            (4, self._zeroize),
             (2, self._load_and_use),
             (2, self._report),
             (2, self._wrong_load),
@@ -104,7 +104,7 @@ class Traffic:
     def _length(self, most: int) -> int:
         """Mostly short; around multiples of 16 as often as any other; the longest at times."""
         rng = self._random
-        longest = rng.choice((20, 40, 40, 80, 80, 300)) if rng.random() < 0.98 else most
+        longest = rng.choice((20, 40, 40, 80, 80, 300)) if rng.random() < 0.97 else most
         length = most if longest == most else rng.randint(0, longest)
         if rng.random() < 0.4 and length != most:
             length = length // 16 * 16 + rng.choice((-1, 0, 1))
@@ -170,7 +170,7 @@ class Traffic:
             return self._request(Opcode.OPEN, number, rng.randbytes(self._length(60)))
         direction, sequence_number = slot.direction, self._sequence_number(slot)
         form = self._form(slot, sequence_number)
-        if rng.random() < 0.06:
+        if rng.random() < 0.12:
             epoch = direction.epoch + rng.randint(1, 3)
             direction = Direction(direction.keys, epoch, direction.connection_id)
         else:
@@ -187,6 +187,8 @@ class Traffic:
             *(newest + rng.randint(window, 2 * window), newest - rng.randint(1, window - 2)),
             *(newest, newest - window + 1, newest - window, newest - window - rng.randint(1, 30)),
             rng.choice(slot.sent[-30:] or [newest]),
+            # Where the bits above those that are sent differ, if that is near.
+            newest - newest % 256 - rng.randint(1, 9) if newest % 256 < window - 9 else newest + 1,
         ]
         return min(max(rng.choice(choices), 0), LIMIT - 1)
 
