@@ -22,7 +22,7 @@ def check(profile, timing, batch, batches, backend):
     "profile", [SMALL_PIPELINED, SMALL_NARROW, SMALL_RING], ids=lambda p: p.name
 )
 def test_a_batch_is_answered_as_the_model_does(profile):
-    check(profile, StreamTiming(idle=0.1, stall=0.1, seed=21), 100, 1, "amaranth")
+    check(profile, StreamTiming(idle=0.1, stall=0.1, seed=21), 40, 1, "amaranth")
 
 
 @pytest.mark.parametrize(
