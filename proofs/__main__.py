@@ -44,6 +44,8 @@ MODULES = (
     "proofs.release_buffer",
     "proofs.serial_release",
     "proofs.serial_progress",
+    "proofs.queues",
+    "proofs.credits",
     "proofs.release_verdict",
     "proofs.release_egress",
 )

@@ -26,6 +26,16 @@ class Opened(Elaboratable):
     def __getitem__(self, name: str) -> Signal:
         return self._signals[name]
 
+    def register(self, name: str) -> Signal:
+        """A register, where something else has the same name."""
+        registers = self._fragment.statements["sync"]._lhs_signals()
+        return next(signal for signal in registers if signal.name == name)
+
+    @property
+    def inner(self) -> list[str]:
+        """The names of its submodules."""
+        return [name for _, name, _ in self._fragment.subfragments if name]
+
     def within(self, *path: str) -> dict[str, Signal]:
         """The signals that a submodule assigns, by name."""
         fragment = self._fragment

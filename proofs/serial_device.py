@@ -26,7 +26,7 @@ from hdl.header import Flags
 from hdl.message_output import SAMPLE_BYTES
 from hdl.profile import Profile
 from hdl.serial_accelerator import SerialAccelerator
-from hdl.slots import context_layout
+from hdl.slots import STAGED_BYTES, context_layout
 from proofs.opened import Opened, Replaced
 from proofs.smt import Driven
 
@@ -183,6 +183,15 @@ class SerialDevice:
         self.always(~p("idle") == works)
         self.always(~t("finishing") | self.is_loader)
         self.always(~loads | (self.request.opcode == Opcode.LOAD))
+        loader, reading = (
+            self.loader,
+            u("collect") & (self.loader._at <= STAGED_BYTES - LOAD_BYTES + 3),
+        )
+        fine = loader._connection_id_bytes <= CONNECTION_ID_BYTES
+        self.always(reading | ~loader._fields_valid | fine)
+        self.always(~loads | loader._fields_valid)
+        is_load = self.request.opcode == Opcode.LOAD
+        self.always(~(u("wipe") & is_load) | loader._fields_valid)
         asks_info, position = self.request.opcode == Opcode.INFO, self.reports["position"]
         size = 8 * len(Counter)
         self.always(~p("info") | (asks_info & (position < INFO_BYTES)))

@@ -1,9 +1,10 @@
 """What the serial engine lets go: what a request has written, and no text that has not verified."""
 
-from amaranth.hdl import Assert, Assume, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Mux, Signal, Value
 
 from driver.messages import (
     AEAD_PREFIX_BYTES,
+    CONNECTION_ID_BYTES,
     HEADER_BYTES,
     TAG_BYTES,
     Counter,
@@ -12,9 +13,10 @@ from driver.messages import (
     Status,
 )
 from hdl.profile import TINY, Profile
+from hdl.slots import SlotStore
 from proofs.property import Mutant, Property
 from proofs.serial_device import CUT, SerialDevice
-from proofs.smt import Driven, InductionAndRun
+from proofs.smt import Driven, Induction, InductionAndRun
 
 __all__ = ["PROPERTIES"]
 
@@ -65,6 +67,13 @@ class _Committed(Driven):
                 ~buffer.commit | ~opens | verified | (buffer.length == HEADER_BYTES),
                 "a refusal is a header and nothing else",
             ),
+        ]
+        # What is taken for granted of a slot's context: `release.context` is the rest of it.
+        loads, new = device.loader.write_context, device.loader.new_context
+        few = new.connection_id_bytes <= CONNECTION_ID_BYTES
+        m.d.comb += [
+            Assert(~loads | device.in_state("engine", "idle"), "the slot of a message stays"),
+            Assert(~loads | ~new.valid | few, "a connection ID has 20 bytes at the most"),
         ]
         if not self.promises_only:
             device.invariants()
@@ -143,7 +152,44 @@ class _Committed(Driven):
         ]
 
 
+class _Context(Elaboratable):
+    """A slot store: while no context is written and the slot stays, so does what is read."""
+
+    def __init__(self, profile: Profile):
+        self._profile = profile
+        self.ports: list[Signal] = []
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.slots = block = SlotStore(self._profile)
+        self.ports += [block.slot, block.write_slot, block.write_context, block.write_string]
+        self.ports.append(Value.cast(block.new_context))
+        quiet, slot, now = Signal(2), Signal.like(block.slot), Value.cast(block.context)
+        context = Signal(len(now))
+        stays = (block.slot == slot) & ~block.write_context
+        m.d.sync += [
+            quiet.eq(Cat(stays, quiet)),
+            slot.eq(block.slot),
+            context.eq(now),
+        ]
+        m.d.comb += Assert(~quiet.all() | (now == context), "the context stays")
+        return m
+
+
 PROPERTIES = [
+    Property(
+        name="release.context",
+        promise="What is read of a slot's context stays from the second cycle on in which the slot "
+        "is asked for and no context is written.",
+        design=lambda: _Context(TINY),
+        method=Induction(depth=4, within=8, cut=("w:*string",)),
+        mutant=Mutant(
+            what="contexts are written along with the strings",
+            module="hdl.slots",
+            old="write.en.eq(self.write_context),",
+            new="write.en.eq(self.write_string),",
+        ),
+    ),
     Property(
         name="release.serial",
         promise="The serial engine commits only bytes that the same request has written, a byte of "

@@ -30,6 +30,7 @@ prep -flatten -top top
 memory_map -rom-only
 {extra}
 memory_nordff
+dffunmap
 async2sync
 chformal -lower
 {cut}

@@ -27,6 +27,8 @@ QUICK = (
     "release.tag",
     "release.verdict.compact",
     "release.egress.fast",
+    "queue.blocks.fast",
+    "credits.compact",
 )
 
 

@@ -1,0 +1,131 @@
+"""The scheduler of the pipelined engine never begins more than there is room for behind it."""
+
+from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal
+from amaranth.lib import data
+
+from driver.messages import Opcode, Status
+from hdl.ghash_digit import DigitGHASH
+from hdl.ghash_parallel import ParallelGHASH
+from hdl.pipeline.accelerator import DEPTHS
+from hdl.pipeline.numbering import numbered_layout
+from hdl.pipeline.scheduler import Scheduler
+from hdl.profile import COMPACT, FAST, Profile
+from proofs.opened import Opened
+from proofs.property import Mutant, Property
+from proofs.smt import Induction
+
+__all__ = ["PROPERTIES"]
+
+
+class _Credits(Elaboratable):
+    """`Scheduler` with any requests and masks.
+
+    Nothing leaves that has not begun, no block that was not claimed; and what control answers
+    with has room in the queue of blocks, which is empty then.
+    """
+
+    def __init__(self, profile: Profile):
+        self._profile = profile
+        self.ports: list[Signal] = []
+
+    def elaborate(self, platform):
+        m = Module()
+        profile, depths = self._profile, DEPTHS[self._profile.aes]
+        digit = profile.ghash_digit
+        ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
+        ghash._MustUse__used = True
+        depth, in_flight = profile.queue_blocks * depths.release, depths.in_flight
+        block = Scheduler(profile, depth, in_flight, ghash.chains, ghash.interval)
+        m.submodules.scheduler = opened = Opened(block)
+        self.ports += [
+            block.requests.valid,
+            block.requests.payload.as_value(),
+            block.opening_masks.valid,
+            block.sealing_masks.valid,
+            block.more_opening_masks,
+            block.more_sealing_masks,
+            block.mask_used,
+            block.blocks.ready,
+            block.control_done,
+            block.control_status,
+            block.control_blocks,
+            block.left,
+            block.block_left,
+        ]
+
+        # What is under way: requests, and blocks that are claimed.
+        begun, claimed = Signal(range(in_flight + 1)), Signal(range(depth + 1))
+        claims = Signal(range(depth + 1))
+        takes, starts = opened["takes"], opened["starts"]
+        accepted, released = opened["accepted"], opened["released"]
+        m.d.comb += [
+            claims.eq(
+                Mux(block.control_done, block.control_blocks, Mux(starts & accepted, released, 0))
+            ),
+            Assume(~block.left | (begun != 0)),
+            Assume(~block.block_left | (claimed != 0)),
+            Assume(~block.control_done | opened["waits"]),
+            Assume(~block.control_done | (claimed + block.control_blocks <= depth)),
+        ]
+        pending = block.pending
+        opens = pending.valid & (pending.payload.status == Status.OK)
+        opens &= pending.payload.echo.opcode.matches(Opcode.OPEN, Opcode.AEAD_OPEN)
+        m.d.sync += [
+            begun.eq(begun + takes - block.left),
+            claimed.eq(claimed + claims - block.block_left),
+        ]
+        m.d.comb += [
+            Assert(begun + takes <= in_flight, "requests under way have a place"),
+            Assert(claimed + claims <= depth, "blocks under way have a place"),
+            Assert(~opens | pending.payload.tagged, "what is opened is compared"),
+        ]
+        self._follow(m, opened, begun, claimed, depth, in_flight)
+        return m
+
+    def _follow(self, m, opened, begun, claimed, depth, in_flight):
+        """The scheduler's counts, and what holds of a request that may begin: invariants."""
+        names = ("under_way", "free", "claimed", "released", "text_blocks", "associated_blocks")
+        under_way, free, claims, released, text, associated = (opened[x] for x in names)
+        names = ("ready", "described", "may_take", "may_control", "waits", "accepted")
+        ready, described, may_take, may_control, waits, accepted = (opened[x] for x in names)
+        control, sealing, is_record = (
+            opened.register("control"),
+            opened["sealing"],
+            opened["is_record"],
+        )
+        blocks = text + sealing + Mux(is_record & sealing, associated, 0)
+        request = data.View(numbered_layout(), opened["head"]).request
+        of_control = (Opcode.LOAD, Opcode.ZEROIZE, Opcode.INFO, Opcode.STATS)
+        has_blocks = request.status.matches(Status.OK, Status.KEY_LIMIT)
+        m.d.comb += [
+            Assert(~ready | (opened["has_blocks"] == has_blocks)),
+            Assert(~(ready & control) | request.echo.opcode.matches(*of_control)),
+            Assert(under_way == begun),
+            Assert(free == depth - claimed + claims),
+            Assert(claims <= claimed),
+            Assert(~described | (ready & (claims == 0) & (released == blocks))),
+            Assert(~may_take | (described & ~control & (under_way < in_flight))),
+            Assert(~may_take | (free >= released) | ~accepted),
+            Assert(~may_control | (described & control & (under_way == 0))),
+            Assert(~opened["empty"] | (under_way == 0)),
+            Assert(~waits | (ready & control & (under_way == 0) & ~may_control)),
+        ]
+
+
+PROPERTIES = [
+    Property(
+        name=f"credits.{profile.name}",
+        promise=f"The scheduler ({profile.name}) never has more requests under way, or more blocks "
+        "on their way to completions, than there are places for; and of each request that it opens "
+        "the tag is asked for.",
+        design=lambda profile=profile: _Credits(profile),
+        method=Induction(within=10, cut=("w:*nonce",)),
+        mutant=Mutant(
+            what="whether there is room is asked before what was begun is counted",
+            module="hdl.pipeline.scheduler",
+            old="may_take.eq(described & ~takes & ~control & room)",
+            new="may_take.eq(ready & ~takes & ~control & room)",
+        ),
+    )
+    for profile in (COMPACT, FAST)
+]
