@@ -46,6 +46,7 @@ MODULES = (
     "proofs.serial_progress",
     "proofs.queues",
     "proofs.credits",
+    "proofs.verdict_progress",
     "proofs.release_verdict",
     "proofs.release_egress",
 )
