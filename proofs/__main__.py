@@ -47,6 +47,7 @@ MODULES = (
     "proofs.queues",
     "proofs.credits",
     "proofs.verdict_progress",
+    "proofs.scheduler_progress",
     "proofs.release_verdict",
     "proofs.release_egress",
 )

@@ -14,7 +14,16 @@ from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["PROPERTIES", "scheduler_of"]
+
+
+def scheduler_of(profile: Profile) -> tuple[Scheduler, int, int]:
+    """The scheduler, as `PipelinedAccelerator` has it; and places for blocks and for requests."""
+    depths, digit = DEPTHS[profile.aes], profile.ghash_digit
+    ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
+    ghash._MustUse__used = True
+    depth, in_flight = profile.queue_blocks * depths.release, depths.in_flight
+    return Scheduler(profile, depth, in_flight, ghash.chains, ghash.interval), depth, in_flight
 
 
 class _Credits(Elaboratable):
@@ -30,12 +39,7 @@ class _Credits(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        profile, depths = self._profile, DEPTHS[self._profile.aes]
-        digit = profile.ghash_digit
-        ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
-        ghash._MustUse__used = True
-        depth, in_flight = profile.queue_blocks * depths.release, depths.in_flight
-        block = Scheduler(profile, depth, in_flight, ghash.chains, ghash.interval)
+        block, depth, in_flight = scheduler_of(self._profile)
         m.submodules.scheduler = opened = Opened(block)
         self.ports += [
             block.requests.valid,
