@@ -31,15 +31,19 @@ class Memories:
     in both copies under the same conditions.
     """
 
-    def __init__(self, fragment: Fragment):
+    def __init__(self, fragment: Fragment, tables: bool = True):
+        """Those that are never written are `tables`."""
         self.ports: list[Signal] = []
         self.columns: list[Column] = []
         self._count = 0
+        self._tables = tables
         self._visit(fragment)
 
     def _visit(self, fragment: Fragment) -> None:
         for index, (part, name, source) in enumerate(fragment.subfragments):
             if isinstance(part, MemoryInstance):
+                if not (part._write_ports or self._tables):
+                    continue
                 fragment.subfragments[index] = self._replacement(part), name, source
             else:
                 self._visit(part)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib.memory import Memory
 
 from proofs.independence import Copy, Independence, Stimulus
 from proofs.property import Verdict
@@ -70,3 +71,71 @@ def test_what_is_no_invariant_proves_nothing(tmp_path: Path) -> None:
     finding = METHOD.check(Kept(lambda secret, count: count, never=8), tmp_path)
     assert finding.verdict is Verdict.UNKNOWN
     assert finding.detail == "not invariant: invariant_count"
+
+
+class Stored(Copy):
+    """Secret and public bits side by side in a memory; gives what ``gives`` makes of a word."""
+
+    def __init__(self, gives, public_address: bool = True):
+        super().__init__()
+        self._gives, self._public_address = gives, public_address
+
+    def describe(self, m: Module) -> None:
+        m.submodules.memory = memory = Memory(shape=8, depth=16, init=[])
+        read, write = memory.read_port(), memory.write_port()
+        address = self.shared if self._public_address else self.private
+        m.d.comb += [
+            write.en.eq(self.shared("writes")),
+            write.addr.eq(address("write", 4)),
+            write.data.eq(Cat(self.private("secret", 4), self.shared("public", 4))),
+            read.addr.eq(self.shared("read", 4)),
+        ]
+        self.equal(m, "given", self._gives(read.data))
+
+    def stimulus(self) -> Stimulus:
+        return Held()
+
+
+@pytest.mark.parametrize(
+    ("gives", "public_address", "verdict"),
+    [
+        (lambda word: word[4:], True, Verdict.HOLDS),
+        (lambda word: word[3:5], True, Verdict.UNKNOWN),
+        (lambda word: word[4:], False, Verdict.UNKNOWN),
+    ],
+)
+def test_a_memory_that_is_taken_out_keeps_bits_apart(
+    gives, public_address, verdict, tmp_path: Path
+) -> None:
+    design = Stored(gives, public_address)
+    assert Independence(takes_memories_out=True).check(design, tmp_path).verdict is verdict
+
+
+class Sometimes(Copy):
+    """A byte that is public if it comes with ``marks``; it shows only then, or ``always``."""
+
+    def __init__(self, always: bool = False, public: bool = True):
+        super().__init__()
+        self._always, self._public = always, public
+
+    def describe(self, m: Module) -> None:
+        marks, byte, marked = self.shared("marks"), Signal(8), Signal()
+        public = (self.shared if self._public else self.private)("public", 8)
+        m.d.sync += [byte.eq(Mux(marks, public, self.private("secret", 8))), marked.eq(marks)]
+        self.equal_when(m, "marked", marked, byte)
+        self.equal(m, "given", byte if self._always else Mux(marked, byte, 0))
+
+    def stimulus(self) -> Stimulus:
+        return Held()
+
+
+@pytest.mark.parametrize(
+    ("how", "detail"),
+    [
+        ({}, "1 of 9 registers are equal"),
+        ({"always": True}, "not shown equal: equal_given"),
+        ({"public": False}, "not always equal then: marked"),
+    ],
+)
+def test_what_is_equal_in_some_cycles_helps_in_those(how, detail, tmp_path: Path) -> None:
+    assert METHOD.check(Sometimes(**how), tmp_path).detail == detail

@@ -29,6 +29,7 @@ QUICK = (
     "release.egress.fast",
     "queue.blocks.fast",
     "credits.compact",
+    "zeroize.compact.one",
 )
 
 
