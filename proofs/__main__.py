@@ -40,6 +40,7 @@ MODULES = (
     "proofs.serial_timing",
     "proofs.serial_keys",
     "proofs.pipelined_timing",
+    "proofs.pipelined_keys",
     "proofs.zeroize",
     "proofs.streams",
     "proofs.release_buffer",

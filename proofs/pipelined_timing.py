@@ -13,7 +13,7 @@ from hdl.pipeline.layouts import LENGTH_BITS, context_layout
 from hdl.pipeline.tag import CheckedTag
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.independence import Copy, Independence, Stimulus
-from proofs.opened import Replaced
+from proofs.opened import PublicFields, Replaced
 from proofs.property import Mutant, Property
 from proofs.streams import SMALL_RING
 
@@ -23,19 +23,6 @@ __all__ = ["PROPERTIES"]
 _PUBLIC_BYTES = 9
 #: And of the prefix of an AEAD message: the length of its associated data, and what is reserved.
 _PREFIX_BYTES = 4
-
-
-class _PublicFields:
-    """A structure some of whose fields are given where they are read."""
-
-    def __init__(self, view, **given: Value):
-        self._view, self._given = view, given
-
-    def eq(self, value):
-        return self._view.eq(value)
-
-    def __getattr__(self, name: str):
-        return self._given[name] if name in self._given else getattr(self._view, name)
 
 
 class _WithStreams(Elaboratable):
@@ -125,7 +112,7 @@ class _Timing(Copy):
             for name in ("suite", "usage", "form", "connection_id_bytes")
         }
         number = data.View(data.ArrayLayout(8, 6), self.shared("load_number", 48))
-        control.staged_load = _PublicFields(control.staged_load, sequence_number=number, **given)
+        control.staged_load = PublicFields(control.staged_load, sequence_number=number, **given)
         ingress._reader = Replaced(
             ingress._reader, malformed=self.shared("malformed"), wire=self.shared("wire", 16)
         )
