@@ -134,6 +134,8 @@ class StreamRules:
     """
 
     takes_memories_out: bool = True
+    #: Cycles that come before the one from which it shall hold.
+    before: int = 1
     words: str = "unbounded, induction and self-composition"
     runs: int = 256
     cycles: int = 2000
@@ -148,11 +150,21 @@ class StreamRules:
         search = Search(netlist, folder, memories.columns if memories else ())
         if broken := search.broken_invariants():
             return Finding(Verdict.UNKNOWN, f"not invariant: {', '.join(broken)}")
-        if loose := [name for name in design.names if not _holds(netlist, name, folder)]:
+        if loose := [name for name in design.names if not self._holds(netlist, name, folder)]:
             return Finding(Verdict.UNKNOWN, f"not shown to hold: {', '.join(loose)}")
         if unequal := search.unequal():
             return Finding(Verdict.UNKNOWN, f"not shown equal: {', '.join(sorted(set(unequal)))}")
         return Finding(Verdict.HOLDS, f"{len(design.names)} streams")
+
+    def _holds(self, netlist: Netlist, name: str, folder: Path) -> bool:
+        """Whether valid and payload stay as they are if ready is low, by induction.
+
+        That is in the cycles after reset, and in any state that others come before.
+        """
+        return all(
+            _holds_in(netlist, name, folder, cycles, at_reset)
+            for cycles, at_reset in [*((i, True) for i in range(self.before)), (self.before, False)]
+        )
 
     def refute(self, design: StreamBench, folder: Path) -> Finding:
         netlist = translate(Fragment.get(design, None), design.ports, folder)
@@ -226,15 +238,7 @@ def _follows_at_once(netlist: Netlist, name: str) -> bool:
     return any(literal >> 1 in reached for literal in (valid, *payload))
 
 
-def _holds(netlist: Netlist, name: str, folder: Path) -> bool:
-    """Whether valid and payload stay as they are if ready is low, by induction.
-
-    That is at reset, and in any state that another one comes before.
-    """
-    return _holds_in(netlist, name, folder, at_reset=True) and _holds_in(netlist, name, folder)
-
-
-def _holds_in(netlist: Netlist, name: str, folder: Path, at_reset: bool = False) -> bool:
+def _holds_in(netlist: Netlist, name: str, folder: Path, cycles: int, at_reset: bool) -> bool:
     gates = Gates()
     registers = [0] * len(netlist.registers) if at_reset else gates.new(len(netlist.registers))
     held: list[int] = []
@@ -250,7 +254,7 @@ def _holds_in(netlist: Netlist, name: str, folder: Path, at_reset: bool = False)
                 held.append(values(literal))
         return values, inputs
 
-    if not at_reset:
+    for _ in range(cycles):
         cycle()
     now, inputs = cycle()
     then, _ = cycle()

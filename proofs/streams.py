@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Mux, Signal
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+from amaranth.lib.memory import Memory
 
 from hdl.accelerator import Accelerator
 from hdl.aes.key_schedule import KeySchedule
 from hdl.aes.serial import SerialAES
+from hdl.block_ram import BlockRAM
 from hdl.gcm import GCM
 from hdl.header import HeaderBuilder
 from hdl.host_link.request_buffer import RequestBuffer
@@ -86,6 +88,63 @@ def _while_it_waits(name: str):
         return given
 
     return drive
+
+
+class _Steady(Elaboratable):
+    """A `BlockRAM` of which no more is known than that a word stays, if nothing is written to it.
+
+    That is, as long as its address does; what is read of another one is anything.
+    """
+
+    def __init__(self, block: BlockRAM):
+        self._block = block
+
+    def __getattr__(self, name: str):
+        return getattr(self._block, name)
+
+    def elaborate(self, platform):
+        m = Module()
+        block = self._block
+        block._MustUse__used = True
+        m.submodules.anything = anything = Memory(self._block.memory)
+        read, write = anything.read_port(domain="comb"), anything.write_port()
+        address, written = Signal.like(block.read_address), Signal()
+        word, last, output = (Signal.like(read.data) for _ in range(3))
+        stays = (block.read_address == address) & ~written
+        m.d.comb += [
+            write.en.eq(block.write),
+            write.addr.eq(block.write_address),
+            write.data.eq(block.write_data),
+            read.addr.eq(block.read_address),
+            word.eq(Mux(stays, last, read.data)),
+            block.read_data.eq(output),
+        ]
+        m.d.sync += [
+            address.eq(block.read_address),
+            written.eq(block.write & (block.write_address == block.read_address)),
+            last.eq(word),
+            output.eq(last),
+        ]
+        return m
+
+
+def _slow_block_queue() -> StreamBench:
+    """Nothing is written to the place of the block that waits."""
+    queue = BlockQueue(8, slow=True)
+    queue.memory = _Steady(queue.memory)
+    return StreamBench(
+        Opened(queue),
+        lambda block: {
+            "one": ~(block["fetched"] & block["arrives"]),
+            "comes": block["busy"] | ~(block["fetched"] | block["arrives"]),
+            "there": ~block.blocks.valid | (block["busy"] & ~block["fetched"] & ~block["arrives"]),
+        },
+        driven={
+            "write": lambda m, block, anything: (
+                anything & (block.address != block.memory.read_address)
+            )
+        },
+    )
 
 
 def _ring_scheduler() -> StreamBench:
@@ -225,6 +284,16 @@ _BLOCKS: dict[str, tuple[str, Callable[[], StreamBench], Mutant]] = {
     "queue": ("Queue, of one memory", lambda: StreamBench(Queue(2, 4)), _LOST),
     "queue_rows": ("Queue, of several memories", lambda: StreamBench(Queue(40, 40)), _LOST),
     "block_queue": ("BlockQueue", lambda: StreamBench(BlockQueue(8)), _LOST),
+    "slow_block_queue": (
+        "BlockQueue, where it is slow,",
+        _slow_block_queue,
+        Mutant(
+            what="a block is fetched while another one waits",
+            module="hdl.pipeline.queue",
+            old="m.d.comb += [fetch.eq(some & ~busy),",
+            new="m.d.comb += [fetch.eq(some),",
+        ),
+    ),
     "numbering": ("Numbering", lambda: StreamBench(Numbering(SMALL_RING)), _LOST),
     "packer": ("Packer", lambda: StreamBench(Packer()), _LOST),
     "narrow_packer": ("NarrowPacker", lambda: StreamBench(NarrowPacker(4)), _LOST),
@@ -307,7 +376,7 @@ PROPERTIES = [
         promise=f"Every stream that {what} gives holds valid and payload until ready, and nothing "
         "that it gives, nor when, depends on what ready is while valid is low.",
         design=design,
-        method=StreamRules(),
+        method=StreamRules(before=4 if name == "slow_block_queue" else 1),
         mutant=mutant,
     )
     for name, (what, design, mutant) in _BLOCKS.items()
