@@ -100,8 +100,8 @@ def _plan_table(plan: Plan, runs: Mapping[str, Run]) -> Table:
     ):
         table.add_column(column, ratio=ratio)
     for point in sorted(plan.points, key=lambda point: STAGES.index(point.stage)):
-        counts = {"tests": len(point.tests), "proofs": len(point.proofs)}
-        shown = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        counts = {"test": len(point.tests), "proof": len(point.proofs)}
+        shown = ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in counts.items() if n)
         covered = [_share(run.points, point.coverage) for run in runs.values()]
         table.add_row(point.stage, f"[bold]{point.name}[/]\n{point.description}", shown, *covered)
     return table
