@@ -18,6 +18,8 @@ from tests.hdl.traffic import Traffic
 
 __all__ = ["Run", "suite"]
 
+#: Of a key; shorter ones may come up by chance.
+_PIECE_BYTES = 8
 LAST_NUMBER = (1 << 48) - 1
 INFO, STATS = Request(Opcode.INFO).pack(), Request(Opcode.STATS).pack()
 WIPE = Request(Opcode.ZEROIZE, ALL_SLOTS).pack()
@@ -222,6 +224,12 @@ def _forgotten(profile: Profile) -> Run:
         ]
         h = encrypt_block(key, bytes(16))
         secrets += [*expand_key(key), *expand_key(number_key), h]
+        # Where LOAD collects what it gets, rows do not begin with a key.
+        secrets += [
+            each[place : place + _PIECE_BYTES]
+            for each in (key, number_key)
+            for place in range(key_bytes - _PIECE_BYTES + 1)
+        ]
     return Run("forgotten keys", (*packets, WIPE), True, secrets=tuple(secrets))
 
 
