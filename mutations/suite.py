@@ -131,6 +131,9 @@ def windows(profile: Profile) -> Iterator[bytes]:
         yield first
         for _ in range(2):
             yield from source.sample(behind, len(behind))
+    # Numbers of 8 bits, found by those before them.
+    short = _key("windows", Usage.OPEN, 5, header_form=HeaderForm(4))
+    yield from (short.load, *(short.open(b"\x17") for _ in range(300)))
     yield STATS
 
 
