@@ -1,6 +1,6 @@
 """The scheduler of the pipelined engine never begins more than there is room for behind it."""
 
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from driver.messages import Opcode, Status
@@ -14,7 +14,7 @@ from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES", "scheduler_of"]
+__all__ = ["PROPERTIES", "inputs_of", "scheduler_of"]
 
 
 def scheduler_of(profile: Profile) -> tuple[Scheduler, int, int]:
@@ -24,6 +24,25 @@ def scheduler_of(profile: Profile) -> tuple[Scheduler, int, int]:
     ghash._MustUse__used = True
     depth, in_flight = profile.queue_blocks * depths.release, depths.in_flight
     return Scheduler(profile, depth, in_flight, ghash.chains, ghash.interval), depth, in_flight
+
+
+def inputs_of(block: Scheduler) -> list[Value]:
+    """All that comes into the scheduler."""
+    return [
+        block.requests.valid,
+        block.requests.payload.as_value(),
+        block.opening_masks.valid,
+        block.sealing_masks.valid,
+        block.more_opening_masks,
+        block.more_sealing_masks,
+        block.mask_used,
+        block.blocks.ready,
+        block.control_done,
+        block.control_status,
+        block.control_blocks,
+        block.left,
+        block.block_left,
+    ]
 
 
 class _Credits(Elaboratable):
@@ -41,21 +60,7 @@ class _Credits(Elaboratable):
         m = Module()
         block, depth, in_flight = scheduler_of(self._profile)
         m.submodules.scheduler = opened = Opened(block)
-        self.ports += [
-            block.requests.valid,
-            block.requests.payload.as_value(),
-            block.opening_masks.valid,
-            block.sealing_masks.valid,
-            block.more_opening_masks,
-            block.more_sealing_masks,
-            block.mask_used,
-            block.blocks.ready,
-            block.control_done,
-            block.control_status,
-            block.control_blocks,
-            block.left,
-            block.block_left,
-        ]
+        self.ports += inputs_of(block)
 
         # What is under way: requests, and blocks that are claimed.
         begun, claimed = Signal(range(in_flight + 1)), Signal(range(depth + 1))

@@ -3,7 +3,7 @@
 from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal
 
 from hdl.profile import COMPACT, FAST, Profile
-from proofs.credits import scheduler_of
+from proofs.credits import inputs_of, scheduler_of
 from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
@@ -27,21 +27,7 @@ class _Ends(Elaboratable):
         m = Module()
         block, _, _ = scheduler_of(self._profile)
         m.submodules.scheduler = opened = Opened(block)
-        self.ports += [
-            block.requests.valid,
-            block.requests.payload.as_value(),
-            block.opening_masks.valid,
-            block.sealing_masks.valid,
-            block.more_opening_masks,
-            block.more_sealing_masks,
-            block.mask_used,
-            block.blocks.ready,
-            block.control_done,
-            block.control_status,
-            block.control_blocks,
-            block.left,
-            block.block_left,
-        ]
+        self.ports += inputs_of(block)
         # What is handed over holds until it is taken: a block of the core's.
         m.d.comb += Assume(~block.blocks.ready | block.blocks.valid)
         starts, advance = opened["starts"], opened["advance"]
