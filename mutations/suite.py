@@ -51,7 +51,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _forgotten(profile)
     yield _run("longest", longest(profile), True)
     yield _run("a stalled receiver", stalled(profile), True, 0.0, 0.95)
-    yield _run("a full buffer", full_buffer(profile), True, 0.0, 0.85)
+    yield _run("a full buffer", full_buffer(profile), True, 0.0, 0.9)
     yield _run("random", islice(Traffic(profile, 1), 60), False)
     yield _run("random, in flight", islice(Traffic(profile, 2), 300), True)
     yield _run("random, idle and stalled", islice(Traffic(profile, 3), 150), True, 0.3, 0.5)
@@ -133,7 +133,11 @@ def windows(profile: Profile) -> Iterator[bytes]:
             yield from source.sample(behind, len(behind))
     # Numbers of 8 bits, found by those before them.
     short = _key("windows", Usage.OPEN, 5, header_form=HeaderForm(4))
-    yield from (short.load, *(short.open(b"\x17") for _ in range(300)))
+    yield short.load
+    for _ in range(600):
+        packet = short.open(bytes(source.randrange(40)) + b"\x17")
+        if source.random() < 0.5:
+            yield packet
     yield STATS
 
 
@@ -277,5 +281,6 @@ def full_buffer(profile: Profile) -> Iterator[bytes]:
     yield from [STATS] * 40
     yield from [INFO, seals.seal(b"\x17"), opens.open(), flipped(opens.open(b"t" * 90))] * 5
     text = bytes(range(256)) * (profile.largest_record // 256) + b"\x17"
-    for _ in range(4):
-        yield from (opens.open(text), seals.seal(text), flipped(opens.open(text)), STATS)
+    # None of them waits for those before it to leave, as reports do.
+    for _ in range(6):
+        yield from (opens.open(text), seals.seal(text))
