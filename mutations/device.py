@@ -13,4 +13,4 @@ DEVICE = dataclasses.replace(COMPACT, seal_limit=40, forgery_limit=6)
 
 EVERYWHERE = Draw(300, seed=1)
 #: What keeps plaintext back: the tag's comparison, the verdict, the release buffer, the egress.
-FOCUS = Draw(200, seed=2, blocks=("egress", "verdict", "tag", "released"))
+FOCUS = Draw(100, seed=2, blocks=("egress", "verdict", "tag", "released"))

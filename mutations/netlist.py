@@ -102,7 +102,7 @@ def build_netlist(profile: Profile, draws: Sequence[Draw]) -> Netlist:
         # Some of what is drawn is none.
         lists = "".join(
             f"mutate -list {2 * draw.count + 50} -seed {draw.seed} "
-            f"-o list_{number} {' '.join(f'c:*core.*{block}*' for block in draw.blocks)}\n"
+            f"-o list_{number} {_selection(draw.blocks)}\n"
             for number, draw in enumerate(draws)
         )
         (folder / "flatten.ys").write_text(_FLATTEN + lists)
@@ -126,6 +126,11 @@ def build_netlist(profile: Profile, draws: Sequence[Draw]) -> Netlist:
         # Without source locations, so that moving a line or the checkout does not rebuild.
         rtl = _SOURCE.sub("", (folder / "mutated.il").read_text())
     return Netlist(rtl, mutants)
+
+
+def _selection(blocks: Sequence[str]) -> str:
+    """Cells of the engine's blocks whose names begin like this; some have a backslash there."""
+    return " ".join(f"c:*engine.{block}* c:*engine.?{block}*" for block in blocks)
 
 
 def _changes_something(line: str, cells: Mapping[str, Cell]) -> bool:

@@ -80,6 +80,11 @@ def refusals(profile: Profile) -> Iterator[bytes]:
         yield (seals.seal, opens.open, lambda text: messages.aead_seal(b"ad", text))[number % 3](
             text
         )
+    # One bit of what stands at the front of LOAD is wrong: suite, usage, form, a length.
+    for bit in range(32):
+        packet = bytearray(seals.load)
+        packet[8 + bit // 8] ^= 1 << bit % 8
+        yield bytes(packet)
     yield STATS
 
 
