@@ -136,6 +136,13 @@ def windows(profile: Profile) -> Iterator[bytes]:
         yield first
         for _ in range(2):
             yield from source.sample(behind, len(behind))
+    # Jumps over rows of the ring that are full, and all that was jumped over.
+    full = _key("rows", Usage.OPEN, 4)
+    yield full.load
+    yield from (full.open(b"\x17") for _ in range(width))
+    for _ in range(40):
+        *skipped, first = [full.open(b"\x17") for _ in range(source.randrange(9, 33))]
+        yield from (first, *skipped)
     # Numbers of 8 bits, found by those before them.
     short = _key("windows", Usage.OPEN, 5, header_form=HeaderForm(4))
     yield short.load
