@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from mutations.campaign import Fate, Outcome, record_golden, run_campaign
 from mutations.device import DEVICE, EVERYWHERE, FOCUS
@@ -120,12 +120,12 @@ def _print(console: Console, name: str, part: Sequence[Result]) -> None:
 
 
 def _by(part: Sequence[Result], heading: str, key) -> Table:
-    table = Table(heading, "Mutants", *(fate.value for fate in Fate))
+    table = Table(Column(heading, no_wrap=True), "Mutants", *(fate.value for fate in Fate))
     rows: defaultdict[str, Counter[Fate]] = defaultdict(Counter)
     for mutant, outcome in part:
         rows[key(mutant)][outcome.fate] += 1
     for name, fates in sorted(rows.items()):
-        table.add_row(name, str(fates.total()), *(str(fates[fate] or "") for fate in Fate))
+        table.add_row(name or "top", str(fates.total()), *(str(fates[fate] or "") for fate in Fate))
     total = sum(rows.values(), Counter())
     table.add_row("all", str(total.total()), *(str(total[fate]) for fate in Fate))
     return table
