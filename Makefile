@@ -53,7 +53,7 @@ netlist: $(TEST_ENV) ## the netlists of tiny and compact after synthesis, simula
 	@INTAGLIO_NETLIST=full $(BIN)/python -m pytest -n auto --dist worksteal tests/boards/test_netlist.py \
 	  $(TEST_ARGS)
 
-prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy; options in PROVE_ARGS
+prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy (half an hour); options in PROVE_ARGS
 	@$(BIN)/python -m proofs --json build/prove.json $(PROVE_ARGS)
 
 mutate: $(TEST_ENV) ## changes to the gateware, and which of them the tests notice (an hour); MUTATE_ARGS
@@ -93,10 +93,11 @@ bench-connections: $(DEMO_ENV) ## memory and time of thousands of connections on
 synth: $(SYNTH_ENV) ## size and clock on FPGAs as a Markdown table (half an hour); SYNTH_ARGS
 	@$(BIN)/intaglio synth $(SYNTH_ARGS) --markdown
 
-boards: $(TEST_ENV) ## bitstreams for an iCEBreaker and ULX3S 25F and 85F (an hour); the first one twice
+boards: $(TEST_ENV) ## bitstreams for iCEBreaker, Tang Nano 9K, ULX3S 25F and 85F (an hour); the first one twice
 	@mkdir -p build/boards
 	@INTAGLIO_BOARDS=1 $(BIN)/python -m pytest -q tests/boards/test_bitstream.py
 	@$(BIN)/intaglio build icebreaker -o build/boards/icebreaker.bin --save
+	@$(BIN)/intaglio build tang-nano-9k -o build/boards/tang-nano-9k.fs --save
 	@$(BIN)/intaglio build ulx3s-25f -o build/boards/ulx3s-25f.bit --save
 	@$(BIN)/intaglio build ulx3s-85f -o build/boards/ulx3s-85f.bit --save
 	@$(BIN)/intaglio boards --built
