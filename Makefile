@@ -53,13 +53,13 @@ netlist: $(TEST_ENV) ## the netlists of tiny and compact after synthesis, simula
 	@INTAGLIO_NETLIST=full $(BIN)/python -m pytest -n auto --dist worksteal tests/boards/test_netlist.py \
 	  $(TEST_ARGS)
 
-prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy (half an hour); options in PROVE_ARGS
+prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy (under an hour); PROVE_ARGS
 	@$(BIN)/python -m proofs --json build/prove.json $(PROVE_ARGS)
 
-mutate: $(TEST_ENV) ## changes to the gateware, and which of them the tests notice (an hour); MUTATE_ARGS
+mutate: $(TEST_ENV) ## changes to the gateware, and which of them the tests notice (minutes); MUTATE_ARGS
 	@$(BIN)/python -m mutations --json build/mutate.json $(MUTATE_ARGS)
 
-flips: $(TEST_ENV) ## single flipped bits while records are opened (minutes); options in FLIP_ARGS
+flips: $(TEST_ENV) ## single flipped bits while records are opened (half an hour); FLIP_ARGS
 	@$(BIN)/python -m mutations.flips --json build/flips.json $(FLIP_ARGS)
 
 fuzz: $(TEST_ENV) ## hostile input for every parser and whole connections (under an hour)

@@ -33,7 +33,7 @@ BOARDS = (
         pins=_pins,
         adapter="BL702 on the board",
         baud=3_000_000,
-        # The button and the clock's neighbours are pins of the configuration's SPI.
+        # As amaranth-boards has it: the pins of the configuration's SPI are for the design.
         packing=("--sspi_as_gpio", "--mspi_as_gpio"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Yosys and nextpnr as PyPI has them: compiled to WebAssembly (YoWASP), run by Python."""
+"""Yosys, nextpnr and the packers as PyPI has them: WebAssembly (YoWASP) or Python."""
 
 import fcntl
 import os
