@@ -167,6 +167,13 @@ _LOST = Mutant(
     new="moved.eq(stored)",
 )
 
+_FETCHED_EARLY = Mutant(
+    what="the next byte is fetched before this one is taken",
+    module="hdl.release_buffer",
+    old="(left != 0) | lengths.valid) & (~self.packets.valid | self.packets.ready))",
+    new="(left != 0) | lengths.valid))",
+)
+
 #: Each block, and what is broken in it.
 _BLOCKS: dict[str, tuple[str, Callable[[], StreamBench], Mutant]] = {
     "request_reader": (
@@ -182,12 +189,7 @@ _BLOCKS: dict[str, tuple[str, Callable[[], StreamBench], Mutant]] = {
     "release_buffer": (
         "ReleaseBuffer",
         lambda: StreamBench(ReleaseBuffer(16)),
-        Mutant(
-            what="the next byte is fetched before this one is taken",
-            module="hdl.release_buffer",
-            old="(left != 0) | lengths.valid) & (~self.packets.valid | self.packets.ready))",
-            new="(left != 0) | lengths.valid))",
-        ),
+        _FETCHED_EARLY,
     ),
     "header_builder": (
         "HeaderBuilder",
@@ -341,12 +343,7 @@ _WHOLE = (
     (
         TINY,
         lambda: _axi(SMALL),
-        Mutant(
-            what="the next byte is fetched before this one is taken",
-            module="hdl.release_buffer",
-            old="(left != 0) | lengths.valid) & (~self.packets.valid | self.packets.ready))",
-            new="(left != 0) | lengths.valid))",
-        ),
+        _FETCHED_EARLY,
     ),
     (COMPACT, lambda: _axi(SMALL_RING), _LOST),
     (FAST, lambda: StreamBench(Packer()), _LOST),
