@@ -124,8 +124,9 @@ class _BoardBuild:
 
     def _pack(self) -> Path:
         self._watcher.step("packing the bitstream")
-        self._packer.run([*self._board.packing, *self._family.packing], "pack-bitstream.log")
-        return self._folder / f"bitstream{self._family.suffix}"
+        name = f"bitstream{self._family.suffix}"
+        self._packer.run([*self._board.packing, *self._family.packing, name], "pack-bitstream.log")
+        return self._folder / name
 
 
 def elaborate(board: Board, profile: Profile, design: Design = BoardDesign) -> tuple[str, str]:

@@ -22,7 +22,8 @@ class Family:
     constraints_suffix: str
     #: nextpnr's option for the configuration that it writes.
     configuration: str
-    #: The program that packs a configuration, what it is given, and how the bitstream's name ends.
+    #: The program that packs a configuration; what stands before the name of the bitstream, and how
+    #: that ends.
     packer: str
     packing: tuple[str, ...]
     suffix: str
@@ -43,7 +44,7 @@ FAMILIES = {
         constraints_suffix=".lpf",
         configuration="--textcfg",
         packer="yowasp-ecppack",
-        packing=("--compress", "configuration.txt", "bitstream.bit"),
+        packing=("--compress", "configuration.txt"),
         suffix=".bit",
     ),
     "ice40": Family(
@@ -61,7 +62,7 @@ FAMILIES = {
         constraints_suffix=".pcf",
         configuration="--asc",
         packer="yowasp-icepack",
-        packing=("configuration.txt", "bitstream.bin"),
+        packing=("configuration.txt",),
         suffix=".bin",
     ),
     "gowin": Family(
@@ -78,7 +79,7 @@ FAMILIES = {
         constraints_suffix=".cst",
         configuration="--write",
         packer="gowin_pack",
-        packing=("-d", "GW1N-9C", "-o", "bitstream.fs", "configuration.txt"),
+        packing=("-d", "GW1N-9C", "configuration.txt", "-o"),
         suffix=".fs",
     ),
 }

@@ -167,7 +167,7 @@ def print_builds(builds: Sequence[BuildRecord], markdown: bool) -> None:
         bullet = "- " if markdown else ""
         print(
             f"{bullet}{build.board}: identity {build.identity:08x}, seed {build.seed}, "
-            f"{build.seconds / 60:.0f} minutes, with {used}"
+            f"{build.seconds / 60:.0f} min, with {used}"
         )
 
 

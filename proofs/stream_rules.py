@@ -9,6 +9,7 @@ same cycle either.
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from amaranth.hdl import Elaboratable, Fragment, Module, Mux, Signal, Value
@@ -55,7 +56,7 @@ class StreamBench(Elaboratable):
     ``invariants`` are what of its registers holds in every cycle; they are proved too. ``driven``
     are inputs that are not anything: what they are is made of the module, the block and what would
     be there. ``streams`` gives what `streams_of` does, of a block that has none by that name. Those
-    ``without`` rules may do as they like.
+    ``without`` rules may do as they like. Rules hold in cycles that so many others come ``before``.
     """
 
     def __init__(
@@ -65,9 +66,11 @@ class StreamBench(Elaboratable):
         driven: Mapping[str, Callable[..., Value]] | None = None,
         streams=streams_of,
         without: Sequence[str] = (),
+        before: int = 1,
     ):
         self.block = block
         self.ports: list[Signal] = []
+        self.before = before
         self._invariants = invariants
         self._driven = driven or {}
         self._given, self._taken, self._others = streams(block)
@@ -134,8 +137,6 @@ class StreamRules:
     """
 
     takes_memories_out: bool = True
-    #: Cycles that come before the one from which it shall hold.
-    before: int = 1
     words: str = "unbounded, induction and self-composition"
     runs: int = 256
     cycles: int = 2000
@@ -150,21 +151,12 @@ class StreamRules:
         search = Search(netlist, folder, memories.columns if memories else ())
         if broken := search.broken_invariants():
             return Finding(Verdict.UNKNOWN, f"not invariant: {', '.join(broken)}")
-        if loose := [name for name in design.names if not self._holds(netlist, name, folder)]:
+        holds = partial(_holds, netlist, design.before, folder)
+        if loose := [name for name in design.names if not holds(name)]:
             return Finding(Verdict.UNKNOWN, f"not shown to hold: {', '.join(loose)}")
         if unequal := search.unequal():
             return Finding(Verdict.UNKNOWN, f"not shown equal: {', '.join(sorted(set(unequal)))}")
         return Finding(Verdict.HOLDS, f"{len(design.names)} streams")
-
-    def _holds(self, netlist: Netlist, name: str, folder: Path) -> bool:
-        """Whether valid and payload stay as they are if ready is low, by induction.
-
-        That is in the cycles after reset, and in any state that others come before.
-        """
-        return all(
-            _holds_in(netlist, name, folder, cycles, at_reset)
-            for cycles, at_reset in [*((i, True) for i in range(self.before)), (self.before, False)]
-        )
 
     def refute(self, design: StreamBench, folder: Path) -> Finding:
         netlist = translate(Fragment.get(design, None), design.ports, folder)
@@ -236,6 +228,17 @@ def _follows_at_once(netlist: Netlist, name: str) -> bool:
             reached.add(number)
     valid, payload = _outputs(netlist, name)
     return any(literal >> 1 in reached for literal in (valid, *payload))
+
+
+def _holds(netlist: Netlist, before: int, folder: Path, name: str) -> bool:
+    """Whether valid and payload stay as they are if ready is low, by induction.
+
+    That is in the cycles after reset, and in any state that others come ``before``.
+    """
+    return all(
+        _holds_in(netlist, name, folder, cycles, at_reset)
+        for cycles, at_reset in [*((i, True) for i in range(before)), (before, False)]
+    )
 
 
 def _holds_in(netlist: Netlist, name: str, folder: Path, cycles: int, at_reset: bool) -> bool:

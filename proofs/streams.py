@@ -144,6 +144,7 @@ def _slow_block_queue() -> StreamBench:
                 anything & (block.address != block.memory.read_address)
             )
         },
+        before=4,
     )
 
 
@@ -373,7 +374,7 @@ PROPERTIES = [
         promise=f"Every stream that {what} gives holds valid and payload until ready, and nothing "
         "that it gives, nor when, depends on what ready is while valid is low.",
         design=design,
-        method=StreamRules(before=4 if name == "slow_block_queue" else 1),
+        method=StreamRules(),
         mutant=mutant,
     )
     for name, (what, design, mutant) in _BLOCKS.items()

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from amaranth.hdl import Elaboratable, Module, Signal
@@ -48,6 +49,12 @@ def build(board, folder, design=Toy, **changes):
     return build_bitstream(replace(find_board(board), **changes), folder, Steps(), design)
 
 
+@pytest.fixture(scope="module")
+def toy_of(tmp_path_factory):
+    """What was built of a toy on the board of a name, once."""
+    return cache(lambda board: build(board, tmp_path_factory.mktemp(board) / "toy"))
+
+
 #: Lattice's bitstreams begin with a comment, and then this (FPGA-TN-02039, TN1248). Gowin's are
 #: lines of digits; A5C3 stands before the command that names the device, here 1100481B (UG290).
 PREAMBLES = {
@@ -58,8 +65,8 @@ PREAMBLES = {
 
 
 @pytest.mark.parametrize("board", PREAMBLES)
-def test_the_same_inputs_give_the_same_bitstream(tmp_path, board):
-    first = build(board, tmp_path / "first")
+def test_the_same_inputs_give_the_same_bitstream(toy_of, tmp_path, board):
+    first = toy_of(board)
     assert first.shortfall is None
     assert first.clock > first.board.megahertz
     assert PREAMBLES[board] in first.bitstream.read_bytes()[:300]
@@ -71,15 +78,15 @@ def test_the_same_inputs_give_the_same_bitstream(tmp_path, board):
     assert again.bitstream.read_bytes() == first.bitstream.read_bytes()
 
 
-def test_another_seed_gives_another_bitstream(tmp_path):
-    first, other = (build("icebreaker", tmp_path / f"{seed}", seed=seed) for seed in (1, 2))
+def test_another_seed_gives_another_bitstream(toy_of, tmp_path):
+    first, other = toy_of("icebreaker"), build("icebreaker", tmp_path / "other", seed=2)
     assert other.identity != first.identity
     assert other.bitstream.read_bytes() != first.bitstream.read_bytes()
 
 
-def test_the_identity_is_in_the_design(tmp_path):
-    built = build("icebreaker", tmp_path / "toy")
-    netlist = (tmp_path / "toy" / "netlist.il").read_text()
+def test_the_identity_is_in_the_design(toy_of):
+    built = toy_of("icebreaker")
+    netlist = built.bitstream.with_name("netlist.il").read_text()
     assert f"init 32'{built.identity:032b}" in netlist
 
 
@@ -94,8 +101,8 @@ def test_a_clock_that_is_missed_leaves_no_bitstream(tmp_path):
     assert not list((tmp_path / "toy").glob("bitstream*"))
 
 
-def test_what_does_not_fit_is_told(tmp_path):
-    built = build("icebreaker", tmp_path / "toy")
+def test_what_does_not_fit_is_told(toy_of):
+    built = toy_of("icebreaker")
     lacking = replace(built.result, lacking={"ICESTORM_LC": Usage(6000, 5280)}, megahertz={})
     assert replace(built, result=lacking).shortfall == (
         "icebreaker: the design does not fit: it takes 6000 ICESTORM_LC of 5280"

