@@ -2,25 +2,24 @@
 
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data
 
-from driver.messages import Opcode, Suite, Usage
+from driver.messages import HEADER_BYTES, Opcode, Suite, Usage
 from hdl.block import BLOCK_BYTES
 from hdl.packet_stream import packet_layout
 from hdl.pipeline.accelerator import PipelinedAccelerator
 from hdl.pipeline.layouts import LENGTH_BITS, context_layout
+from hdl.pipeline.plan import Found, Plan
 from hdl.pipeline.tag import CheckedTag
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.independence import Copy, Independence, Stimulus
-from proofs.opened import PublicFields, Replaced
+from proofs.opened import Opened, PublicFields, Replaced
 from proofs.property import Mutant, Property
 from proofs.streams import SMALL_RING
 
 __all__ = ["PROPERTIES"]
 
-#: Bytes of a packet's first beat that are public: its header, and the first one of its payload.
-_PUBLIC_BYTES = 9
 #: And of the prefix of an AEAD message: the length of its associated data, and what is reserved.
 _PREFIX_BYTES = 4
 
@@ -62,11 +61,11 @@ class _WithPrefix(Elaboratable):
 class _Timing(Copy):
     """All that comes is private but for what says what is to be done.
 
-    Shared are of each packet its length, its header, and the first byte of its payload; and where
-    they are used, what LOAD fixes but for keys, IV and connection ID, and the length of an AEAD
-    message's associated data. What comes of the secrets is shared where it may be known: a record's
-    number, encrypted and in clear, whether its header is right and its tag, and the length of its
-    content.
+    Shared are of each packet its length and its header, and the first byte of a record to open;
+    and where they are used, what LOAD fixes but for keys, IV and connection ID, and the length of
+    an AEAD message's associated data. What comes of the secrets is shared where it may be known: a
+    record's number, encrypted and in clear, whether its header is right and its tag, and the length
+    of its content.
     """
 
     def __init__(self, profile: Profile):
@@ -76,26 +75,48 @@ class _Timing(Copy):
     def describe(self, m: Module) -> None:
         device = PipelinedAccelerator(self._profile)
         self._declassify(m, device)
+        device.lookup._planner = planner = Opened(device.lookup._planner)
         m.submodules.device = device
         lookup, port = device.lookup, device.requests
         beat = data.View(packet_layout(16), port.payload)
-        public = 8 * _PUBLIC_BYTES
-        is_public = Mux(lookup._begins, (1 << public) - 1, 0)
+        public, header_bits = self.shared("data", 128), 8 * HEADER_BYTES
+        opens = Signal(8)
+        is_public = Mux(lookup._begins, Cat(~Const(0, header_bits), opens), 0)
         m.d.comb += [
+            opens.eq((public[:8] == Opcode.OPEN).replicate(8)),
             port.valid.eq(self.shared("valid")),
             beat.last.eq(self.shared("last")),
             beat.bytes.eq(self.shared("bytes", 5)),
-            beat.data.eq(
-                (self.shared("data", 128) & is_public) | (self.private("data", 128) & ~is_public)
-            ),
+            beat.data.eq((public & is_public) | (self.private("data", 128) & ~is_public)),
             device.completions.ready.eq(self.shared("ready")),
         ]
         self.invariant(m, "opens", ~lookup._opens | lookup._begins)
-        self.equal_when(m, "header", lookup._first, lookup._data[:public])
+        self.equal_when(m, "header", lookup._first, lookup._data[:header_bits])
+        self._follow_flags(m, lookup, planner)
         self.equal(m, "ready", port.ready)
         self.equal(m, "valid", device.completions.valid)
         self.equal(m, "last", device.completions.valid & device.completions.payload.last)
         self.equal(m, "bytes", Mux(device.completions.valid, device.completions.payload.bytes, 0))
+
+    def _follow_flags(self, m, lookup, planner) -> None:
+        """The first byte behind a packet's header, as far as `Planner` has looked at it.
+
+        It is the same in both copies as long as the opcode that goes with it is that of OPEN.
+        """
+        header, found = lookup._header, data.View(Found, planner["found"])
+        plan = data.View(Plan, planner["plan"])
+        waits, read, moves = (planner[x] for x in ("waits", "read", "header_moves"))
+        opens = header.opcode == Opcode.OPEN
+        self.invariant(m, "waits", ~lookup._opens | ~waits)
+        self.invariant(m, "read", ~read | waits)
+        self.invariant(m, "moves", ~moves | ~(waits | read))
+        self.invariant(m, "found", ~(planner["found_waits"] & moves))
+        self.invariant(m, "opcode", ~(read | moves) | (planner["open"] == opens))
+        self.equal_when(m, "flags", opens, header.flags)
+        self.equal_when(m, "found", found.kind.open, found.flags)
+        limits = Cat(planner["least"], planner["most"])
+        self.equal_when(m, "limits", planner["found_moves"] & found.kind.open, limits)
+        self.equal_when(m, "unfit", plan.open, planner["unfit"])
 
     def _declassify(self, m, device) -> None:
         """What may be known, where it comes out of what may not."""

@@ -19,7 +19,7 @@ from hdl.header import FIXED_BITS, Flags
 from hdl.pipeline.layouts import LENGTH_BITS, Echo, context_layout
 from hdl.profile import Profile
 
-__all__ = ["Header", "Plan", "Planner", "one_piece", "pieces"]
+__all__ = ["Found", "Header", "Plan", "Planner", "one_piece", "pieces"]
 
 #: What is known of a request from its header and its slot.
 Plan = data.StructLayout(
@@ -91,7 +91,7 @@ _Kind = data.StructLayout(
 )
 
 #: With the context of its slot.
-_Found = data.StructLayout(
+Found = data.StructLayout(
     {
         "echo": Echo,
         "kind": _Kind,
@@ -133,7 +133,7 @@ class Planner(wiring.Component):
         they move on. That is decided a cycle before.
         """
         m = Module()
-        found, plan = Signal(_Found, reset_less=True), Signal(Plan, reset_less=True)
+        found, plan = Signal(Found, reset_less=True), Signal(Plan, reset_less=True)
         waits, read, header_goes, header_moves = Signal(), Signal(), Signal(), Signal()
         found_waits, found_goes, found_moves = Signal(), Signal(), Signal()
         plan_full, leaves = Signal(), Signal()
@@ -240,8 +240,8 @@ class Planner(wiring.Component):
             kind.load.eq(opcodes[Opcode.LOAD]),
         ]
 
-    def _registered(self, m, value):
-        signal = Signal.like(value, name="registered", reset_less=True)
+    def _registered(self, m, value, name="registered"):
+        signal = Signal.like(value, name=name, reset_less=True)
         m.d.sync += signal.eq(value)
         return signal
 
@@ -283,8 +283,8 @@ class Planner(wiring.Component):
         )
         wrong_epoch = self._registered(m, kind.open & (received.epoch != context.epoch[:2]))
 
-        least = self._registered(m, 2 + TAG_BYTES + came + 1)
-        most = self._registered(m, 2 + TAG_BYTES + came + self._profile.largest_seal)
+        least = self._registered(m, 2 + TAG_BYTES + came + 1, "least")
+        most = self._registered(m, 2 + TAG_BYTES + came + self._profile.largest_seal, "most")
         header_refusal = Signal(4)
         with m.If(kind.reserved):
             m.d.comb += header_refusal.eq(Status.MALFORMED_REQUEST)
