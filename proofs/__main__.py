@@ -52,6 +52,7 @@ MODULES = (
     "proofs.scheduler_progress",
     "proofs.release_verdict",
     "proofs.release_egress",
+    "proofs.egress_progress",
 )
 
 _MARKS = {

@@ -257,7 +257,7 @@ PROPERTIES = [
                 new="stored.eq(written | (stored & (second != free))),",
             ),
         )
-        for depth, most in ((16, 17), (87, 87))
+        for depth, most in ((8, 8), (16, 17), (87, 87))
     ),
     *(
         Property(

@@ -1,20 +1,13 @@
 """The pipelined engine's way out: the completion of a refused request is its header, no block."""
 
-from unittest.mock import patch
-
-from amaranth.hdl import Assert, Assume, Cat, Const, Elaboratable, Module, Shape, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Assert, Cat, Const, Elaboratable, Module, Signal
+from amaranth.lib import data
 
 from driver.messages import HEADER_BYTES, Status
 from hdl.block import BLOCK_BYTES
-from hdl.pipeline import egress
-from hdl.pipeline.egress import Egress
-from hdl.pipeline.layouts import LENGTH_BITS, pending_layout
-from hdl.pipeline.narrow_packer import NarrowPacker
-from hdl.pipeline.packer import Packer
+from hdl.pipeline.egress import _Front
 from hdl.profile import COMPACT, FAST, Profile
-from proofs.opened import Opened
+from proofs.open_egress import OpenEgress
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
@@ -22,46 +15,6 @@ __all__ = ["PROPERTIES"]
 
 #: What says that a completion has more than its header.
 _SHOWS = ("open", "short", "long", "sealed", "has_content", "tail")
-
-#: The request whose completion is looked at, and the first of what follows from it.
-_First = data.StructLayout(
-    {
-        **pending_layout().members,
-        **dict.fromkeys(("ok", "seal", "open", "sealed", "has_blocks"), 1),
-        "header_bytes": 5,
-        "content_bytes": LENGTH_BITS,
-    }
-)
-
-
-class _AnyCompletion(wiring.Component):
-    """Stands for the queue of completions: it gives any, which stays until it is taken."""
-
-    def __init__(self, shape, depth: int):
-        self.depth = depth
-        super().__init__(
-            {
-                "write": In(stream.Signature(shape, always_ready=True)),
-                "read": Out(stream.Signature(shape)),
-                "level": Out(range(depth + 1)),
-            }
-        )
-        self.given = Signal(Shape.cast(shape).width)
-        self.valid = Signal()
-        self.any_level = Signal(range(depth + 1))
-
-    def elaborate(self, platform):
-        m = Module()
-        payload, before, waits = self.read.payload, Signal.like(self.given), Signal()
-        m.d.sync += [waits.eq(self.valid & ~self.read.ready), before.eq(self.given)]
-        m.d.comb += [
-            Value.cast(payload).eq(self.given),
-            self.read.valid.eq(self.valid),
-            self.level.eq(self.any_level),
-            Assume(~waits | (self.valid & (self.given == before))),
-            Assume(_is_whole(payload)),
-        ]
-        return m
 
 
 class _Refused(Elaboratable):
@@ -78,38 +31,9 @@ class _Refused(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         width = self._profile.completion_bytes
-        block = Egress(64, width)
-        made: list = []
-
-        def kept(kind):
-            def make(*arguments):
-                made.append(kind(*arguments))
-                return made[-1]
-
-            return make
-
-        with patch.multiple(
-            egress,
-            Queue=kept(_AnyCompletion),
-            Packer=kept(Packer),
-            NarrowPacker=kept(NarrowPacker),
-        ):
-            m.submodules.egress = opened = Opened(block)
-        queue, packer = made
-        self.ports += [
-            block.judged.valid,
-            block.judged.payload.as_value(),
-            block.masks.valid,
-            block.masks.payload,
-            block.tag_written,
-            block.blocks.valid,
-            block.blocks.payload,
-            block.packets.ready,
-        ]
-        self.ports += [queue.given, queue.valid, queue.any_level]
-        head = data.View(egress._Completion, opened.nameless("left")[egress._Completion.size])
-        front = data.View(egress._Front, opened["front"])
-        idle = ~(opened["alone"] | opened["with_block"])
+        egress = OpenEgress(m, self._profile, _is_whole)
+        opened, packer, head, idle = egress.opened, egress.packer, egress.head, egress.idle
+        self.ports += egress.ports
         refused, part, header = Signal(), Signal(4), Signal(8 * HEADER_BYTES)
         m.d.sync += [
             refused.eq(~idle & (head.front.status != Status.OK)),
@@ -123,14 +47,15 @@ class _Refused(Elaboratable):
             is_header = (piece.bytes == width) & (part < HEADER_BYTES // width)
             is_header &= piece.data == header.word_select(part[:2], 8 * width)
         m.d.comb += Assert(~written | is_header, "a refusal is its header and no block")
-        self._follow(m, opened, queue, idle, head, front)
+        self._follow(m, egress)
         return m
 
-    def _follow(self, m, opened, queue, idle, head, front):
+    def _follow(self, m, egress):
         """What is put into the queue, and what is at hand behind it: invariants."""
-        turn, written = data.View(egress._Turn, opened["turn"]), queue.write
-        first = data.View(_First, opened["head"][: _First.size])
-        refused = first.status != Status.OK
+        opened, head, turn, idle = egress.opened, egress.head, egress.turn, egress.idle
+        front, written = data.View(_Front, opened["front"]), egress.queue.write
+        first = egress.first
+        refused = first.request.status != Status.OK
         alone, with_block, ends = opened["alone"], opened["with_block"], opened["ends"]
         may_go, may_take, front_free = (opened[x] for x in ("may_go", "may_take", "front_free"))
         is_refused = ~idle & (head.front.status != Status.OK)
