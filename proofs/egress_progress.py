@@ -143,7 +143,6 @@ class _Leaves(Elaboratable):
         ):
             with m.If(this & ~idle):
                 m.d.comb += turns.eq(count)
-        in_run = turn.text | turn.skip
         needs_none = turn.start & ~head.short
         may_go, may_take = opened["may_go"], opened["may_take"]
         one, skips_one, no_text = opened["one_block"], opened["skips_one"], opened["no_text"]
@@ -248,8 +247,8 @@ def _ones(value):
 PROPERTIES = [
     Property(
         name=f"progress.egress.{profile.name}",
-        promise=f"A completion ({profile.name}) that is judged and has its tag and mask waits for 1 "
-        f"cycle while less than {_WAITING} others do, and begins within 2 behind the one before "
+        promise=f"A completion ({profile.name}) that is judged and has its tag and mask waits for "
+        f"1 cycle while less than {_WAITING} others do, and begins within 2 behind the one before "
         f"it; it has left after {2 * parts} cycles for its header and each block of it, and "
         f"{_BEATS}, beside those in which the host is not ready or a block is not there; and it "
         "takes just the blocks that are released for it.",
