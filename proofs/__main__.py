@@ -53,6 +53,7 @@ MODULES = (
     "proofs.release_verdict",
     "proofs.release_egress",
     "proofs.egress_progress",
+    "proofs.control_progress",
 )
 
 _MARKS = {

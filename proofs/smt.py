@@ -136,6 +136,8 @@ class InductionAndRun(Induction):
         try:
             simulator.run()
         except AssertionError as error:
+            if str(error).startswith("Assumption"):
+                return Finding(Verdict.UNKNOWN, f"{error}, cycle {cycles + 1}")
             return Finding(Verdict.FAILS, f"{error}, cycle {cycles + 1}")
         return Finding(Verdict.UNKNOWN, "nothing failed in this run")
 
