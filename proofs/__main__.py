@@ -54,6 +54,7 @@ MODULES = (
     "proofs.release_egress",
     "proofs.egress_progress",
     "proofs.control_progress",
+    "proofs.cipher_progress",
 )
 
 _MARKS = {

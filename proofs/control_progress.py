@@ -16,7 +16,7 @@ from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Driven, InductionAndRun
 
-__all__ = ["PROPERTIES", "most"]
+__all__ = ["PROPERTIES", "hash_unit", "most"]
 
 #: Of the key schedule: a round key, and the first one, before which it clears what was there.
 _ROUND, _FIRST_ROUND = 13, 14
@@ -25,7 +25,8 @@ _FORGET = 9
 _REPORT_BLOCK = 16
 
 
-def _hash_unit(profile: Profile):
+def hash_unit(profile: Profile):
+    """The hash unit of a profile, of which nothing but ports and constants is looked at."""
     digit = profile.ghash_digit
     unit = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
     for unused in (unit, *getattr(unit, "tables", ())):
@@ -40,7 +41,7 @@ def most(profile: Profile) -> dict[str, int]:
     unit takes a block and gives its digest, for LOAD and ZEROIZE: one for each chain of it, and,
     if it has several, one more for each power of H but the first.
     """
-    unit = _hash_unit(profile)
+    unit = hash_unit(profile)
     ends = _FORGET + 1 + 2 * unit.chains + 1 + 1
     keys = 2 * (_FIRST_ROUND + 14 * _ROUND)
     powers = 4 * (unit.powers - 1) + (unit.chains > 1)
@@ -67,7 +68,7 @@ class _Ends(Driven):
     def __init__(self, profile: Profile):
         super().__init__()
         self._profile = profile
-        self._unit = _hash_unit(profile)
+        self._unit = hash_unit(profile)
 
     def elaborate(self, platform):
         m = Module()
