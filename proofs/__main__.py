@@ -50,6 +50,8 @@ MODULES = (
     "proofs.credits",
     "proofs.verdict_progress",
     "proofs.scheduler_progress",
+    "proofs.ring_progress",
+    "proofs.pace",
     "proofs.release_verdict",
     "proofs.release_egress",
     "proofs.egress_progress",

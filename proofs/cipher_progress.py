@@ -9,7 +9,7 @@ from hdl.pipeline.cipher import Cipher
 from hdl.pipeline.layouts import SlotUse
 from hdl.pipeline.scheduler import pace
 from hdl.profile import COMPACT, FAST, Profile
-from proofs.control_progress import hash_unit
+from proofs.hash_units import hash_unit
 from proofs.opened import Opened, Unknown
 from proofs.property import Mutant, Property
 from proofs.smt import Induction

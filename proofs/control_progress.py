@@ -6,32 +6,22 @@ from amaranth.hdl import Assert, Const, Module, Mux, Signal
 
 from driver.messages import INFO_BYTES, Counter, Load, Opcode, Suite, Usage
 from hdl.block import BLOCK_BYTES
-from hdl.ghash_digit import DigitGHASH
-from hdl.ghash_parallel import ParallelGHASH
 from hdl.pipeline import control
 from hdl.pipeline.control import Control
 from hdl.profile import COMPACT, FAST, Profile
 from hdl.slots import WORDS_PER_SLOT
+from proofs.hash_units import hash_unit
 from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Driven, InductionAndRun
 
-__all__ = ["PROPERTIES", "hash_unit", "most"]
+__all__ = ["PROPERTIES", "most"]
 
 #: Of the key schedule: a round key, and the first one, before which it clears what was there.
 _ROUND, _FIRST_ROUND = 13, 14
 #: Until what LOAD brought is forgotten: zeros move through its place.
 _FORGET = 9
 _REPORT_BLOCK = 16
-
-
-def hash_unit(profile: Profile):
-    """The hash unit of a profile, of which nothing but ports and constants is looked at."""
-    digit = profile.ghash_digit
-    unit = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
-    for unused in (unit, *getattr(unit, "tables", ())):
-        unused._MustUse__used = True
-    return unit
 
 
 def most(profile: Profile) -> dict[str, int]:

@@ -4,12 +4,11 @@ from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal, Valu
 from amaranth.lib import data
 
 from driver.messages import Opcode, Status
-from hdl.ghash_digit import DigitGHASH
-from hdl.ghash_parallel import ParallelGHASH
 from hdl.pipeline.accelerator import DEPTHS
 from hdl.pipeline.numbering import numbered_layout
 from hdl.pipeline.scheduler import Scheduler
 from hdl.profile import COMPACT, FAST, Profile
+from proofs.hash_units import hash_unit
 from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
@@ -19,9 +18,7 @@ __all__ = ["PROPERTIES", "inputs_of", "scheduler_of"]
 
 def scheduler_of(profile: Profile) -> tuple[Scheduler, int, int]:
     """The scheduler, as `PipelinedAccelerator` has it; and places for blocks and for requests."""
-    depths, digit = DEPTHS[profile.aes], profile.ghash_digit
-    ghash = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
-    ghash._MustUse__used = True
+    depths, ghash = DEPTHS[profile.aes], hash_unit(profile)
     depth, in_flight = profile.queue_blocks * depths.release, depths.in_flight
     return Scheduler(profile, depth, in_flight, ghash.chains, ghash.interval), depth, in_flight
 

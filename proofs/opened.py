@@ -31,6 +31,13 @@ class Opened(Elaboratable):
         registers = self._fragment.statements["sync"]._lhs_signals()
         return next(signal for signal in registers if signal.name == name)
 
+    def beside(self, name: str) -> dict[str, Signal]:
+        """Those that are made in the same line of the source, by name."""
+        line = self[name].src_loc
+        assigned = (x for found in self._fragment.statements.values() for x in found)
+        signals = (signal for x in assigned for signal in x._lhs_signals())
+        return _named_together({s.duid: s for s in signals if s.src_loc == line}.values())
+
     @property
     def inner(self) -> list[str]:
         """The names of its submodules."""

@@ -4,11 +4,10 @@ from amaranth.hdl import Module, Value
 from amaranth.lib import data
 
 from driver.messages import Opcode, Suite, Usage
-from hdl.ghash_digit import DigitGHASH
-from hdl.ghash_parallel import ParallelGHASH
 from hdl.pipeline.control import Control
 from hdl.pipeline.layouts import context_layout
 from hdl.profile import COMPACT, FAST, Profile
+from proofs.hash_units import hash_unit
 from proofs.independence import Copy, Independence, Stimulus
 from proofs.opened import PublicFields
 from proofs.property import Mutant, Property
@@ -36,10 +35,7 @@ class _KeyIsKept(Copy):
         self._profile = profile
 
     def describe(self, m: Module) -> None:
-        digit, slots = self._profile.ghash_digit, self._profile.slots
-        unit = ParallelGHASH() if digit == 128 else DigitGHASH(digit, slots)
-        unit._MustUse__used = True
-        m.submodules.control = block = Control(self._profile, unit)
+        m.submodules.control = block = Control(self._profile, hash_unit(self._profile))
         given = {
             name: self.shared(f"load_{name}", 8)
             for name in ("suite", "usage", "form", "connection_id_bytes")

@@ -6,12 +6,11 @@ from abc import abstractmethod
 from amaranth.hdl import Cat, Const, Module
 
 from driver.messages import ALL_SLOTS, LOAD_BYTES, Opcode, Suite, Usage
-from hdl.ghash_digit import DigitGHASH
-from hdl.ghash_parallel import ParallelGHASH
 from hdl.pipeline.control import Control
 from hdl.profile import COMPACT, FAST, TINY, Profile
 from hdl.serial_accelerator import SerialAccelerator
 from proofs.erasure import Erasing, Erasure
+from proofs.hash_units import hash_unit
 from proofs.independence import Stimulus
 from proofs.opened import Opened
 from proofs.property import Mutant, Property
@@ -36,10 +35,7 @@ class _Control(Erasing):
 
     def describe(self, m: Module) -> None:
         profile = self._profile
-        digit = profile.ghash_digit
-        unit = ParallelGHASH() if digit == 128 else DigitGHASH(digit, profile.slots)
-        unit._MustUse__used = True
-        m.submodules.control = block = Opened(Control(profile, unit))
+        m.submodules.control = block = Opened(Control(profile, hash_unit(profile)))
         for name in ("start", "staged", "wipe", "encrypts"):
             m.d.comb += getattr(block, name).eq(self.shared(name))
         for name in ("encrypted", "digests"):
