@@ -51,7 +51,7 @@ MODULES = (
     "proofs.verdict_progress",
     "proofs.scheduler_progress",
     "proofs.ring_progress",
-    "proofs.pace",
+    "proofs.pace_progress",
     "proofs.release_verdict",
     "proofs.release_egress",
     "proofs.egress_progress",

@@ -103,7 +103,7 @@ class OpenEgress:
             *(queue.given, queue.valid, queue.any_level),
         ]
         #: The request in the first stage, and the completion at hand in the last one.
-        self.first = data.View(_First, opened["head"])
+        self.first = data.View(_First, opened["head"][: _First.size])
         self.head = data.View(egress._Completion, opened.nameless("left")[egress._Completion.size])
         self.turn = data.View(egress._Turn, opened["turn"])
         self.idle = ~(opened["alone"] | opened["with_block"])

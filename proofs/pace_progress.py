@@ -93,7 +93,7 @@ class _Apart(Elaboratable):
 
 PROPERTIES = [
     Property(
-        name=f"pace.scheduler.{profile.name}",
+        name=f"progress.pace.{profile.name}",
         promise=f"Slots of the scheduler ({profile.name}) come {pace}, and behind the last one of "
         "a message is one without a block for the hash unit, or none in its time.",
         design=lambda profile=profile: _Apart(profile),
