@@ -210,7 +210,7 @@ class Planner(wiring.Component):
             Opcode.SEAL: (1, profile.largest_seal),
             Opcode.OPEN: (0, profile.largest_open),
             Opcode.AEAD_SEAL: (AEAD_PREFIX_BYTES, profile.largest_aead),
-            Opcode.AEAD_OPEN: (AEAD_PREFIX_BYTES, profile.largest_aead),
+            Opcode.AEAD_OPEN: (AEAD_PREFIX_BYTES + TAG_BYTES, profile.largest_aead),
         }
         too_short, too_long, wrong = [], [], []
         for code in Opcode:

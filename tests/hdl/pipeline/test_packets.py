@@ -86,6 +86,20 @@ def test_far_longer_packets_than_they_say_and_the_other_way_round(device):
     assert statuses == [Status.MALFORMED_REQUEST] * (len(promises) + 1) + [Status.OK]
 
 
+def test_no_length_of_associated_data_is_so_large_that_it_fits(device):
+    """What is left for the text is less than -65,536, where 16 bits and a sign end."""
+    key = Key(PROFILE, "huge", Usage.AEAD, 2)
+    device.clear(key)
+    packets = [
+        Request(opcode, 2, payload=size.to_bytes(2, "big") + bytes(14 + rest)).pack()
+        for opcode in (Opcode.AEAD_SEAL, Opcode.AEAD_OPEN)
+        for size in (0xFFF0, 0xFFF1, 0xFFFF)
+        for rest in (0, 14, 16)
+    ]
+    statuses = device.send_all([*packets, key.aead_seal(b"a", b"t")])
+    assert statuses == [Status.MALFORMED_REQUEST] * len(packets) + [Status.OK]
+
+
 def with_null_beat(packet: bytes, width: int) -> list[dict[str, int]]:
     """Its last valid bytes come without TLAST, and then TLAST with TKEEP = 0."""
     whole = list(beats(packet, width))
