@@ -14,8 +14,8 @@ from proofs.smt import Induction
 
 __all__ = ["PROPERTIES"]
 
-#: Commands that a beat waits for at the most.
-_MOST_COMMANDS = 8
+#: Commands from one beat that moves on until the next one does, or since it was there.
+_MOST_COMMANDS = 9
 
 
 def _to_request(turns: int) -> int:
@@ -226,12 +226,15 @@ class _Packets(Elaboratable):
     def _promise_beats(self, m):
         front, sections = self._block.front, self._sections
         gate, ended, plan = sections._gate.read, sections._ended, sections.plan
+        taken = front.beats.valid & front.beats.ready
         most = _MOST_COMMANDS
         no_plan = self._in("start") & gate.valid & ~front.plans.valid
-        waited = Signal(range(most + 2))
-        with m.If(~front.beats.valid | front.beats.ready):
+        no_room = ~gate.valid & ~self._block._room
+        inside, waited = Signal(3), Signal(range(most + 2))
+        m.d.sync += inside.eq(inside + taken - front.move)
+        with m.If(front.move | ~(front.beats.valid | (inside != 0))):
             m.d.sync += waited.eq(0)
-        with m.Elif(self._block._turn & self._block._room & ~no_plan):
+        with m.Elif(self._block._turn & ~no_plan & ~no_room):
             m.d.sync += waited.eq(waited + 1)
         # How many commands take no beat before one that does.
         age = self._inner["age"]
@@ -247,12 +250,14 @@ class _Packets(Elaboratable):
             (self._in("text") & sections._leaves, Mux(plan.open, 1, 3)),
             (self._in("drain") & ended, 3),
         )
-        full = self._opened.within("sections", "gate")["full"]
-        left = Mux(full, commands + 1, 0)
+        full, moves = self._opened.within("sections", "gate")["full"], sections.command.move
+        left = Mux(moves, 0, commands + Mux(gate.valid, 1, 2))
+        idle = ~front.beats.valid & (inside == 0)
         m.d.comb += [
-            Assert(waited <= most, "a beat is taken soon"),
-            Assert(waited + left <= most),
+            Assert(waited <= most, "a beat moves on soon"),
+            Assert(idle | (waited + left <= most)),
             Assert(~full | gate.valid),
+            Assert(inside == full + gate.valid + moves),
         ]
         if self._turns > 1:
             m.d.comb += Assert(self._opened["step"] < self._turns)
@@ -347,8 +352,8 @@ _MUTANT = Mutant(
 PROPERTIES = [
     Property(
         name=f"progress.ingress.{profile.name}",
-        promise=f"While there is room and a plan, a beat at `Ingress` ({profile.name}) waits for "
-        f"{_MOST_COMMANDS * turns} cycles at the most, whatever its packet is; that gives one "
+        promise=f"While there is room and a plan, one of the beats at `Ingress` ({profile.name}) moves "
+        f"on in {(_MOST_COMMANDS + 1) * turns} cycles, whatever its packet is; that gives one "
         f"request, {_to_request(turns)} cycles after its last beat at the most; and there is room "
         f"for blocks while {_most_waiting(profile):,} or fewer of earlier requests wait, whatever "
         "was refused.",
