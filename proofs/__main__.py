@@ -48,6 +48,7 @@ MODULES = (
     "proofs.serial_progress",
     "proofs.queues",
     "proofs.credits",
+    "proofs.lookup_progress",
     "proofs.ingress_progress",
     "proofs.numbering_progress",
     "proofs.verdict_progress",

@@ -352,11 +352,11 @@ _MUTANT = Mutant(
 PROPERTIES = [
     Property(
         name=f"progress.ingress.{profile.name}",
-        promise=f"While there is room and a plan, one of the beats at `Ingress` ({profile.name}) moves "
-        f"on in {(_MOST_COMMANDS + 1) * turns} cycles, whatever its packet is; that gives one "
-        f"request, {_to_request(turns)} cycles after its last beat at the most; and there is room "
-        f"for blocks while {_most_waiting(profile):,} or fewer of earlier requests wait, whatever "
-        "was refused.",
+        promise=f"While there is room and a plan, the next beat in `Ingress` ({profile.name}) "
+        f"moves on in {(_MOST_COMMANDS + 1) * turns} cycles, whatever its packet is; that gives "
+        f"one request, {_to_request(turns)} cycles after its last beat at the most; and there is "
+        f"room for blocks while {_most_waiting(profile):,} or fewer of earlier requests wait, "
+        "whatever was refused.",
         design=lambda profile=profile, width=width: _Packets(profile, width),
         method=Induction(depth=3, within=20, cut=("w:*words*",)),
         mutant=_MUTANT,

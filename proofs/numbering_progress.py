@@ -57,12 +57,14 @@ class _Soon(Elaboratable):
         picks = Signal()
         self.ports.append(picks)
         picked, ahead, ungiven = Signal(), Signal(4), Signal(range(_MOST_UNGIVEN + 2))
-        age = Signal(range(_TO_THE_QUEUE + 1))
+        inside, age = Signal(4), Signal(range(_TO_THE_QUEUE + 1))
+        m.d.sync += inside.eq(inside + taken - gives)
+        m.d.comb += Assert(under_way == inside + opened["took"])
         with m.If(picked):
             m.d.sync += [ahead.eq(ahead - gives), ungiven.eq(ungiven + ~stalled)]
             m.d.sync += [picked.eq(~(gives & (ahead == 0))), age.eq(age + (age != _TO_THE_QUEUE))]
         with m.Elif(taken & picks):
-            m.d.sync += [picked.eq(1), ahead.eq(under_way - 1 - gives), ungiven.eq(0), age.eq(0)]
+            m.d.sync += [picked.eq(1), ahead.eq(inside - gives), ungiven.eq(0), age.eq(0)]
         # The longest way is one on which all before it are in the queue when it gets there.
         can_be_read = picked & (age == _TO_THE_QUEUE)
         m.d.comb += [
