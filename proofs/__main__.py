@@ -51,6 +51,7 @@ MODULES = (
     "proofs.lookup_progress",
     "proofs.ingress_progress",
     "proofs.numbering_progress",
+    "proofs.fence",
     "proofs.verdict_progress",
     "proofs.scheduler_progress",
     "proofs.ring_progress",

@@ -13,7 +13,10 @@ from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES", "inputs_of", "scheduler_of"]
+__all__ = ["OF_CONTROL", "PROPERTIES", "Credits", "inputs_of", "scheduler_of"]
+
+#: Opcodes of requests that `hdl.pipeline.control` carries out.
+OF_CONTROL = (Opcode.LOAD, Opcode.ZEROIZE, Opcode.INFO, Opcode.STATS)
 
 
 def scheduler_of(profile: Profile) -> tuple[Scheduler, int, int]:
@@ -42,7 +45,7 @@ def inputs_of(block: Scheduler) -> list[Value]:
     ]
 
 
-class _Credits(Elaboratable):
+class Credits(Elaboratable):
     """`Scheduler` with any requests and masks.
 
     Nothing leaves that has not begun, no block that was not claimed; and what control answers
@@ -73,9 +76,6 @@ class _Credits(Elaboratable):
             Assume(~block.control_done | opened["waits"]),
             Assume(~block.control_done | (claimed + block.control_blocks <= depth)),
         ]
-        pending = block.pending
-        opens = pending.valid & (pending.payload.status == Status.OK)
-        opens &= pending.payload.echo.opcode.matches(Opcode.OPEN, Opcode.AEAD_OPEN)
         m.d.sync += [
             begun.eq(begun + takes - block.left),
             claimed.eq(claimed + claims - block.block_left),
@@ -83,10 +83,17 @@ class _Credits(Elaboratable):
         m.d.comb += [
             Assert(begun + takes <= in_flight, "requests under way have a place"),
             Assert(claimed + claims <= depth, "blocks under way have a place"),
-            Assert(~opens | pending.payload.tagged, "what is opened is compared"),
         ]
+        self.promise(m, opened, begun)
         self._follow(m, opened, begun, claimed, depth, in_flight)
         return m
+
+    def promise(self, m, opened, begun):
+        """What else is asserted; ``begun`` counts the requests under way."""
+        pending = opened.block.pending
+        opens = pending.valid & (pending.payload.status == Status.OK)
+        opens &= pending.payload.echo.opcode.matches(Opcode.OPEN, Opcode.AEAD_OPEN)
+        m.d.comb += Assert(~opens | pending.payload.tagged, "what is opened is compared")
 
     def _follow(self, m, opened, begun, claimed, depth, in_flight):
         """The scheduler's counts, and what holds of a request that may begin: invariants."""
@@ -101,11 +108,10 @@ class _Credits(Elaboratable):
         )
         blocks = text + sealing + Mux(is_record & sealing, associated, 0)
         request = data.View(numbered_layout(), opened["head"]).request
-        of_control = (Opcode.LOAD, Opcode.ZEROIZE, Opcode.INFO, Opcode.STATS)
         has_blocks = request.status.matches(Status.OK, Status.KEY_LIMIT)
         m.d.comb += [
             Assert(~ready | (opened["has_blocks"] == has_blocks)),
-            Assert(~(ready & control) | request.echo.opcode.matches(*of_control)),
+            Assert(~(ready & control) | request.echo.opcode.matches(*OF_CONTROL)),
             Assert(under_way == begun),
             Assert(free == depth - claimed + claims),
             Assert(claims <= claimed),
@@ -124,7 +130,7 @@ PROPERTIES = [
         promise=f"The scheduler ({profile.name}) never has more requests under way, or more blocks "
         "on their way to completions, than there are places for; and of each request that it opens "
         "the tag is asked for.",
-        design=lambda profile=profile: _Credits(profile),
+        design=lambda profile=profile: Credits(profile),
         method=Induction(within=10, cut=("w:*nonce",)),
         mutant=Mutant(
             what="whether there is room is asked before what was begun is counted",
