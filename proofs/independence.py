@@ -18,6 +18,7 @@ from pathlib import Path
 
 from amaranth.hdl import Elaboratable, Fragment, Module, Signal, Value
 
+from proofs.constants import zeros
 from proofs.memories import Column, Memories
 from proofs.netlist import Netlist, translate
 from proofs.property import Finding, Verdict
@@ -73,6 +74,13 @@ class Copy(Elaboratable, ABC):
     def invariant(self, m: Module, name: str, value) -> None:
         """What of registers alone holds in every cycle; it is proved too, by induction."""
         m.d.comb += self._port("invariant", name, 1).eq(value)
+
+    def never(self, m: Module, name: str, value) -> None:
+        """What is 0 in every cycle: an invariant, and known as the constant that it is.
+
+        Of registers that stay 0 because of it, nothing more need be said.
+        """
+        m.d.comb += self._port("never", name, 1).eq(value)
 
     @abstractmethod
     def stimulus(self) -> "Stimulus":
@@ -177,6 +185,8 @@ class Search:
             _Part((index,), netlist.first_register + index)
             for index in range(len(netlist.registers))
         ]
+        #: Of those columns that hold zeros at reset, what is written, and the parts that are read.
+        self._columns: list[tuple[list[int], range]] = []
         self._add_columns(columns)
         self._equal = [True] * len(self._parts)
         self._private = {
@@ -191,9 +201,17 @@ class Search:
             for index, (name, _) in enumerate(netlist.inputs)
             if name.startswith("ready_")
         ]
-        self._invariants = [
-            index for index, name in enumerate(names) if name.startswith("invariant_")
+        #: By the place of an output, the literal that is true in every cycle.
+        self._invariants = {
+            index: literal ^ name.startswith("never_")
+            for index, (name, literal) in enumerate(zip(names, netlist.given, strict=True))
+            if name.startswith(("invariant_", "never_"))
+        }
+        never = [netlist.given[i] for i in self._invariants if names[i].startswith("never_")]
+        reads = [
+            (written, [self._parts[i].variable for i in parts]) for written, parts in self._columns
         ]
+        self._zero = zeros(netlist, never, reads)
         # By name, the place of a condition, and of what is equal with it.
         self._sometimes = {
             name.removeprefix("when_"): (
@@ -221,6 +239,9 @@ class Search:
             for given, place in column.read:
                 if given in inputs:
                     self._parts.append(_Part(places(place), inputs[given], number))
+            if column.data and all(pair in outputs for pair in column.data):
+                written = [net.given[outputs[pair] - first] for pair in column.data]
+                self._columns.append((written, range(number + 1, len(self._parts))))
 
     def _drop(self, number: int) -> None:
         self._equal[number] = False
@@ -233,22 +254,29 @@ class Search:
         differing = (
             part.variable for part, equal in zip(self._parts, self._equal, strict=True) if not equal
         )
-        return self._private.union(variable for variable in differing if variable is not None)
+        found = self._private.union(variable for variable in differing if variable is not None)
+        return found - self._zero
 
     def broken_invariants(self) -> list[str]:
         """Names of the invariants that do not hold at reset, or do not follow from all of them."""
-        net = self._net
-        _, at_reset = self._step([0] * len(net.inputs), [0] * len(net.registers), 1)
-        gates = Gates()
-        now = gates.copy(net, gates.new(len(net.inputs)), gates.new(len(net.registers)))
-        held = [now(net.given[index]) for index in self._invariants]
-        then = gates.copy(net, gates.new(len(net.inputs)), [now(x) for x in net.following])
+        net, gates = self._net, Gates()
+        inputs, registers = len(net.inputs), len(net.registers)
+        at_reset = gates.copy(net, self._free(gates)[:inputs], [0] * registers)
+        variables = self._free(gates)
+        now = gates.copy(net, variables[:inputs], variables[inputs:])
+        held = [now(literal) for literal in self._invariants.values()]
+        then = gates.copy(net, self._free(gates)[:inputs], [now(x) for x in net.following])
         return [
             net.outputs[index][0]
-            for index in self._invariants
-            if not at_reset[index]
-            or gates.differ([(then(net.given[index]), 1)], held, self._folder) is not None
+            for index, literal in self._invariants.items()
+            if gates.differ([(at_reset(literal), 1)], [], self._folder) is not None
+            or gates.differ([(then(literal), 1)], held, self._folder) is not None
         ]
+
+    def _free(self, gates: "Gates") -> list[int]:
+        """Inputs and registers of a copy: anything, but for those that are always 0."""
+        found = gates.new(self._net.first_gate - 1)
+        return [0 if number in self._zero else x for number, x in enumerate(found, 1)]
 
     def unequal(self) -> list[str]:
         """Names of the outputs that are not equal."""
@@ -284,7 +312,7 @@ class Search:
         """Names of what is to be equal in some cycles, and does not stay so."""
         net, gates = self._net, Gates()
         left, right = self._copies(gates)
-        inputs = gates.new(len(net.inputs))
+        inputs = self._free(gates)[: len(net.inputs)]
         then = [gates.copy(net, inputs, [x(y) for y in net.following]) for x in (left, right)]
         held = self._held(gates, left, right)
         return [
@@ -295,7 +323,7 @@ class Search:
 
     def _held(self, gates: "Gates", left, right) -> list[int]:
         """What is true in both copies."""
-        invariants = [copy(self._net.given[i]) for i in self._invariants for copy in (left, right)]
+        invariants = [copy(x) for x in self._invariants.values() for copy in (left, right)]
         return invariants + self._kept(gates, left, right)
 
     def _kept(self, gates: "Gates", left, right) -> list[int]:
@@ -319,7 +347,7 @@ class Search:
     def _copies(self, gates: "Gates"):
         """Two copies with what is equal in common."""
         net, secret = self._net, self._secret()
-        variables = gates.new(net.first_gate - 1)
+        variables = self._free(gates)
         others = [
             gates.new(1)[0] if number in secret else x for number, x in enumerate(variables, 1)
         ]
@@ -345,6 +373,7 @@ class Search:
             secret = self._secret()
             near = [(ones if bit else 0) ^ (draw() & draw() & draw() & draw()) for bit in state]
             near = near or [draw() for _ in range(1, net.first_gate)]
+            near = [0 if n in self._zero else x for n, x in enumerate(near, 1)]
             left = [draw() if n in secret else x for n, x in enumerate(near, 1)]
             right = [draw() if n in secret else x for n, x in enumerate(left, 1)]
             left, left_given = step(left)
@@ -352,8 +381,9 @@ class Search:
                 right[ready] ^= draw() & ~left_given[valid]
             right, right_given = step(right)
             valid = ones
-            for index in self._invariants:
-                valid &= left_given[index] & right_given[index]
+            for index, literal in self._invariants.items():
+                inverted = ones if literal != net.given[index] else 0
+                valid &= (left_given[index] ^ inverted) & (right_given[index] ^ inverted)
             for when, same in self._sometimes.values():
                 for index in same:
                     differs = left_given[index] ^ right_given[index]

@@ -21,6 +21,8 @@ class Column:
     """
 
     written: tuple[tuple[str, int], ...]
+    #: Of these, what is written: 0 where nothing is. None if the memory does not begin with zeros.
+    data: tuple[tuple[str, int], ...]
     read: tuple[tuple[tuple[str, int], tuple[tuple[str, int], ...]], ...]
 
 
@@ -61,10 +63,12 @@ class Memories:
         self._count += 1
         writes = [self._write(m, f"{name}_write_{i}", x) for i, x in enumerate(memory._write_ports)]
         reads = [self._read(m, f"{name}_read_{i}", x) for i, x in enumerate(memory._read_ports)]
+        begins_empty = writes and not any(memory._data.init)
         for bit in range(len(memory._read_ports[0]._data)):
             self.columns.append(
                 Column(
                     tuple(pair for place, data in writes for pair in (*place, data[bit])),
+                    tuple(data[bit] for _, data in writes if begins_empty),
                     tuple((data[bit], tuple(place)) for place, data in reads),
                 )
             )

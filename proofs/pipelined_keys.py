@@ -1,112 +1,238 @@
-"""LOAD's keys show in nothing that the pipelined engine's `Control` gives to completions."""
+"""LOAD's keys show in nothing that leaves the pipelined engine until something needs them."""
 
-from amaranth.hdl import Module, Value
-from amaranth.lib import data
+from unittest.mock import patch
 
-from driver.messages import Opcode, Suite, Usage
-from hdl.pipeline.control import Control
-from hdl.pipeline.layouts import context_layout
+from amaranth.hdl import Cat, Const, Module, Mux, Value
+from amaranth.lib import data, wiring
+
+from driver.messages import HEADER_BYTES, Opcode, Status, Suite, Usage
+from hdl.packet_stream import packet_layout
+from hdl.pipeline import accelerator
+from hdl.pipeline.accelerator import DEPTHS, PipelinedAccelerator
+from hdl.pipeline.layouts import request_layout
+from hdl.pipeline.plan import Found, Plan
+from hdl.pipeline.queue import Queue
 from hdl.profile import COMPACT, FAST, Profile
-from proofs.hash_units import hash_unit
+from proofs.credits import OF_CONTROL
 from proofs.independence import Copy, Independence, Stimulus
-from proofs.opened import PublicFields
+from proofs.opened import Opened, PublicFields
+from proofs.pipelined_timing import Beats
 from proofs.property import Mutant, Property
+from proofs.streams import SMALL_RING
 
 __all__ = ["PROPERTIES"]
 
-#: What of a context may be known.
-_PUBLIC = [name for name, _ in context_layout() if name not in ("iv", "connection_id")]
-#: What leaves the keys' way: to completions, and when the cores and memories are used.
-_GIVEN = (
-    *("done", "blocks", "status", "text_bytes", "ready", "takes_over", "append", "appended"),
-    *("counter", "encrypt", "slot", "aes256", "write_round_key", "round_key_address"),
-    *("write_power", "power_address", "derived", "write_slot", "next_number"),
-)
-_SHARED = (
-    *("start", "staged", "wipe", "encrypts", "encrypted_valid", "hashed_ready", "digests_valid"),
-)
+#: The bit of an opcode that those have which seal or open.
+_SEALS_OR_OPENS = 2
+
+
+def _is_control(opcode: Value) -> Value:
+    return opcode.matches(*OF_CONTROL)
+
+
+def _is_no_message(status: Value, opcode: Value) -> Value:
+    """Whether no message is made of a request: it is refused, with no blocks, or is control's."""
+    refused = ~status.matches(Status.OK, Status.KEY_LIMIT)
+    return refused | ((status == Status.OK) & _is_control(opcode))
+
+
+def _keeps(request) -> Value:
+    """The same of a request that may have a number."""
+    request = request.request if "request" in request.shape().members else request
+    return _is_no_message(request.status, request.echo.opcode)
+
+
+class _Requests(wiring.Component):
+    """A queue into which only requests are put that are no messages: what it gives is none."""
+
+    def __init__(self, queue: Queue):
+        self.queue, self.depth = queue, queue.depth
+        super().__init__(queue.signature)
+
+    @property
+    def keeps(self) -> Value:
+        """What has to hold of all that is put in."""
+        return ~self.write.valid | _keeps(self.write.payload)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = self.queue
+        wiring.connect(m, wiring.flipped(self.write), queue.write)
+        m.d.comb += [
+            self.read.valid.eq(queue.read.valid),
+            self.read.payload.eq(queue.read.payload),
+            queue.read.ready.eq(self.read.ready),
+            self.more.eq(queue.more),
+            self.level.eq(queue.level),
+        ]
+        shape = self.read.payload.shape()
+        refused = {"status": Status.MALFORMED_REQUEST}
+        with m.If(~_keeps(queue.read.payload)):
+            other = {"request": refused} if "request" in shape.members else refused
+            m.d.comb += self.read.payload.eq(Const(other, shape))
+        return m
 
 
 class _KeyIsKept(Copy):
-    """All is shared but what is staged, public fields excepted, and what comes out of the cores."""
+    """All payloads are private, and what of LOAD's is public is shared where it is used.
+
+    Opcodes with bit 2 are left out: SEAL, OPEN, AEAD_SEAL, AEAD_OPEN, and others that nobody knows;
+    so are packets without any byte. The invariants say that then no request is made a message.
+    """
 
     def __init__(self, profile: Profile):
         super().__init__()
         self._profile = profile
 
     def describe(self, m: Module) -> None:
-        m.submodules.control = block = Control(self._profile, hash_unit(self._profile))
+        device = PipelinedAccelerator(self._profile)
+        lookup, ingress, control = device.lookup, device.ingress, device.control
         given = {
             name: self.shared(f"load_{name}", 8)
             for name in ("suite", "usage", "form", "connection_id_bytes")
         }
         number = data.View(data.ArrayLayout(8, 6), self.shared("load_number", 48))
         epoch = data.View(data.ArrayLayout(8, 2), self.shared("load_epoch", 16))
-        block.staged_load = PublicFields(
-            block.staged_load, sequence_number=number, epoch=epoch, **given
+        control.staged_load = PublicFields(
+            control.staged_load, sequence_number=number, epoch=epoch, **given
         )
-        ports = {
-            "encrypted_valid": block.encrypted.valid,
-            "hashed_ready": block.hashed.ready,
-            "digests_valid": block.digests.valid,
-        }
-        for name in _SHARED:
-            m.d.comb += ports.get(name, getattr(block, name, None)).eq(self.shared(name))
+        device.numbering._ready = numbered = _Requests(device.numbering._ready)
+        lookup._planner = planner = Opened(lookup._planner)
+        device.numbering = numbering = Opened(device.numbering)
+        device.scheduler = scheduler = Opened(device.scheduler)
+        queues = [numbered]
+
+        def make_queue(shape, depth):
+            queue = Queue(shape, depth)
+            if shape != request_layout():
+                return queue
+            queues.append(_Requests(queue))
+            return queues[-1]
+
+        with patch.object(accelerator, "Queue", make_queue):
+            m.submodules.device = opened = Opened(device)
+        self._connect(m, device)
+        self._follow_header(m, lookup, planner)
+        self._follow_plan(m, planner)
+        self._follow_packet(m, ingress)
+        self._follow_requests(m, numbering, scheduler)
+        for number, queue in enumerate(queues):
+            self.invariant(m, f"queue_{number}", queue.keeps)
+        self._follow_way(m, opened)
+
+    def _connect(self, m, device) -> None:
+        """Of packets, lengths and headers are shared; all that leaves is to be the same."""
+        lookup, port, completions = device.lookup, device.requests, device.completions
+        beat = data.View(packet_layout(16), port.payload)
+        header_bits, bytes_ = 8 * HEADER_BYTES, self.shared("bytes", 5)
+        public, secret = self.shared("data", 128), self.private("data", 128)
+        allowed = Cat(public[:_SEALS_OR_OPENS], 0, public[_SEALS_OR_OPENS + 1 : header_bits])
         m.d.comb += [
-            block.echo.eq(self.shared("echo", len(block.echo.as_value()))),
-            block.counter_value.eq(self.shared("counter_value", 64)),
-            block.staged_piece.eq(self.private("staged_piece", 128)),
-            block.encrypted.payload.eq(self.private("encrypted", 128)),
-            block.digests.payload.eq(self.private("digests", 128)),
+            port.valid.eq(self.shared("valid")),
+            beat.last.eq(self.shared("last")),
+            beat.bytes.eq(Mux(bytes_ == 0, 1, bytes_)),
+            beat.data.eq(Mux(lookup._begins, Cat(allowed, secret[header_bits:]), secret)),
+            completions.ready.eq(self.shared("ready")),
         ]
-        for name in _GIVEN:
-            self.equal(m, name, Value.cast(getattr(block, name)))
-        for name in _PUBLIC:
-            self.equal(m, f"context_{name}", Value.cast(block.context[name]))
-        self.equal(m, "hashed_valid", block.hashed.valid)
+        self.equal(m, "ready", port.ready)
+        self.equal(m, "valid", completions.valid)
+        for name in ("data", "bytes", "last"):
+            self.equal(m, name, completions.payload[name])
+
+    def _follow_header(self, m, lookup, planner) -> None:
+        """The planner knows opcodes for what they are; none is that of a message."""
+        header, found = lookup._header, data.View(Found, planner["found"])
+        waits, read, moves = (planner[x] for x in ("waits", "read", "header_moves"))
+        here = read | moves
+        self.never(m, "seals_or_opens", header.opcode[_SEALS_OR_OPENS])
+        self.equal_when(m, "header", lookup._first, lookup._data[: 8 * HEADER_BYTES])
+        self.invariant(m, "begins", ~lookup._opens | lookup._begins)
+        self.invariant(m, "waits", ~lookup._opens | ~waits)
+        self.invariant(m, "read", ~read | waits)
+        self.invariant(m, "moves", ~moves | ~(waits | read))
+        self.invariant(m, "bytes", ~(waits | moves) | (header.bytes != 0))
+        self.invariant(m, "present", ~here | planner["present"][0])
+        for code in OF_CONTROL:
+            known = planner[code.name.lower()] == (header.opcode == code)
+            self.invariant(m, f"is_{code.name}", ~here | known)
+        self.invariant(m, "found", ~(planner["found_waits"] & moves))
+        known = found.kind.unknown | _is_control(found.echo.opcode)
+        self.invariant(m, "known", ~(planner["found_waits"] | planner["found_moves"]) | known)
+
+    def _follow_plan(self, m, planner) -> None:
+        """Opcodes that nobody knows are refused, and text is for LOAD."""
+        found, plan = data.View(Found, planner["found"]), data.View(Plan, planner["plan"])
+        valid, given = planner.plans.valid, planner.plans.payload
+        full, moves = planner["plan_full"], planner["found_moves"]
+        known = planner["header_refused"] | _is_control(found.echo.opcode)
+        refuses = ~planner.register("header_refusal").matches(Status.OK, Status.KEY_LIMIT)
+        self.invariant(m, "refused", ~moves | known)
+        self.invariant(m, "refusal", ~planner["header_refused"] | refuses)
+        self.invariant(m, "plan_moves", ~moves | ~(full | planner["found_waits"]))
+        self.invariant(m, "plan", ~full | _is_no_message(plan.refusal, plan.echo.opcode))
+        self.invariant(m, "plan_valid", ~valid | full)
+        self.invariant(m, "way", ~valid | ~given.to_text | (given.load & ~given.to_drain))
+
+    def _follow_packet(self, m, ingress) -> None:
+        """Nothing is put into the queue of blocks, and status and opcode stay together."""
+        sections = ingress._sections
+        start, text, drain = (sections._states[x] for x in ("start", "text", "drain"))
+        keeps = _is_no_message(sections.refusal, sections.plan.echo.opcode)
+        self.never(m, "writes", sections._next.use.write)
+        self.invariant(m, "start", ~(start & (text | drain)) & ~(text & drain))
+        self.invariant(m, "sections", start | (keeps & (~text | sections.plan.load)))
+        self.invariant(m, "end", ~sections.command.use.end | keeps)
+        ends = ingress._use.end | ingress._done.end
+        self.invariant(m, "ends", ~ends | _keeps(ingress.requests.payload))
+
+    def _follow_requests(self, m, numbering, scheduler) -> None:
+        """So they do on the way to the scheduler, which begins no message."""
+        age, takes = numbering._age, numbering["may_take"]
+        self.invariant(m, "took", numbering["took"] == age[0])
+        self.invariant(m, "may_take", ~takes | ~age[:2].any())
+        self.invariant(m, "ages", ~(age & age >> 1).any() & ~(age & age >> 2).any())
+        for number, name in enumerate(("request", "second", "third")):
+            keeps = _keeps(getattr(numbering, f"_{name}"))
+            self.invariant(m, f"numbers_{name}", ~age[3 * number :][:3].any() | keeps)
+        ready, control = scheduler["ready"], scheduler.register("control")
+        self.never(m, "starts", scheduler["starts"])
+        self.never(m, "tagged", scheduler.pending.payload.tagged)
+        self.invariant(m, "has_blocks", ~scheduler["has_blocks"] | control)
+        self.invariant(m, "described", ~scheduler["described"] | ready)
+        self.invariant(m, "takes", ~scheduler["may_take"] | (ready & ~control))
+
+    def _follow_way(self, m, device) -> None:
+        """And in the registers on the way into the queue of requests."""
+        layout = request_layout()
+        for hop in range(DEPTHS[self._profile.aes].hops):
+            valid = device["requests_queue_valid_way_history"][hop]
+            payload = device["requests_queue_way_history"].word_select(hop, layout.size)
+            self.invariant(m, f"way_{hop}", ~valid | _keeps(data.View(layout, payload)))
 
     def stimulus(self) -> Stimulus:
-        return _LoadAndReport()
-
-
-class _LoadAndReport(Stimulus):
-    """LOAD, and INFO long after it."""
-
-    STAGED, LOAD, INFO = 3000, 3020, 4500
-
-    def __init__(self):
-        self._cycle = -1
-
-    def inputs(self):
-        self._cycle += 1
-        cycle = self._cycle
-        opcode = Opcode.INFO if cycle >= self.INFO - 5 else Opcode.LOAD
-        return {
-            "start": cycle in (self.LOAD, self.INFO),
-            "echo": opcode,
-            "staged": self.STAGED <= cycle < self.STAGED + 7,
-            "load_suite": Suite.AES_128_GCM,
-            "load_usage": Usage.SEAL,
-            **dict.fromkeys(("encrypts", "encrypted_valid", "hashed_ready", "digests_valid"), 1),
-        }
-
-    def outputs(self, equal):
-        return True
+        load = bytes([Suite.AES_128_GCM, Usage.AEAD]) + bytes(106)
+        return Beats(
+            [
+                bytes([Opcode.LOAD, 0, 0, 0, 0, 0, 0, len(load)]) + load,
+                bytes([Opcode.INFO, 0, 0, 0, 0, 0, 0, 0]),
+            ]
+        )
 
 
 PROPERTIES = [
     Property(
         name=f"key_is_kept.{profile.name}",
-        promise=f"Nothing that the Control of {profile.name} gives to a completion, and not when, "
-        "depends on the keys and IVs that LOAD brought, on H, or on what the cores gave.",
+        promise=f"Until a message is sealed or opened, nothing that leaves the engine in "
+        f"{profile.name}, and not when it leaves, depends on the keys and IVs that LOAD brought.",
         design=lambda profile=profile: _KeyIsKept(profile),
-        method=Independence(runs=64),
+        method=Independence(takes_memories_out=True, runs=64),
         mutant=Mutant(
-            what="what the AES core gave last stands where the next report will",
+            what="what the AES core gave last is added to a report",
             module="hdl.pipeline.control",
-            old="m.d.sync += self.appended.eq(0)",
-            new="m.d.sync += self.appended.eq(self.encrypted.payload)",
+            old="self.appended.word_select(i, 64).eq(word)",
+            new="self.appended.word_select(i, 64).eq(word ^ self.encrypted.payload[:64])",
         ),
+        broken_design=lambda: _KeyIsKept(SMALL_RING),
     )
     for profile in (COMPACT, FAST)
 ]

@@ -296,10 +296,10 @@ class Planner(wiring.Component):
             m.d.comb += header_refusal.eq(Status.MALFORMED_REQUEST)
         with m.Elif(kind.too_long):
             m.d.comb += header_refusal.eq(Status.TOO_LONG)
-        header_refused = self._registered(m, header_refusal != Status.OK)
+        header_refused = self._registered(m, header_refusal != Status.OK, "header_refused")
         record = self._registered(m, kind.seal | kind.open)
         message = self._registered(m, kind.seal | kind.open | kind.aead_seal | kind.aead_open)
-        header_refusal = self._registered(m, header_refusal)
+        header_refusal = self._registered(m, header_refusal, "header_refusal")
 
         refused, refusal = Signal(), Signal(4)
         with m.If(header_refused):

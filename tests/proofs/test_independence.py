@@ -139,3 +139,54 @@ class Sometimes(Copy):
 )
 def test_what_is_equal_in_some_cycles_helps_in_those(how, detail, tmp_path: Path) -> None:
     assert METHOD.check(Sometimes(**how), tmp_path).detail == detail
+
+
+class Zero(Copy):
+    """A secret passes if 1 is read of a memory, to which is written what ``writes`` makes of 0."""
+
+    def __init__(self, writes):
+        super().__init__()
+        self._writes = writes
+
+    def describe(self, m: Module) -> None:
+        never, opens, given = Signal(), Signal(), Signal()
+        m.submodules.memory = memory = Memory(shape=1, depth=16, init=[])
+        read, write = memory.read_port(), memory.write_port()
+        m.d.sync += [never.eq(never & self.shared("input")), opens.eq(read.data)]
+        m.d.comb += [
+            write.en.eq(self.shared("writes")),
+            write.addr.eq(self.shared("write", 4)),
+            write.data.eq(self._writes(never)),
+            read.addr.eq(self.shared("read", 4)),
+        ]
+        m.d.sync += given.eq(opens & self.private("secret"))
+        self.never(m, "never", never)
+        self.equal(m, "given", given)
+
+    def stimulus(self) -> Stimulus:
+        return Held()
+
+
+@pytest.mark.parametrize(
+    ("writes", "detail"),
+    [
+        (lambda never: never, "4 of 4 registers are equal"),
+        (lambda never: ~never, "not shown equal: equal_given"),
+    ],
+)
+def test_what_is_always_zero_is_known_also_behind_a_memory(writes, detail, tmp_path: Path) -> None:
+    finding = Independence(takes_memories_out=True).check(Zero(writes), tmp_path)
+    assert finding.detail == detail
+
+
+def test_what_is_not_always_zero_proves_nothing(tmp_path: Path) -> None:
+    class Once(Kept):
+        def describe(self, m: Module) -> None:
+            count = Signal()
+            m.d.sync += count.eq(self.shared("takes"))
+            self.never(m, "count", count)
+            self.equal(m, "given", count & self.private("byte"))
+
+    finding = METHOD.check(Once(None), tmp_path)
+    assert finding.verdict is Verdict.UNKNOWN
+    assert finding.detail == "not invariant: never_count"
