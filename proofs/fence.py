@@ -3,13 +3,12 @@
 from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Signal
 
 from driver.messages import Opcode
-from hdl.ghash_digit import DigitGHASH
-from hdl.ghash_parallel import ParallelGHASH
 from hdl.packet_stream import packet_layout
 from hdl.pipeline.control import Control
 from hdl.pipeline.lookup import Lookup
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.credits import OF_CONTROL, Credits
+from proofs.hash_units import hash_unit
 from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Driven, Induction, InductionAndRun
@@ -43,10 +42,7 @@ class _Filled(Driven):
 
     def __init__(self, profile: Profile):
         super().__init__()
-        digit, slots = profile.ghash_digit, profile.slots
-        unit = ParallelGHASH() if digit == 128 else DigitGHASH(digit, slots)
-        unit._MustUse__used = True
-        self._block = Control(profile, unit)
+        self._block = Control(profile, hash_unit(profile))
 
     def elaborate(self, platform):
         m = Module()
