@@ -1,6 +1,6 @@
 """Slots of the pipelined engine are filled only while nothing else is under way."""
 
-from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Signal
+from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Mux, Signal
 
 from driver.messages import Opcode
 from hdl.packet_stream import packet_layout
@@ -64,20 +64,25 @@ class _Filled(Driven):
         m.d.sync += [busy.eq((busy | block.start) & ~block.done), was_busy.eq(busy)]
         of_control = block.echo.opcode.matches(*OF_CONTROL)
         asks = Cat(opened[x] for x in ("loads", "zeroizes", "informs", "counts")).any()
-        m.d.comb += Assert(
-            ~(block.write_slot & block.ready) | (busy & was_busy & ~block.done),
-            "a slot is filled within a request",
-        )
+        m.d.comb += [
+            Assert(
+                ~(block.write_slot & block.ready) | (busy & was_busy & ~block.done),
+                "a slot is filled within a request",
+            ),
+            Assert(busy | ~(block.append | block.appended.any()), "so is a report given"),
+        ]
         if not self.promises_only:
-            idle = opened.ongoing("idle")
+            idle, reports, steps = opened.ongoing("idle"), opened.ongoing("report"), opened["steps"]
             m.d.comb += [
                 # What is asked for stands there in the cycle before, and still does.
                 Assume(~block.start | (block.ready & ~busy & asks & of_control)),
                 Assert(opened.any_state()),
-                Assert(~opened.ongoing("reset") | ~block.ready),
+                Assert(Mux(block.ready, ~opened.ongoing("reset"), ~reports)),
                 Assert(block.ready | ~asks),
                 Assert(~block.done | idle),
                 Assert(~busy | idle | asks),
+                Assert(opened["halves"] == Mux(reports, Cat(steps == 7, steps == 15), 0)),
+                Assert(~block.done | opened["reported"]),
                 Assert(busy == (block.ready & (~idle | block.done))),
             ]
         return m
@@ -172,7 +177,7 @@ PROPERTIES = [
         Property(
             name=f"fence.control.{profile.name}",
             promise=f"Once it is ready, Control ({profile.name}) fills a slot only while it "
-            "carries out a request.",
+            "carries out a request, and gives a report only then.",
             design=lambda profile=profile: _Filled(profile),
             method=InductionAndRun(),
             mutant=Mutant(
