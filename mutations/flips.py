@@ -1,19 +1,23 @@
 """`python -m mutations.flips`: what one flipped bit does while records are opened.
 
     python -m mutations.flips [--trials N] [--jobs N] [--json FILE]
+    python -m mutations.flips --registers PATTERN [--cycles N] [--jobs N] [--json FILE]
 
 Each trial runs profile `compact` from reset, has it open genuine, forged and replayed records, and
-turns over one bit of a register or a memory in a random cycle of that. Seeds are fixed.
+turns over one bit of a register or a memory in a random cycle of that. With ``--registers`` it is
+each bit of those registers, of up to 16 bits, whose names have a match for PATTERN, in N cycles.
+Seeds are fixed.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +40,8 @@ __all__ = ["Flip", "Pool", "Trial", "main", "run_trials"]
 _PATIENCE = 5_000
 #: A register of so few bits is taken for one that decides something.
 _CONTROL_BITS = 8
+#: And one of so few, if it is asked for by name: a pointer or a count.
+_CHOSEN_BITS = 16
 
 
 class Pool(Enum):
@@ -47,6 +53,12 @@ class Pool(Enum):
     CONTROL = "registers of up to 8 bits"
     #: A memory; in it a row that holds something; in it a bit.
     MEMORIES = "memories"
+    #: Not drawn: `Bench.chosen`.
+    CHOSEN = "registers asked for"
+
+
+#: Those that are drawn from.
+_DRAWN = (Pool.REGISTERS, Pool.CONTROL, Pool.MEMORIES)
 
 
 @dataclass(frozen=True)
@@ -84,21 +96,45 @@ class Bench:
             first = simulation.cycles
             for packet in self._opening.packets:
                 simulation.send(packet)
-            if self._receive(simulation) != self._opening.expected:
+            found = [simulation.receive(_PATIENCE) for _ in self._opening.packets]
+            last = simulation.cycles
+            if found != self._opening.expected or simulation.receive(_PATIENCE) is not None:
                 raise SimulationError("The device does not do as its model without any fault.")
-            return first, simulation.cycles
+            return first, last
 
     def run(self, number: int) -> Trial:
         """The trial of this number: always the same one."""
         source = random.Random(f"{self._seed} {number}")
-        pool = list(Pool)[number % len(Pool)]
+        pool = _DRAWN[number % len(_DRAWN)]
         cycle = source.randrange(self.first_cycle, self.last_cycle)
+        return self._trial(cycle, lambda simulation: _draw(simulation, source, pool, cycle))
+
+    def run_flip(self, flip: Flip) -> Trial:
+        """The trial of this flip."""
+        return self._trial(flip.cycle, lambda simulation: flip)
+
+    def chosen(self, pattern: str, cycles: int) -> Iterator[Flip]:
+        """Flips of each bit of the registers asked for, in so many cycles."""
+        with self._model.simulate() as simulation:
+            states = simulation.states()
+        every = range(self.first_cycle, self.last_cycle)
+        for state in states:
+            if state.depth or state.bits > _CHOSEN_BITS or not re.search(pattern, state.name):
+                continue
+            for bit in range(state.bits):
+                source = random.Random(f"{self._seed} {state.name} {bit}")
+                for cycle in source.sample(every, cycles):
+                    yield Flip(Pool.CHOSEN, state.name, 0, bit, cycle)
+
+    def _trial(self, cycle: int, choose: Callable[[FaultySimulation], Flip]) -> Trial:
         with self._model.simulate() as simulation:
             self._load(simulation)
             for packet in self._opening.packets:
                 simulation.send(packet)
             simulation.run(cycle - simulation.cycles)
-            flip = _turn_over(simulation, source, pool, cycle)
+            flip = choose(simulation)
+            states = {state.name: state for state in simulation.states()}
+            simulation.flip(states[flip.state], flip.row, flip.bit)
             completions = self._receive(simulation)
         return Trial(flip, effect_of(self._opening, completions))
 
@@ -118,8 +154,8 @@ class Bench:
         return found
 
 
-def _turn_over(simulation: FaultySimulation, source: random.Random, pool: Pool, cycle: int) -> Flip:
-    """Flip a bit of ``pool``, here and now."""
+def _draw(simulation: FaultySimulation, source: random.Random, pool: Pool, cycle: int) -> Flip:
+    """A bit of ``pool``, here and now."""
     states = simulation.states()
     if pool is Pool.MEMORIES:
         state, row = _row_in_use(simulation, source, [state for state in states if state.depth])
@@ -128,9 +164,7 @@ def _turn_over(simulation: FaultySimulation, source: random.Random, pool: Pool, 
         registers = [state for state in states if not state.depth and state.bits <= most]
         (state,) = source.choices(registers, [register.bits for register in registers])
         row = 0
-    bit = source.randrange(state.bits)
-    simulation.flip(state, row, bit)
-    return Flip(pool, state.name, row, bit, cycle)
+    return Flip(pool, state.name, row, source.randrange(state.bits), cycle)
 
 
 def _row_in_use(
@@ -152,16 +186,15 @@ def _begin(bench: Bench) -> None:
     _bench = bench
 
 
-def _run(number: int) -> Trial:
-    return _bench.run(number)
+def _run(what: int | Flip) -> Trial:
+    return _bench.run(what) if isinstance(what, int) else _bench.run_flip(what)
 
 
-def run_trials(model: MutatedModel, trials: int, jobs: int, seed: int = 1) -> list[Trial]:
-    """So many trials, in so many processes."""
-    bench = Bench(model, seed)
+def run_trials(bench: Bench, trials: Sequence[int] | Sequence[Flip], jobs: int) -> list[Trial]:
+    """Trials by number, or of these flips, in so many processes."""
     # Forked: the compiled model and what it answers are there already.
     with ProcessPoolExecutor(jobs, get_context("fork"), _begin, (bench,)) as pool:
-        return list(pool.map(_run, range(trials), chunksize=10))
+        return list(pool.map(_run, trials, chunksize=10))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -170,7 +203,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     progress = Console(stderr=True, highlight=False)
     model = MutatedModel(build_netlist(DEVICE, ()).rtl, progress.print)
-    trials = run_trials(model, options.trials, options.jobs)
+    bench = Bench(model, seed=1)
+    if options.registers is None:
+        trials = run_trials(bench, range(options.trials), options.jobs)
+    else:
+        flips = list(bench.chosen(options.registers, options.cycles))
+        trials = run_trials(bench, flips, options.jobs)
     seconds = time.monotonic() - start
     console = Console()
     console.print(_effects(trials))
@@ -186,6 +224,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     assert __doc__
     parser = argparse.ArgumentParser("mutations.flips", description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=6000, metavar="N")
+    parser.add_argument("--registers", metavar="PATTERN", help="what to flip, by a piece of a name")
+    parser.add_argument("--cycles", type=int, default=12, metavar="N", help="for each bit of those")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the results for programs")
     return parser.parse_args(arguments)
@@ -195,9 +235,10 @@ def _effects(trials: Sequence[Trial]) -> Table:
     table = Table("Flipped in", "Flips", *(effect.value for effect in Effect))
     for pool in Pool:
         counts = Counter(trial.effect for trial in trials if trial.flip.pool is pool)
-        table.add_row(
-            pool.value, str(counts.total()), *(str(counts[effect] or "") for effect in Effect)
-        )
+        if counts:
+            table.add_row(
+                pool.value, str(counts.total()), *(str(counts[effect] or "") for effect in Effect)
+            )
     return table
 
 
