@@ -58,6 +58,7 @@ MODULES = (
     "proofs.pace_progress",
     "proofs.release_verdict",
     "proofs.release_egress",
+    "proofs.release_tickets",
     "proofs.egress_progress",
     "proofs.control_progress",
     "proofs.cipher_progress",

@@ -43,7 +43,7 @@ class _Gives(Elaboratable):
         self.ports += [
             *(block.results.valid, block.results.payload, block.slots.payload.as_value()),
             *(block.messages.payload.as_value(), block.blocks.payload),
-            *(block.append, block.appended, block.write_power, block.power),
+            *(block.append, block.appended.as_value(), block.write_power, block.power),
             block.power_address.as_value(),
         ]
         apart, behind_last = self._assume(m)
@@ -128,7 +128,7 @@ class _Gives(Elaboratable):
         blocks = Signal(12)
         with m.If(late[0]):
             m.d.sync += blocks.eq(Mux(late[1], 0, blocks) + 1)
-        content = block.contents.payload
+        content = block.contents.payload.bytes
         m.d.comb += [
             Assume(blocks < _MOST_BLOCKS),
             Assert(content <= BLOCK_BYTES * blocks, "the content is in the text"),

@@ -5,6 +5,7 @@ from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Mux, Signal
 from driver.messages import HEADER_BYTES, Opcode, Status
 from hdl.block import BLOCK_BYTES
 from hdl.pipeline.accelerator import DEPTHS
+from hdl.pipeline.layouts import void_if
 from hdl.pipeline.packer import Packer
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.open_egress import OpenEgress
@@ -25,7 +26,7 @@ class _Leaves(Elaboratable):
     Of a judged request is known that one that is OK has an opcode that is known; that its content
     is not longer than its text, and just as long if it was sealed; and that SEAL has text: as
     `Lookup`, `Verdict` and `Cipher` have it. Not more tags have come than there are requests under
-    way (`credits`).
+    way (`credits`). Tickets come in order, and blocks with the ticket of their completion.
 
     Counted are the cycles of the completion at hand, but for those in which the host does not take
     what is valid, or in which a block is wanted that is not there.
@@ -42,6 +43,8 @@ class _Leaves(Elaboratable):
         self._opened, block, head = egress.opened, egress.block, egress.head
         self.ports += egress.ports
         loads, idle = self._opened["loads"], egress.idle
+        own = block.blocks.payload.ticket.as_value() == head.ticket.as_value()
+        m.d.comb += Assume(~block.blocks.valid | egress.turn.skip | own)
         stalled = block.packets.valid & ~block.packets.ready
         wanted = self._opened["with_block"] & ~block.blocks.valid
         takes = block.blocks.valid & block.blocks.ready
@@ -87,6 +90,12 @@ class _Leaves(Elaboratable):
             Assume(~(judged.valid & ok) | ((content <= text) & (opcode <= max(Opcode)))),
             Assume(~(judged.valid & ok & seals) | (content == text)),
             Assume(~judged.valid | (opcode != Opcode.SEAL) | (text != 0)),
+        ]
+        number = void_if(~ok, request.ticket).number
+        m.d.comb += [
+            Assume(~judged.valid | full | (number == opened["number"])),
+            Assert(~full | first.in_order),
+            Assert(~opened["halted"]),
         ]
         tags, released, waits = Signal(8), Signal.like(block.release), Signal(2)
         was_free = Signal()
@@ -251,7 +260,7 @@ PROPERTIES = [
         f"1 cycle while less than {_WAITING} others do, and begins within 2 behind the one before "
         f"it; it has left after {2 * parts} cycles for its header and each block of it, and "
         f"{_BEATS}, beside those in which the host is not ready or a block is not there; and it "
-        "takes just the blocks that are released for it.",
+        "takes just the blocks that are released for it, if tickets come together.",
         design=lambda profile=profile: _Leaves(profile),
         method=Induction(within=20, cut=("w:*data*",)),
         mutant=mutant,

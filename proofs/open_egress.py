@@ -22,7 +22,7 @@ __all__ = ["OpenEgress"]
 _First = data.StructLayout(
     {
         "request": pending_layout(),
-        **dict.fromkeys(("ok", "seal", "open", "sealed", "has_blocks"), 1),
+        **dict.fromkeys(("ok", "seal", "open", "sealed", "has_blocks", "in_order"), 1),
         "header_bytes": 5,
         "content_bytes": LENGTH_BITS,
         **dict.fromkeys(("content_blocks", "text_blocks"), 12),
@@ -98,7 +98,7 @@ class OpenEgress:
             block.masks.payload,
             block.tag_written,
             block.blocks.valid,
-            block.blocks.payload,
+            block.blocks.payload.as_value(),
             block.packets.ready,
             *(queue.given, queue.valid, queue.any_level),
         ]

@@ -9,7 +9,8 @@ from driver.messages import HEADER_BYTES, Opcode, Suite, Usage
 from hdl.block import BLOCK_BYTES
 from hdl.packet_stream import packet_layout
 from hdl.pipeline.accelerator import PipelinedAccelerator
-from hdl.pipeline.layouts import LENGTH_BITS, context_layout
+from hdl.pipeline.cipher import Content
+from hdl.pipeline.layouts import Ticket, context_layout
 from hdl.pipeline.plan import Found, Plan
 from hdl.pipeline.tag import CheckedTag
 from hdl.profile import COMPACT, FAST, Profile
@@ -138,11 +139,11 @@ class _Timing(Copy):
             ingress._reader, malformed=self.shared("malformed"), wire=self.shared("wire", 16)
         )
         ingress._sections = _WithPrefix(ingress._sections, self.shared("prefix", 8 * _PREFIX_BYTES))
-        tag = Cat(device.tag.tags.payload.tag, self.shared("differs"))
+        tag = Cat(device.tag.tags.payload.tag, self.shared("ticket", Ticket.size))
         device.tag = _WithStreams(device.tag, tags=data.View(CheckedTag, tag))
         device.cipher = _WithStreams(
             device.cipher,
-            contents=self.shared("content_bytes", LENGTH_BITS),
+            contents=data.View(Content, self.shared("content", Content.size)),
             opening_masks=self.shared("mask", 16),
         )
 
@@ -171,6 +172,8 @@ class Beats(Stimulus):
     def inputs(self):
         given = {"ready": 1, "load_suite": Suite.AES_128_GCM, "load_usage": Usage.AEAD}
         given |= {"context_valid": 1, "context_usage": Usage.AEAD}
+        # That of the second packet, which is to open.
+        given |= {"ticket": Ticket.const({"number": 1, "opening": 1}).as_value().value}
         if self._beats:
             beat, last = self._beats[0]
             number = int.from_bytes(beat, "little")

@@ -2,7 +2,8 @@
 
 from amaranth.hdl import Assert, Assume, Elaboratable, Module, Signal
 
-from driver.messages import Opcode, Status
+from driver.messages import Status
+from hdl.pipeline.layouts import void_if
 from hdl.pipeline.tag import Tag
 from hdl.pipeline.verdict import Verdict
 from hdl.profile import COMPACT, FAST, Profile
@@ -26,15 +27,17 @@ class _Compared(Elaboratable):
         m = Module()
         m.submodules.tag = block = Tag()
         self.ports += [block.digests.valid, block.digests.payload]
-        self.ports += [block.tag_keys.payload, block.received_tags.payload]
-        tag = block.digests.payload ^ block.tag_keys.payload
-        valid, differs = block.digests.valid, tag != block.received_tags.payload
+        self.ports += [block.tag_keys.payload.as_value(), block.received_tags.payload]
+        key = block.tag_keys.payload
+        differs = (block.digests.payload ^ key.block) != block.received_tags.payload
+        ticket = void_if(differs & key.ticket.opening, key.ticket).as_value()
+        valid = block.digests.valid
         for _ in range(_TO_TAG):
-            valid, differs = _later(m, valid), _later(m, differs)
-        checked = block.tags.payload
+            valid, ticket = _later(m, valid), _later(m, ticket)
+        found = block.tags.payload.ticket.as_value()
         m.d.comb += [
             Assert(block.tags.valid == valid, "a tag for each digest, 3 cycles later"),
-            Assert(~valid | (checked.differs == differs), "it differs if any of its bits does"),
+            Assert(~valid | (found == ticket), "void if any bit of what was opened differs"),
         ]
         return m
 
@@ -57,27 +60,31 @@ class _Judged(Elaboratable):
             tags.valid,
             tags.payload.as_value(),
             block.first_blocks.payload,
-            block.contents.payload,
+            block.contents.payload.as_value(),
         ]
         for port in (pending, tags):
             before, waits = Signal(len(port.payload.as_value())), Signal()
             m.d.sync += [before.eq(port.payload.as_value()), waits.eq(port.valid & ~port.ready)]
             m.d.comb += Assume(~waits | (port.valid & (port.payload.as_value() == before)))
-        request = pending.payload
-        opens = request.tagged & request.echo.opcode.matches(Opcode.OPEN, Opcode.AEAD_OPEN)
-        forged, taken = opened["begins"] & opens & tags.payload.differs, opened["begins"]
+        request, taken = pending.payload, opened["begins"]
+        ticket = request.ticket.as_value()
+        foreign = request.tagged & (tags.payload.ticket.as_value() != ticket)
+        lacks = ~request.tagged & request.ticket.opening
         for _ in range(_TO_JUDGED):
-            forged, taken = _later(m, forged), _later(m, taken)
-        status = block.judged.payload.request.status
+            foreign, lacks, taken, ticket = (_later(m, x) for x in (foreign, lacks, taken, ticket))
+        judged = block.judged.payload.request
+        accepted = taken & (judged.status == Status.OK)
         m.d.comb += [
             Assert(block.judged.valid == taken, "judged 7 cycles after it has begun"),
-            Assert(~forged | (status != Status.OK), "a tag that differs is refused"),
+            Assert(~accepted | ~foreign, "a tag of another ticket, or a void one, is refused"),
+            Assert(~accepted | ~lacks, "nothing is opened without a tag"),
+            Assert(~accepted | (judged.ticket.as_value() == ticket), "its own ticket goes on"),
         ]
         return m
 
 
 def _later(m, value):
-    register = Signal()
+    register = Signal(len(value))
     m.d.sync += register.eq(value)
     return register
 
@@ -85,8 +92,8 @@ def _later(m, value):
 PROPERTIES = [
     Property(
         name="release.tag",
-        promise="A tag is found to differ just if any of its 128 bits does, 3 cycles after its "
-        "digest in any case.",
+        promise="The ticket of a message is void just if it was to open and any of the 128 bits "
+        "of its tag differs, 3 cycles after its digest in any case.",
         design=_Compared,
         method=Induction(depth=5, within=6),
         mutant=Mutant(
@@ -99,16 +106,17 @@ PROPERTIES = [
     *(
         Property(
             name=f"release.verdict.{profile.name}",
-            promise=f"The pipelined engine ({profile.name}) never says OK of what it has opened "
-            "with a tag that differs, record or message, whatever the window, the key's count and "
-            "the content are.",
+            promise=f"The pipelined engine ({profile.name}) never says OK with the tag of another "
+            "request, with one that differs, or of what it opens with none, record or message, "
+            "whatever the window, the key's count and the content are; with OK goes the ticket "
+            "that the request came with.",
             design=lambda profile=profile, apart=apart: _Judged(profile, apart),
             method=Induction(depth=10, within=12),
             mutant=Mutant(
                 what="of a message that is no record, the tag is not asked for",
                 module="hdl.pipeline.verdict",
-                old="bad_tag.eq(compares & differs)",
-                new="bad_tag.eq(opens & compares & differs)",
+                old="bad_tag.eq((compares & differs) | lacks_tag)",
+                new="bad_tag.eq((opens & compares & differs) | lacks_tag)",
             ),
         )
         for profile, apart in ((COMPACT, Verdict.APART), (FAST, 1))

@@ -7,7 +7,8 @@ from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import data
 
 from driver.messages import Opcode, Status
-from hdl.pipeline.layouts import LENGTH_BITS, NUMBER_BITS, pending_layout
+from hdl.pipeline.cipher import Content
+from hdl.pipeline.layouts import NUMBER_BITS, pending_layout
 from hdl.pipeline.verdict import Verdict, opening_layout
 from hdl.pipeline.window import ring_bits
 from hdl.profile import COMPACT, FAST, Profile
@@ -44,7 +45,7 @@ class _Pipelined(Elaboratable):
 
         # What becomes of it, in the cycle in which it changes the slot, by the set alone.
         forgeries = Signal(layout["count"].shape)
-        limited, genuine, forged, accepts, here = (Signal() for _ in range(5))
+        limited, genuine, forged, lacks_tag, accepts, here = (Signal() for _ in range(6))
         opens_here = (request.echo.opcode == Opcode.OPEN) & (
             request.echo.slot[: len(states.watched)] == states.watched
         )
@@ -54,6 +55,7 @@ class _Pipelined(Elaboratable):
             limited.eq(forgeries >= profile.forgery_limit),
             genuine.eq(request.tagged & ~differs),
             forged.eq(request.tagged & differs),
+            lacks_tag.eq(request.ticket.opening & ~request.tagged & (request.status == Status.OK)),
             accepts.eq(here & genuine & ~limited & ~accepted.too_old),
             accepted.begins.eq(loads),
             accepted.first.eq(_later(m, block.load_next, 1)),
@@ -64,7 +66,8 @@ class _Pipelined(Elaboratable):
             m.d.sync += forgeries.eq(0)
         with m.Elif(here & forged & ~limited):
             m.d.sync += forgeries.eq(forgeries + 1)
-        expected = self._expect(m, request, limited, forged, genuine, accepted, content)
+        bad_tag = forged | lacks_tag
+        expected = self._expect(m, request, limited, bad_tag, genuine, accepted, content)
 
         # It is said later.
         status = block.judged.payload.request.status
@@ -89,14 +92,14 @@ class _Pipelined(Elaboratable):
         self._order(m, opened)
         return m
 
-    def _expect(self, m, request, limited, forged, genuine, accepted, content):
+    def _expect(self, m, request, limited, bad_tag, genuine, accepted, content):
         """What is to be said of a request, if it has the tracked number."""
         expected = Signal(4)
         late = request.status.matches(Status.OK, Status.MALFORMED_RECORD, Status.WRONG_EPOCH)
         m.d.comb += expected.eq(request.status)
         with m.If(limited & late):
             m.d.comb += expected.eq(Status.KEY_LIMIT)
-        with m.Elif(forged):
+        with m.Elif(bad_tag):
             m.d.comb += expected.eq(Status.BAD_TAG)
         with m.Elif(genuine & ~limited):
             with m.If(accepted.too_old):
@@ -110,8 +113,8 @@ class _Pipelined(Elaboratable):
     def _drive(self, m, block):
         """Streams keep their rules, and slots are filled while nothing is judged.
 
-        Returns a request that was taken, its content's length and whether its tag differs, in the
-        cycle of its change.
+        Returns a request that was taken, its content's length and whether its tag or that length
+        has another ticket, in the cycle of its change.
         """
         pending, tags = block.pending, block.checked_tags
         for port in (pending, tags):
@@ -124,7 +127,7 @@ class _Pipelined(Elaboratable):
                 payload.eq(Mux(waits, waiting, AnySeq(bits))),
             ]
         m.d.comb += [
-            block.contents.payload.eq(AnySeq(LENGTH_BITS)),
+            block.contents.payload.as_value().eq(AnySeq(Content.size)),
             block.load.eq(AnySeq(1)),
             block.load_slot.eq(AnySeq(len(block.load_slot))),
             block.load_next.eq(AnySeq(NUMBER_BITS)),
@@ -132,11 +135,17 @@ class _Pipelined(Elaboratable):
         quiet = [_later(m, pending.valid, i) for i in range(_QUIET)]
         m.d.comb += Assume(~block.load | ~Cat(quiet).any())
         m.d.comb += Assume(~pending.valid | ~_later(m, block.load, 1))
-        request = _later(m, pending.payload.as_value(), _TO_CHANGE)
+        request = data.View(pending_layout(), _later(m, pending.payload.as_value(), _TO_CHANGE))
+        # The ticket of the length is looked at in the cycle before the length is.
+        content = _later(m, block.contents.payload.as_value(), _TO_CHANGE)
+        content_ticket = _later(m, block.contents.payload.ticket.as_value(), _TO_CHANGE + 1)
+        tag_ticket = _later(m, tags.payload.ticket.as_value(), _TO_CHANGE)
+        own = request.ticket.as_value()
+        is_record = request.echo.opcode == Opcode.OPEN
         return (
-            data.View(pending_layout(), request),
-            _later(m, block.contents.payload, _TO_CHANGE),
-            _later(m, tags.payload.differs, _TO_CHANGE),
+            request,
+            data.View(Content, content).bytes,
+            (tag_ticket != own) | (is_record & (content_ticket != own)),
         )
 
     def _follow(self, m, opened, accepted, forgeries, refused):

@@ -19,6 +19,7 @@ from hdl.pipeline.control import Control
 from hdl.pipeline.counters import Counters
 from hdl.pipeline.egress import Egress
 from hdl.pipeline.ingress import Ingress
+from hdl.pipeline.layouts import Ticketed
 from hdl.pipeline.lookup import Lookup
 from hdl.pipeline.numbering import Numbering
 from hdl.pipeline.queue import BlockQueue, Places, Queue
@@ -103,7 +104,7 @@ class PipelinedAccelerator(wiring.Component):
         self.ingress = Ingress(profile, depth, 4 if self._relaxed else BLOCK_BYTES)
         hops = self._depths.hops
         self.received = BlockQueue(depth, self._relaxed, hops)
-        self.released = BlockQueue(release_depth, self._relaxed, hops)
+        self.released = BlockQueue(release_depth, self._relaxed, hops, Ticketed)
         self.egress = Egress(release_depth, profile.completion_bytes)
         self.control = Control(profile, self.ghash)
         self.counters = Counters()
@@ -284,10 +285,11 @@ class PipelinedAccelerator(wiring.Component):
         self._queue(m, "judged", verdict.judged, egress.judged, self._depths.in_flight)
 
         # A tag goes to its place in a cycle in which no text is written.
-        m.submodules.tags = tags = self._wide(128, 1)
+        m.submodules.tags = tags = self._wide(Ticketed, 1)
         m.submodules.tag_places = places = Queue(cipher.tag_places.payload.shape(), 16)
         self._send(m, "tags", verdict.tags.valid, verdict.tags.payload, tags.write)
-        write, address, text, goes = Signal(), Signal.like(cipher.address), Signal(128), Signal()
+        write, goes = Signal(), Signal()
+        address, text = Signal.like(cipher.address), Signal(Ticketed)
         m.d.comb += [
             places.write.valid.eq(cipher.tag_places.valid),
             places.write.payload.eq(cipher.tag_places.payload),
@@ -338,7 +340,10 @@ class PipelinedAccelerator(wiring.Component):
         ]
         self._connect_powers(m)
         m.d.sync += cipher.append.eq(control.append)
-        m.d.comb += cipher.appended.eq(History(m, "appended", control.appended, 1)[1])
+        m.d.comb += [
+            cipher.appended.block.eq(History(m, "appended", control.appended, 1)[1]),
+            cipher.appended.ticket.eq(scheduler.ticket),
+        ]
         changed = verdict.judged.payload.request.echo.opcode.matches(Opcode.LOAD, Opcode.ZEROIZE)
         # Far apart, and what is let in takes longer to reach what is wiped. Behind reset, nothing
         # is let in before all slots are wiped.

@@ -8,12 +8,21 @@ from hdl.aes.history import History
 from hdl.block import BLOCK_BYTES
 from hdl.block_ram import BlockRAM
 from hdl.hash_unit import power_address_layout
-from hdl.pipeline.layouts import LENGTH_BITS, PipelineSlot, SlotUse, message_layout
+from hdl.pipeline.layouts import (
+    LENGTH_BITS,
+    PipelineSlot,
+    SlotUse,
+    Ticket,
+    Ticketed,
+    message_layout,
+)
 from hdl.profile import Profile
 from hdl.registers import reset_less
 
-__all__ = ["Cipher"]
+__all__ = ["Cipher", "Content"]
 
+#: Bytes of an opened text without the zeros at its end.
+Content = data.StructLayout({"bytes": LENGTH_BITS, "ticket": Ticket})
 #: What there is in a cycle: a result, lengths to be hashed, or anything to be hashed.
 _Has = data.StructLayout({"result": 1, "lengths": 1, "hashed": 1})
 
@@ -33,6 +42,8 @@ class Cipher(wiring.Component):
     - the first block that was sealed goes to ``first_blocks``; ``contents`` is the length of an
       opened text without the zeros at its end;
     - the first two bytes of masks go to ``opening_masks`` and ``sealing_masks``.
+
+    What leaves with a ticket has that of its slot.
 
     `hdl.pipeline.scheduler` leaves a slot without text or associated data behind each message, in
     whose cycle its lengths are hashed, or ``interval``, the hash unit's, cycles behind its last
@@ -58,16 +69,16 @@ class Cipher(wiring.Component):
                 #: The inverse of ``write``.
                 "idle": Out(1, init=1),
                 "address": Out(range(depth)),
-                "data": Out(128),
+                "data": Out(Ticketed),
                 #: Writes a block of a report, zero outside of one; only while nothing else is
                 #: under way.
                 "append": In(1),
-                "appended": In(128),
+                "appended": In(Ticketed),
                 "tag_places": Out(stream.Signature(range(depth), **always)),
-                "tag_keys": Out(stream.Signature(128, **always)),
+                "tag_keys": Out(stream.Signature(Ticketed, **always)),
                 "received_tags": Out(stream.Signature(128, **always)),
                 "first_blocks": Out(stream.Signature(128, **always)),
-                "contents": Out(stream.Signature(LENGTH_BITS, **always)),
+                "contents": Out(stream.Signature(Content, **always)),
                 "opening_masks": Out(stream.Signature(16, **always)),
                 "sealing_masks": Out(stream.Signature(16, **always)),
                 #: The write port of `powers`: H**(power + 1) of a slot.
@@ -203,7 +214,8 @@ class Cipher(wiring.Component):
         masks = has.result & (at.slot.use == SlotUse.MASK)
         m.d.comb += [
             self.tag_keys.valid.eq(has.result & (at.slot.use == SlotUse.TAG)),
-            self.tag_keys.payload.eq(at.result),
+            self.tag_keys.payload.block.eq(at.result),
+            self.tag_keys.payload.ticket.eq(at.slot.ticket),
             self.opening_masks.valid.eq(masks & at.slot.opening),
             self.opening_masks.payload.eq(at.result),
             self.sealing_masks.valid.eq(masks & ~at.slot.opening),
@@ -230,7 +242,8 @@ class Cipher(wiring.Component):
             self.hashed.payload.last.eq(has.lengths),
             self.write.eq(writes),
             self.idle.eq(~writes),
-            self.data.eq(((at.data ^ at.key) & keep) | self.appended),
+            self.data.block.eq(((at.data ^ at.key) & keep) | self.appended.block),
+            self.data.ticket.eq(Mux(self.append, self.appended.ticket, slot.ticket)),
         ]
 
         place, sealed = Signal(range(self._depth)), Signal()
@@ -254,15 +267,19 @@ class Cipher(wiring.Component):
         m.d.sync += [text.eq(is_text), first.eq(slot.first_text), seals.eq(message.seal)]
         m.d.comb += [
             self.first_blocks.valid.eq(text & first & seals),
-            self.first_blocks.payload.eq(self.data),
+            self.first_blocks.payload.eq(self.data.block),
         ]
         flags = Cat(is_text, slot.first_text, has.lengths & message.opening)
         flags = History(m, "flags", flags, 4, reset_less=False)
+        ticket = Signal(Ticket, reset_less=True)  # of the message whose lengths may come now
+        with m.If(has.result & (slot.use != SlotUse.MASK)):
+            m.d.sync += ticket.eq(slot.ticket)
 
         # Which bytes are not zero; the last one of each four; the last one of all.
         nonzero = Signal(BLOCK_BYTES, reset_less=True)
         places, quarters, end = Signal(8), Signal(4), Signal(5)
-        m.d.sync += nonzero.eq(Cat(self.data.word_select(i, 8).any() for i in range(BLOCK_BYTES)))
+        block = self.data.block
+        m.d.sync += nonzero.eq(Cat(block.word_select(i, 8).any() for i in range(BLOCK_BYTES)))
         for i in range(4):
             _, b, c, d = quarter = nonzero[4 * i : 4 * i + 4]
             m.d.sync += [
@@ -280,7 +297,10 @@ class Cipher(wiring.Component):
             with m.If(first | (end != 0)):
                 m.d.sync += content.eq(Mux(first, 0, before) + end)
         m.d.sync += self.contents.valid.eq(ends)
-        m.d.comb += self.contents.payload.eq(content)
+        m.d.comb += [
+            self.contents.payload.bytes.eq(content),
+            self.contents.payload.ticket.eq(History(m, "ticket", Value.cast(ticket), 5)[5]),
+        ]
 
 
 def _lengths_block(message: Value) -> Value:

@@ -15,7 +15,7 @@ from driver.messages import (
 from hdl.block import BLOCK_BYTES
 from hdl.choose import choose_word
 from hdl.packet_stream import packet_signature
-from hdl.pipeline.layouts import LENGTH_BITS, Echo
+from hdl.pipeline.layouts import LENGTH_BITS, Echo, Ticket, Ticketed, void_if
 from hdl.pipeline.narrow_packer import NarrowPacker
 from hdl.pipeline.packer import Packer
 from hdl.pipeline.queue import Queue
@@ -42,6 +42,7 @@ _Front = data.StructLayout(
 #: A completion that may leave, with all that it needs but its blocks.
 _Completion = data.StructLayout(
     {
+        "ticket": Ticket,
         "front": _Front,
         "open": 1,
         "short": 1,  # a record's header, which has room beside that of the packet
@@ -73,6 +74,10 @@ class Egress(wiring.Component):
     clear gets its number encrypted on the way out. Of a record that was opened, the zeros behind
     the content are dropped, and all of it if it was refused: a cycle a block in any case.
 
+    Tickets come in the order of their numbers, void with a refusal and only then. One that does
+    not is not answered, and nothing behind it. A block leaves only with the completion whose ticket
+    it has. The first that has another one is the end: nothing leaves any more, until a reset.
+
     A completion waits for its mask and its tag, two cycles at least; its lengths are computed, and
     it goes to a queue; then it is written, in two cycles at least.
 
@@ -91,7 +96,7 @@ class Egress(wiring.Component):
                 #: A tag has been written to the block queue.
                 "tag_written": In(1),
                 "release": Out(range(depth + 1)),
-                "blocks": In(stream.Signature(128)),
+                "blocks": In(stream.Signature(Ticketed)),
                 "packets": Out(packet_signature(width)),
                 #: A completion has left.
                 "left": Out(1),
@@ -128,6 +133,7 @@ class Egress(wiring.Component):
                     "open": 1,
                     "sealed": 1,
                     "has_blocks": 1,
+                    "in_order": 1,
                     "header_bytes": 5,
                     "content_bytes": LENGTH_BITS,
                     "content_blocks": 12,
@@ -137,6 +143,7 @@ class Egress(wiring.Component):
             reset_less=True,
         )
         full, goes, loaded = Signal(), Signal(), Signal()
+        number = Signal.like(request.ticket.number)  # of the ticket that is next
         m.d.sync += loaded.eq(~full & self.judged.valid)
         # A cycle later: nothing else is loaded in that.
         m.d.comb += self.judged.ready.eq(loaded)
@@ -150,17 +157,24 @@ class Egress(wiring.Component):
                 head.sealed.eq(ok & opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
                 # Of a record that was refused its seal, nothing is there.
                 head.has_blocks.eq(ok | (request.tagged & ~seal)),
+                head.in_order.eq(void_if(~ok, request.ticket).number == number),
                 head.header_bytes.eq(request.tail_at + 1 + request.sixteen + (request.length << 1)),
                 head.content_bytes.eq(Mux(ok, judged.content_bytes, 0)),
                 head.content_blocks.eq(_blocks(judged.content_bytes)),
                 head.text_blocks.eq(_blocks(request.text_bytes)),
             ]
         with m.If(goes):
-            m.d.sync += full.eq(0)
+            m.d.sync += [full.eq(0), number.eq(number + 1)]
         tags, tag_there, tag_taken = Signal(8), Signal(), Signal()
         room, mask_taken = Signal(), Signal()
         m.d.comb += [
-            goes.eq(full & room & (~head.sealed | tag_there) & (~head.seal | self.masks.valid)),
+            goes.eq(
+                full
+                & head.in_order
+                & room
+                & (~head.sealed | tag_there)
+                & (~head.seal | self.masks.valid)
+            ),
             # In time for the next completion, which takes two cycles.
             self.masks.ready.eq(mask_taken),
         ]
@@ -194,6 +208,7 @@ class Egress(wiring.Component):
         text_blocks = Mux(head.has_blocks, head.text_blocks, 0)
         m.d.sync += [
             goes_on.eq(goes),
+            new.ticket.eq(request.ticket),
             new.front.echo.eq(request.echo),
             new.front.status.eq(request.status),
             new.front.length.eq(head.content_bytes + added),
@@ -339,8 +354,12 @@ class Egress(wiring.Component):
         is_end = part == full_parts
         part_bytes = Mux(is_end & rest.any(), rest, self._width)
         is_last = (turn.start & only) | (turn.text & last & ~head.sealed) | turn.tag
+        foreign, halted = Signal(), Signal()  # of another request; and one has been
+        m.d.comb += foreign.eq((blocks.payload.ticket != head.ticket) & ~(turn.start & ~head.short))
+        writes = goes & ~idle & ~turn.skip
         m.d.sync += [
-            pieces.valid.eq(goes & ~idle & ~turn.skip & (part <= full_parts)),
+            halted.eq(halted | (writes & foreign)),
+            pieces.valid.eq(writes & ~foreign & ~halted & (part <= full_parts)),
             pieces.payload.data.eq(self._data(front, head.short, turn, part, gate)),
             pieces.payload.bytes.eq(bytes_ if wide else part_bytes),
             pieces.payload.last.eq(is_end & is_last),
@@ -359,7 +378,7 @@ class Egress(wiring.Component):
             bits, upper = 8 * len(lanes), place[-1]
             # Behind the packet's header, a short one of a record is the lower half of its block.
             in_block = Cat(place[:-1], upper ^ turn.start)
-            block = choose_word(self.blocks.payload, in_block, bits)
+            block = choose_word(self.blocks.payload.block, in_block, bits)
             block = Mux(turn.start & ~(upper & short), 0, block)
             mask = choose_word(front.mask.replicate(4), place, bits)
             mask &= Cat(lane.replicate(8) for lane in lanes)

@@ -4,6 +4,7 @@ Integers are integers here; byte n of a block, a nonce or a connection ID stands
 8n + 7.
 """
 
+from amaranth.hdl import Value
 from amaranth.lib import data, enum
 
 from driver.messages import CONNECTION_ID_BYTES, IV_BYTES
@@ -15,11 +16,14 @@ __all__ = [
     "Echo",
     "PipelineSlot",
     "SlotUse",
+    "Ticket",
+    "Ticketed",
     "context_layout",
     "mask_request_layout",
     "message_layout",
     "pending_layout",
     "request_layout",
+    "void_if",
 ]
 
 #: Lengths in bytes: of payloads, texts and associated data.
@@ -29,6 +33,20 @@ NUMBER_BITS = 48
 
 #: What comes back in a completion as it was sent.
 Echo = data.StructLayout({"opcode": 8, "slot": 16, "request_id": 16})
+
+#: Whose something is. Each request draws the next ``number`` when its work begins, so that all that
+#: are under way have different ones; ``opening`` says that what it brings may leave only if its tag
+#: verifies. With all bits inverted a ticket is void, and nothing goes with it: no single bit is the
+#: difference between a request that is accepted and one that is refused.
+Ticket = data.StructLayout({"number": 7, "opening": 1})
+
+#: A block, and the ticket of the request that it belongs to.
+Ticketed = data.StructLayout({"block": 128, "ticket": Ticket})
+
+
+def void_if(condition: Value, ticket: data.View) -> data.View:
+    """The ticket, void if so."""
+    return Ticket(Value.cast(ticket) ^ condition.replicate(Ticket.size))
 
 
 def context_layout() -> data.StructLayout:
@@ -86,6 +104,7 @@ def pending_layout() -> data.StructLayout:
     """
     return data.StructLayout(
         {
+            "ticket": Ticket,
             "echo": Echo,
             "status": 4,
             #: The request has a tag: sealed, or to be compared.
@@ -116,6 +135,7 @@ class SlotUse(enum.Enum, shape=2):
 #: One of the slots that a message takes in the pipeline: what comes out of AES and goes into GHASH.
 PipelineSlot = data.StructLayout(
     {
+        "ticket": Ticket,  # of the message; a mask has any
         "use": SlotUse,
         "opening": 1,  # the mask is for a record to open
         "associated": 1,  # a block of associated data is hashed

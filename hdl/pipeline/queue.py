@@ -2,7 +2,7 @@
 
 import itertools
 
-from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -194,14 +194,15 @@ class BlockQueue(wiring.Component):
     that are ``read``, and not those that are released, to keep within the depth.
 
     If it is ``slow``, one in 4 cycles; it stays at the output of the block RAM until it is taken.
+    Blocks are of 128 bits, or of another ``shape``.
     """
 
     #: Blocks read ahead of their receiver: from a fetch to the next in its place takes 6 cycles
     #: and ``hops``.
     AHEAD = 16
 
-    def __init__(self, depth: int, slow: bool = False, hops: int = 0):
-        self._slow, self._hops = slow, hops
+    def __init__(self, depth: int, slow: bool = False, hops: int = 0, shape: ShapeLike = 128):
+        self._slow, self._hops, self._shape = slow, hops, shape
         if depth < 8 or depth & (depth - 1):
             raise ValueError(f"queue of {depth} blocks is not a power of two over 7")
         self.depth = depth
@@ -209,15 +210,15 @@ class BlockQueue(wiring.Component):
             {
                 "write": In(1),
                 "address": In(range(depth)),
-                "data": In(128),
+                "data": In(shape),
                 #: Blocks released in this cycle.
                 "release": In(range(depth + 1)),
-                "blocks": Out(stream.Signature(128)),
+                "blocks": Out(stream.Signature(shape)),
                 #: A block was read in the cycle before: its place is free again.
                 "read": Out(1),
             }
         )
-        self.memory = BlockRAM(128, depth)
+        self.memory = BlockRAM(Shape.cast(shape).width, depth)
 
     def elaborate(self, platform):
         m = Module()
@@ -267,11 +268,11 @@ class BlockQueue(wiring.Component):
             m.d.sync += [busy.eq(0), self.blocks.valid.eq(0)]
 
     def _read_ahead(self, m, some, fetch, arrives):
-        m.submodules.ahead = ahead = Queue(128, self.AHEAD)
+        m.submodules.ahead = ahead = Queue(self._shape, self.AHEAD)
         on_the_way = Signal(range(self.AHEAD + 1))  # fetched, and not taken a cycle ago
         m.d.comb += [
             fetch.eq(some & ~on_the_way[-1]),
-            ahead.write.payload.eq(
+            Value.cast(ahead.write.payload).eq(
                 History(m, "data", self.memory.read_data, self._hops)[self._hops]
             ),
             ahead.write.valid.eq(History(m, "valid", arrives, self._hops, False)[self._hops]),

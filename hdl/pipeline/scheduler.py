@@ -30,6 +30,7 @@ from hdl.pipeline.layouts import (
     Echo,
     PipelineSlot,
     SlotUse,
+    Ticket,
     mask_request_layout,
     message_layout,
     pending_layout,
@@ -64,6 +65,9 @@ class Scheduler(wiring.Component):
     and ``depth`` blocks, are under way to their completions. So nothing behind the core ever waits.
     ``chains`` are those of the hash unit, and ``interval`` is its interval.
 
+    Each request gets the next `Ticket`, and so do the slots of its message. Of one that ``control``
+    carries out it is ``ticket`` from `control` to `control_done`.
+
     Slots begin `pace` cycles apart: 1, if neither the AES core nor the hash unit needs more. Else
     each waits for the block of the one before to be taken, and blocks come at the hash unit as far
     apart as it needs. The slot behind a message takes its time with or without a mask; so the
@@ -97,6 +101,8 @@ class Scheduler(wiring.Component):
                 #: What its completion has, in blocks and in bytes.
                 "control_blocks": In(5),
                 "control_text_bytes": In(LENGTH_BITS),
+                #: Of the next request to be taken.
+                "ticket": Out(Ticket),
                 #: A completion has left, and a block of those that wait for theirs.
                 "left": In(1),
                 "block_left": In(1),
@@ -117,6 +123,7 @@ class Scheduler(wiring.Component):
         text_blocks, associated_blocks = (Signal(12, reset_less=True) for _ in range(2))
         encrypted_bytes, tail_bytes = Signal(LENGTH_BITS, reset_less=True), Signal(3)
         is_record, sealing, control = Signal(), Signal(), Signal()
+        opening = Signal()
         accepted, has_blocks = Signal(), Signal()
         opcode = request.echo.opcode
         loads, loaded = ~ready | takes, Signal()
@@ -139,6 +146,7 @@ class Scheduler(wiring.Component):
                     )
                 ),
                 sealing.eq(opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)),
+                opening.eq(opcode.matches(Opcode.OPEN, Opcode.AEAD_OPEN)),
                 accepted.eq(request.status == Status.OK),
                 has_blocks.eq(request.status.matches(Status.OK, Status.KEY_LIMIT)),
                 control.eq(
@@ -153,6 +161,10 @@ class Scheduler(wiring.Component):
         pending, described = self.pending.payload, Signal()
         released = Signal(13)  # blocks that the message will write
         self._describe_pending(m, head, has_blocks & ~control)
+        number = Signal.like(self.ticket.number)
+        m.d.comb += [self.ticket.number.eq(number), self.ticket.opening.eq(opening)]
+        with m.If(takes):
+            m.d.sync += number.eq(number + 1)
         with m.If(control):
             m.d.comb += [
                 pending.status.eq(self.control_status),
@@ -177,6 +189,7 @@ class Scheduler(wiring.Component):
         tag_left, first = Signal(), Signal()
         aes256, key = Signal(), Signal(range(self._profile.slots))
         nonce = Signal(96, reset_less=True)
+        ticket = Signal(Ticket)
         counter = Signal(12)
         late = Signal()  # a message without text, which would follow its predecessor too closely
         idle, ends = Signal(init=1), Signal()
@@ -254,6 +267,7 @@ class Scheduler(wiring.Component):
             room_for_mask.eq(idle | (~late & (more_associated | (urgent & text & ~tag_left)))),
             takes_mask.eq(advance & some_mask & room_for_mask),
             self.slots.valid.eq(valid),
+            slot.ticket.eq(ticket),
             slot.opening.eq(opens),
             slot.has_block.eq(slot.associated | (slot.use == SlotUse.TEXT)),
         ]
@@ -328,6 +342,7 @@ class Scheduler(wiring.Component):
                 aes256.eq(head.request.aes256),
                 key.eq(head.request.echo.slot),
                 nonce.eq(head.request.nonce),
+                ticket.eq(self.ticket),
             ]
         return m
 
@@ -378,6 +393,7 @@ class Scheduler(wiring.Component):
         """What ``pending`` gets of it, control's answers excepted."""
         pending, request = self.pending.payload, head.request
         m.d.comb += [
+            pending.ticket.eq(self.ticket),
             pending.echo.eq(request.echo),
             pending.status.eq(request.status),
             pending.tagged.eq(tagged),

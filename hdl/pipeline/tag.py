@@ -1,17 +1,18 @@
 """What becomes of a digest: the tag, and whether it is the one that came with the message."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.aes.history import History
 from hdl.block import BLOCK_BYTES
+from hdl.pipeline.layouts import Ticket, Ticketed, void_if
 
 __all__ = ["CheckedTag", "Tag"]
 
-#: The tag of a message, in the byte order of `hdl.block`, and whether the received one ``differs``,
-#: if the message was to open.
-CheckedTag = data.StructLayout({"tag": 128, "differs": 1})
+#: The tag of a message, in the byte order of `hdl.block`, and the message's ticket: a void one, if
+#: the message was to open and the received tag differs.
+CheckedTag = data.StructLayout({"tag": 128, "ticket": Ticket})
 
 
 class Tag(wiring.Component):
@@ -19,7 +20,7 @@ class Tag(wiring.Component):
 
     By the time that one of ``digests`` comes, the first of ``tag_keys``, the encrypted counter
     block 1, and of ``received_tags`` are of its message; both are used. `CheckedTag` follows in 3
-    cycles, whatever it is.
+    cycles, whatever it is. If they are not of one message, the tag differs.
     """
 
     def __init__(self):
@@ -28,7 +29,7 @@ class Tag(wiring.Component):
         super().__init__(
             {
                 "digests": In(always),
-                "tag_keys": In(block),
+                "tag_keys": In(stream.Signature(Ticketed)),
                 "received_tags": In(block),
                 "tags": Out(stream.Signature(CheckedTag, always_ready=True)),
             }
@@ -42,13 +43,16 @@ class Tag(wiring.Component):
         ]
         tag, received = Signal(128, reset_less=True), Signal(128, reset_less=True)
         differences = Signal(BLOCK_BYTES, reset_less=True)
+        ticket = Value.cast(self.tag_keys.payload.ticket)
+        ticket = Ticket(History(m, "ticket", ticket, 2)[2])
+        voids = differences.any() & ticket.opening
         m.d.sync += [
-            tag.eq(self.digests.payload ^ self.tag_keys.payload),
+            tag.eq(self.digests.payload ^ self.tag_keys.payload.block),
             received.eq(self.received_tags.payload),
             differences.eq(
                 Cat((tag ^ received).word_select(i, 8).any() for i in range(BLOCK_BYTES))
             ),
-            self.tags.payload.differs.eq(differences.any()),
+            self.tags.payload.ticket.eq(void_if(voids, ticket)),
         ]
         m.d.comb += [
             self.tags.valid.eq(History(m, "valid", self.digests.valid, 3, reset_less=False)[3]),

@@ -7,11 +7,15 @@ from amaranth.lib.wiring import In, Out
 from driver.messages import Counter, Opcode, Status
 from hdl.block import BLOCK_BYTES
 from hdl.block_ram import BlockRAM
+from hdl.pipeline.cipher import Content
 from hdl.pipeline.layouts import (
     LENGTH_BITS,
     NUMBER_BITS,
+    Ticket,
+    Ticketed,
     mask_request_layout,
     pending_layout,
+    void_if,
 )
 from hdl.pipeline.tag import CheckedTag
 from hdl.pipeline.window import RingUpdate, ring_bits
@@ -22,7 +26,10 @@ __all__ = ["Verdict", "judged_layout", "opening_layout"]
 
 
 def judged_layout() -> data.StructLayout:
-    """A request and its status; ``content_bytes`` of its text are for the host."""
+    """A request and its status; ``content_bytes`` of its text are for the host.
+
+    Its ticket is the one that came with its tag, or its own, if it has none; void if it is refused.
+    """
     return data.StructLayout({"request": pending_layout(), "content_bytes": LENGTH_BITS})
 
 
@@ -54,6 +61,10 @@ class Verdict(wiring.Component):
     tag none begins for 6 cycles; and what ``masks`` get of a tag behind a short text is shifted a
     byte a cycle, and until then none with a tag begins.
 
+    A tag that has another ticket than the request, or a length of content, counts as one that
+    differs. What was found of a tag goes on as its ticket, beside the status: only if both say so
+    is anything given out (`hdl.pipeline.egress`).
+
     The checks come in the order of the contract: limit of the key, header, tag, window, content
     type (RFC 9147, 4.5). Whatever they find takes the same time.
     """
@@ -71,9 +82,9 @@ class Verdict(wiring.Component):
                 "pending": In(stream.Signature(pending_layout())),
                 "checked_tags": In(stream.Signature(CheckedTag)),
                 "first_blocks": In(stream.Signature(128)),
-                "contents": In(stream.Signature(LENGTH_BITS)),
+                "contents": In(stream.Signature(Content)),
                 "judged": Out(stream.Signature(judged_layout(), **always)),
-                "tags": Out(stream.Signature(128, **always)),
+                "tags": Out(stream.Signature(Ticketed, **always)),
                 "masks": Out(stream.Signature(mask_request_layout(profile), **always)),
                 #: Fills a slot.
                 "load": In(1),
@@ -103,31 +114,36 @@ class Verdict(wiring.Component):
         request = Signal(pending_layout(), reset_less=True)
         second = Signal(pending_layout(), reset_less=True)
         content, differs = Signal(LENGTH_BITS, reset_less=True), Signal()
-        self._begin(m, age, request, content, differs)
+        tag_ticket = Signal(Ticket, reset_less=True)
+        self._begin(m, age, request, content, differs, tag_ticket)
 
         # In the third cycle all is known but the window, which has the request from then on.
         opens, compares, may_be_limited = Signal(), Signal(), Signal()
+        lacks_tag = Signal()
         genuine, failed, bad_tag = Signal(), Signal(), Signal()
         opcode, status = request.echo.opcode, request.status
         m.d.sync += [
             opens.eq(opcode == Opcode.OPEN),
-            compares.eq(opcode.matches(Opcode.OPEN, Opcode.AEAD_OPEN) & request.tagged),
+            compares.eq(request.tagged),
+            lacks_tag.eq(request.ticket.opening & ~request.tagged & (status == Status.OK)),
             may_be_limited.eq(
                 (opcode == Opcode.OPEN)
                 & status.matches(Status.OK, Status.MALFORMED_RECORD, Status.WRONG_EPOCH)
             ),
             genuine.eq(age[1] & opens & compares & ~differs),
             failed.eq(age[1] & opens & compares & differs),
-            bad_tag.eq(compares & differs),
+            bad_tag.eq((compares & differs) | lacks_tag),
         ]
         content_bytes, no_content = Signal(LENGTH_BITS, reset_less=True), Signal()
         after = Signal(NUMBER_BITS + 1, reset_less=True)
-        second_bad_tag = Signal()
+        second_bad_tag, in_window = Signal(), Signal()  # in_window: the window has to accept it
         second_may_be_limited = Signal()
         with m.If(age[2]):
             m.d.sync += [
                 second.eq(request),
+                second.ticket.eq(Mux(request.tagged, tag_ticket, request.ticket)),
                 second_bad_tag.eq(bad_tag),
+                in_window.eq(opens & compares),
                 second_may_be_limited.eq(may_be_limited),
                 content_bytes.eq(Mux(opens, content, request.text_bytes)),
                 no_content.eq(content == 0),
@@ -136,28 +152,34 @@ class Verdict(wiring.Component):
         window = self._judge(m, age, request, second, after, genuine, failed)
 
         # Fifth: the verdict, but for whether the number was seen, which takes a cycle more.
-        verdict = Signal(4)
-        m.d.sync += verdict.eq(second.status)
+        # ``voids``: the ticket is to become void, as it does in any other cycle; that of a tag that
+        # differs is already.
+        verdict, voids = Signal(4), Signal()
+        m.d.sync += [
+            verdict.eq(second.status),
+            voids.eq(~age[4] | (second.status != Status.OK) | (in_window & ~window.accepted)),
+        ]
         with m.If(window.limited & second_may_be_limited):
-            m.d.sync += verdict.eq(Status.KEY_LIMIT)
+            m.d.sync += [verdict.eq(Status.KEY_LIMIT), voids.eq(~second_bad_tag)]
         with m.Elif(second_bad_tag):
-            m.d.sync += verdict.eq(Status.BAD_TAG)
+            m.d.sync += [verdict.eq(Status.BAD_TAG), voids.eq(0)]
         with m.Elif(window.too_old):
-            m.d.sync += verdict.eq(Status.TOO_OLD)
+            m.d.sync += [verdict.eq(Status.TOO_OLD), voids.eq(1)]
         with m.Elif(window.accepted & no_content):
-            m.d.sync += verdict.eq(Status.NO_CONTENT_TYPE)
+            m.d.sync += [verdict.eq(Status.NO_CONTENT_TYPE), voids.eq(1)]
         judged = self.judged.payload
         m.d.sync += self.judged.valid.eq(age[5])
         with m.If(age[5]):
             m.d.sync += [
                 judged.request.eq(second),
+                judged.request.ticket.eq(void_if(window.hits.any() | voids, second.ticket)),
                 judged.request.status.eq(Mux(window.hits.any(), Status.REPLAYED, verdict)),
                 judged.content_bytes.eq(content_bytes),
             ]
         self._count(m, judged.request, self.judged.valid)
         return m
 
-    def _begin(self, m, age, request, content, differs):
+    def _begin(self, m, age, request, content, differs, tag_ticket):
         """First and second cycle: all goes into registers."""
         head = self.pending.payload
         begins = Signal()
@@ -185,11 +207,16 @@ class Verdict(wiring.Component):
         tag, first_block = Signal(128, reset_less=True), self.first_blocks.payload
         with m.If(free):
             m.d.sync += request.eq(head)
-        m.d.sync += [
-            differs.eq(self.checked_tags.payload.differs),
-            content.eq(self.contents.payload),
-        ]
         opcode = request.echo.opcode
+        checked, length = self.checked_tags.payload, self.contents.payload
+        m.d.sync += [
+            differs.eq(
+                (checked.ticket != request.ticket)
+                | ((opcode == Opcode.OPEN) & (length.ticket != request.ticket))
+            ),
+            tag_ticket.eq(checked.ticket),
+            content.eq(length.bytes),
+        ]
         tagged = age[0] & request.tagged
         sealing = opcode.matches(Opcode.SEAL, Opcode.AEAD_SEAL)
         opening, sealed, first_used = Signal(), Signal(), Signal()
@@ -198,7 +225,11 @@ class Verdict(wiring.Component):
             opening.eq(tagged & ~sealing),
             sealed.eq(tagged & sealing & (request.status == Status.OK)),
         ]
-        m.d.comb += [self.tags.valid.eq(sealed), self.tags.payload.eq(tag)]
+        m.d.comb += [
+            self.tags.valid.eq(sealed),
+            self.tags.payload.block.eq(tag),
+            self.tags.payload.ticket.eq(tag_ticket),
+        ]
         if self._far_apart:
             m.d.sync += writes.eq(Cat(begins & head.tagged, writes))
             refused = tagged & (request.status != Status.OK)

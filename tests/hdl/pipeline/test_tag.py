@@ -1,11 +1,12 @@
 # amaranth: UnusedElaboratable=no
-"""The tag of a digest, and whether it is the received one: bit by bit, and back to back."""
+"""The tag of a digest, and the ticket that says whether it is the received one, back to back."""
 
 import random
 
 import pytest
 
 from hdl.pipeline.tag import Tag
+from tests.hdl.pipeline.tickets import as_dict, void
 from tests.hdl.streams import simulate
 
 TAGS = 200
@@ -20,10 +21,11 @@ def test_one_wrong_bit_anywhere_is_seen(rate):
         for number in range(TAGS):
             digest, key = source.getrandbits(128), source.getrandbits(128)
             wrong = 1 << number % 128 if number % 3 else 0
+            ticket = {"number": source.getrandbits(7), "opening": source.getrandbits(1)}
             ctx.set(dut.digests.payload, digest)
-            ctx.set(dut.tag_keys.payload, key)
+            ctx.set(dut.tag_keys.payload, {"block": key, "ticket": ticket})
             ctx.set(dut.received_tags.payload, digest ^ key ^ wrong)
-            expected.append((digest ^ key, bool(wrong)))
+            expected.append((digest ^ key, void(ticket) if wrong and ticket["opening"] else ticket))
             while source.random() >= rate:
                 await ctx.tick()
             ctx.set(dut.digests.valid, 1)
@@ -36,7 +38,7 @@ def test_one_wrong_bit_anywhere_is_seen(rate):
     async def watch(ctx):
         async for *_, valid, tag in ctx.tick().sample(dut.tags.valid, dut.tags.payload):
             if valid:
-                got.append((tag.tag, bool(tag.differs)))
+                got.append((tag.tag, as_dict(tag.ticket)))
 
     simulate(dut, give, background=[watch])
     assert got == expected

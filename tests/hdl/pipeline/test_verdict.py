@@ -1,18 +1,24 @@
-"""Verdicts on requests of a few slots, 3 cycles apart or more, against a model of the window."""
+"""Verdicts on requests of a few slots, 3 cycles apart or more, against a model of the window.
+
+Tags and lengths of content that have the ticket of another request refuse what they come with.
+"""
 
 import random
 from collections import deque
 from dataclasses import dataclass, replace
 
 import pytest
+from amaranth.hdl import Value
 
 from driver.messages import Opcode, Status
 from hdl.pipeline.verdict import Verdict
 from hdl.profile import FAST
+from tests.hdl.pipeline.tickets import as_dict, ticket_of, void
 from tests.hdl.streams import simulate
 
 SLOTS = 4
 TOP = (1 << 48) - 1
+OPENS = (Opcode.OPEN, Opcode.AEAD_OPEN)
 LATE = (Status.OK, Status.MALFORMED_RECORD, Status.WRONG_EPOCH)
 
 
@@ -37,7 +43,7 @@ class Model:
         opens = opcode == Opcode.OPEN
         if opens and status in LATE and slot.count >= self.profile.forgery_limit:
             return Status.KEY_LIMIT
-        if not request["tagged"] or opcode not in (Opcode.OPEN, Opcode.AEAD_OPEN):
+        if not request["tagged"] or opcode not in OPENS:
             return status
         if forged:
             slot.count += opens
@@ -91,7 +97,7 @@ class Bench:
         self.expected, self.sealed, self.samples = [], [], []
         #: What stands in the queues of these, the first one at the port.
         self.waiting = {"contents": deque(), "first_blocks": deque()}
-        self.cycle = self.next_tag = 0
+        self.cycle = self.next_tag = self.number = 0
 
     async def watch(self, ctx):
         streams = (
@@ -109,7 +115,10 @@ class Bench:
             for (port, queue), popped in zip(queues, (opened, sealed), strict=True):
                 if popped:
                     queue.popleft()
-                    ctx.set(port.payload, queue[0] if queue else self.source.getrandbits(8))
+                    if queue:
+                        ctx.set(port.payload, queue[0])
+                    else:
+                        ctx.set(Value.cast(port.payload), self.source.getrandbits(24))
 
     async def load(self, ctx):
         dut, source = self.dut, self.source
@@ -124,13 +133,22 @@ class Bench:
         ctx.set(dut.load, 0)
         await ctx.tick().repeat(10)
 
-    async def judge(self, ctx, request, forged=None):
-        """A request; if it has a tag, that comes ``apart`` cycles after the one before."""
+    async def judge(self, ctx, request, forged=None, tag_ticket=None, content_ticket=None):
+        """A request; if it has a tag, that comes ``apart`` cycles after the one before.
+
+        Tag and length of content have its ticket, or the ones given, which are wrong.
+        """
         dut, source = self.dut, self.source
+        opens = request["echo"]["opcode"] in OPENS
+        ticket = ticket_of(self.number, opens)
+        request |= {"ticket": ticket}
+        self.number += 1
         tag, block = source.getrandbits(128), source.getrandbits(128)
         content = source.choice((0, 1, 2, 300, 300, 300))
         if forged is None:
-            forged = source.random() < 0.15
+            forged = opens and source.random() < 0.15
+        if tag_ticket is None:
+            tag_ticket = void(ticket) if forged else ticket
         block &= (1 << 8 * min(16, request["text_bytes"])) - 1
         ctx.set(dut.pending.payload, request)
         ctx.set(dut.pending.valid, 1)
@@ -140,11 +158,12 @@ class Bench:
                 await ctx.tick()
             self.next_tag = self.cycle + self.apart + 1
             opcode = request["echo"]["opcode"]
-            if opcode in (Opcode.OPEN, Opcode.AEAD_OPEN):
-                self.put(ctx, "contents", content)
+            if opens:
+                found = {"bytes": content, "ticket": content_ticket or ticket}
+                self.put(ctx, "contents", found)
             elif opcode == Opcode.SEAL:
                 self.put(ctx, "first_blocks", block)
-            ctx.set(dut.checked_tags.payload, {"tag": tag, "differs": forged})
+            ctx.set(dut.checked_tags.payload, {"tag": tag, "ticket": tag_ticket})
             ctx.set(dut.checked_tags.valid, 1)
             await ctx.tick().repeat(2)
             assert ctx.get(dut.pending.ready)
@@ -152,7 +171,8 @@ class Bench:
         await ctx.tick().until(dut.pending.ready)
         ctx.set(dut.pending.valid, 0)
         ctx.set(dut.checked_tags.valid, 0)
-        self.expect(request, tag, block, forged, content)
+        differs = tag_ticket != ticket or content_ticket is not None
+        self.expect(request, tag, block, differs, content)
 
     def put(self, ctx, name, value):
         queue = self.waiting[name]
@@ -163,14 +183,16 @@ class Bench:
         opcode, text_bytes = request["echo"]["opcode"], request["text_bytes"]
         seals = request["tagged"] and opcode in (Opcode.SEAL, Opcode.AEAD_SEAL)
         if seals:
-            self.sealed.append(tag)
+            self.sealed.append((tag, request["ticket"]))
         if seals and opcode == Opcode.SEAL:
             self.samples.append((block | tag << 8 * text_bytes) & ((1 << 128) - 1))
         status = self.model.judge(request, forged, content)
         # A record that was refused before has no content.
         refused = opcode == Opcode.OPEN and not request["tagged"]
         length = None if refused else content if opcode == Opcode.OPEN else text_bytes
-        self.expected.append((request["echo"]["request_id"], status, length))
+        ticket = request["ticket"]
+        ticket = ticket if status == Status.OK else void(ticket)
+        self.expected.append((request["echo"]["request_id"], status, length, ticket))
 
 
 @pytest.mark.parametrize(("window", "limit"), [(64, 9), (33, 1 << 36), (2, 3), (100, 1 << 36)])
@@ -196,18 +218,20 @@ def test_verdicts(window, limit, wait, apart):
             one.request.echo.request_id,
             Status(one.request.status),
             one.content_bytes if expected is not None else None,
+            as_dict(one.request.ticket),
         )
-        for one, (_, _, expected) in zip(bench.judged, bench.expected, strict=True)
+        for one, (_, _, expected, _) in zip(bench.judged, bench.expected, strict=True)
     ]
     assert found == bench.expected
-    assert bench.tags == bench.sealed
+    assert [(one.block, as_dict(one.ticket)) for one in bench.tags] == bench.sealed
     assert [one.block for one in bench.masks] == bench.samples
     assert not any(bench.waiting.values())
-    assert {status for _, status, _ in found} >= {Status.OK, Status.REPLAYED, Status.TOO_OLD}
+    assert {status for _, status, *_ in found} >= {Status.OK, Status.REPLAYED, Status.TOO_OLD}
 
 
 @pytest.mark.parametrize("apart", [3, Verdict.APART])
-def test_a_key_is_at_its_limit_right_behind_the_forgery_that_used_it_up(apart):
+@pytest.mark.parametrize("forgery", [{"forged": True}, {"tag_ticket": ticket_of(9, True)}], ids=str)
+def test_a_key_is_at_its_limit_right_behind_the_forgery_that_used_it_up(apart, forgery):
     source = random.Random(apart)
     bench = Bench(replace(FAST, slots=SLOTS, forgery_limit=1), source, apart)
 
@@ -216,9 +240,65 @@ def test_a_key_is_at_its_limit_right_behind_the_forgery_that_used_it_up(apart):
         opens = random_request(source, bench.model)
         opens["echo"] = {"opcode": Opcode.OPEN, "slot": 1, "request_id": 7}
         forged = opens | {"tagged": True, "status": Status.OK}
-        await bench.judge(ctx, forged, forged=True)
+        await bench.judge(ctx, forged, **({"forged": False} | forgery))
         await bench.judge(ctx, opens | {"tagged": False, "status": Status.MALFORMED_RECORD})
         await ctx.tick().repeat(20)
 
     simulate(bench.dut, work, background=[bench.watch])
     assert [one.request.status for one in bench.judged] == [Status.BAD_TAG, Status.KEY_LIMIT]
+
+
+#: Every ticket that differs in one bit from that of request 5, to open; and some others.
+FOREIGN = [
+    *({"number": 5 ^ 1 << bit, "opening": 1} for bit in range(7)),
+    {"number": 5, "opening": 0},
+    ticket_of(4, True),
+    ticket_of(6, True),
+    void(ticket_of(4, True)),
+]
+
+
+@pytest.mark.parametrize("apart", [3, Verdict.APART])
+@pytest.mark.parametrize("opcode", OPENS)
+@pytest.mark.parametrize("ticket", FOREIGN, ids=str)
+def test_the_tag_of_another_request_is_refused(apart, opcode, ticket):
+    """It fails authentication, and what goes on is the tag's ticket, which is out of order."""
+    assert judge_sixth(apart, opcode, {"tag_ticket": ticket}) == (Status.BAD_TAG, ticket)
+
+
+@pytest.mark.parametrize("apart", [3, Verdict.APART])
+@pytest.mark.parametrize("ticket", FOREIGN, ids=str)
+def test_the_length_of_another_records_content_is_refused(apart, ticket):
+    """What goes on is not void, as the ticket of a refusal has to be."""
+    found = judge_sixth(apart, Opcode.OPEN, {"content_ticket": ticket})
+    assert found == (Status.BAD_TAG, ticket_of(5, True))
+
+
+@pytest.mark.parametrize("apart", [3, Verdict.APART])
+@pytest.mark.parametrize("opcode", OPENS)
+def test_what_is_opened_without_a_tag_is_refused(apart, opcode):
+    """As if the bit that asks for the tag had turned over."""
+    found = judge_sixth(apart, opcode, {}, {"tagged": False})
+    assert found == (Status.BAD_TAG, ticket_of(5, True))
+
+
+def judge_sixth(apart, opcode, tickets, changes=None):
+    """Judge a genuine request behind five others: its status and its ticket."""
+    source = random.Random(apart)
+    bench = Bench(replace(FAST, slots=SLOTS), source, apart)
+
+    async def work(ctx):
+        await bench.load(ctx)
+        genuine = random_request(source, bench.model)
+        number = bench.model.slots[1].next
+        genuine |= {"status": Status.OK, "tagged": True, "number": number}
+        genuine["echo"] = {"opcode": opcode, "slot": 1, "request_id": 7}
+        for _ in range(5):
+            untagged = {"tagged": False, "status": Status.MALFORMED_REQUEST}
+            await bench.judge(ctx, genuine | untagged, forged=False)
+        await bench.judge(ctx, genuine | (changes or {}), forged=False, **tickets)
+        await ctx.tick().repeat(20)
+
+    simulate(bench.dut, work, background=[bench.watch])
+    last = bench.judged[-1].request
+    return last.status, as_dict(last.ticket)
