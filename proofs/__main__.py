@@ -50,6 +50,7 @@ MODULES = (
     "proofs.credits",
     "proofs.lookup_progress",
     "proofs.ingress_progress",
+    "proofs.ingress_credits",
     "proofs.numbering_progress",
     "proofs.fence",
     "proofs.verdict_progress",

@@ -108,7 +108,10 @@ class _Port(_Stage):
             waited.eq(Mux(waits & ~owed, waited + 1, 0)),
             planned.eq(Mux(plans, planned + 1, 0)),
         ]
+        lately = Signal(2)
+        m.d.sync += lately.eq(lately << 1 | planner["leaves"])
         m.d.comb += [
+            Assert(~(planner["leaves"] & lately.any()), "plans are 3 cycles apart"),
             Assert(waited <= _MOST_WAITING, "a beat is taken soon"),
             Assert(planned <= _MOST_PLANNING, "a request has a plan soon"),
         ]
