@@ -194,6 +194,8 @@ class Packets(Elaboratable, ABC):
             sections._crosses == (plan.tag_at <= sections._text_at),
         ]
         for condition, facts in (
+            (~self.is_in("start") & ~plan.aead, [sections.text == plan.text_bytes]),
+            (plan.aead & self.is_in("text", "tag"), [*known, ~sections.text[-1]]),
             (in_text, [*text_is, *place]),
             (self.is_in("template end"), [self._popped == 0]),
             (self.is_in("header end") | self._waiting, [self._popped == 1]),
@@ -202,7 +204,15 @@ class Packets(Elaboratable, ABC):
                 [sections.text == (length - BLOCK_BYTES - tag)[:17]],
             ),
             (age[1], [*known, *measured]),
-            (age[2], [*known, *checked, *text_known, ~(inner["accepted"] & sections.text[-1])]),
+            (
+                age[2],
+                [
+                    *known,
+                    *checked,
+                    *text_known,
+                    ~((inner["accepted"] | inner["fits"]) & sections.text[-1]),
+                ],
+            ),
             (self.is_in("associated data"), in_associated),
             (self.is_in("tag"), [(self._popped << 4) + plan.tag_at + 1 == length]),
         ):

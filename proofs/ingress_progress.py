@@ -2,9 +2,11 @@
 
 from amaranth.hdl import Assert, Module, Mux, Signal
 
+from driver.messages import Opcode, Status
 from hdl.pipeline.ingress import Ingress
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.ingress import Packets, longest
+from proofs.plans import largest
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
@@ -31,6 +33,7 @@ class _Progress(Packets):
         self._promise_beats(m)
         self._promise_requests(m)
         self._promise_room(m)
+        self._promise_lengths(m)
 
     def _promise_beats(self, m):
         front, sections = self._block.front, self._sections
@@ -123,6 +126,33 @@ class _Progress(Packets):
             Assert(block.release <= most, "a request has no more blocks than the longest"),
             Assert((cycles < 1) | (occupied <= held_before + most)),
             Assert((cycles != 0) | ((held == 0) & (self._opened["count"] == 0))),
+        ]
+
+    def _promise_lengths(self, m):
+        """Of messages that are not refused."""
+        block, sections, plan = self._block, self._sections, self._sections.plan
+        request, most = block.requests.payload, largest(self._profile)
+        command = sections.command
+
+        def is_right(opcode, text, associated):
+            messages = (Opcode.SEAL, Opcode.OPEN, Opcode.AEAD_SEAL, Opcode.AEAD_OPEN)
+            fits = (text <= most) & (associated <= most)
+            return ~opcode.matches(*messages) | (fits & ((opcode != Opcode.SEAL) | (text != 0)))
+
+        given = block.requests.valid & (request.status == Status.OK)
+        ends = command.use.end & ~command.malformed
+        inside = ~self.is_in("start") & ~self._waiting
+        well_formed = (ends | inside) & (sections.refusal == Status.OK)
+        m.d.comb += [
+            Assert(
+                ~given
+                | is_right(request.echo.opcode, request.text_bytes, request.associated_bytes),
+                "a message is no longer than the longest, and what is sealed has a content type",
+            ),
+            Assert(
+                ~well_formed | is_right(plan.echo.opcode, sections.text, sections.associated),
+            ),
+            Assert(self.is_in("start") | ~plan.to_drain | (sections.refusal == plan.refusal)),
         ]
 
     def _choose(self, m, shape, *cases):

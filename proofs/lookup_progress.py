@@ -201,6 +201,8 @@ class _Plans(_Stage):
         ):
             inside = (length >= least) & (length <= most)
             m.d.comb += Assert(~(there & kind[name] & fits) | inside)
+            named = found.echo.opcode == Opcode[name.upper()]
+            m.d.comb += Assert(~(there & named) | kind[name])
 
     def _promise_end(self, m):
         """A packet's last beat is bad, or the one that its length makes the last."""

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Mux, Value
 
-from driver.messages import AEAD_PREFIX_BYTES, LOAD_BYTES, TAG_BYTES
+from driver.messages import AEAD_PREFIX_BYTES, LOAD_BYTES, TAG_BYTES, Opcode, Status
 from hdl.block import BLOCK_BYTES
 from hdl.pipeline.plan import one_piece, pieces
 from hdl.profile import Profile
@@ -54,5 +54,13 @@ def is_consistent(plan, length: Value, profile: Profile) -> Value:
         plan.writes == (plan.seal | plan.open),
     ]
     going = Cat(*lengths, *way).all()
-    takes = plan.takes == (plan.open | plan.aead)
-    return one_way & one_kind & takes & Mux(plan.to_drain, ~plan.writes, going)
+    opcode = plan.echo.opcode
+    named = [
+        plan.takes == (plan.open | plan.aead),
+        (opcode != Opcode.SEAL) | plan.seal,
+        (opcode != Opcode.OPEN) | plan.open,
+        ~opcode.matches(Opcode.AEAD_SEAL, Opcode.AEAD_OPEN) | plan.aead,
+    ]
+    message = plan.seal | plan.open | plan.aead
+    drains = ~plan.writes & (~message | (plan.refusal != Status.OK))
+    return one_way & one_kind & Cat(*named).all() & Mux(plan.to_drain, drains, going)

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Assert, Assume, Elaboratable, Module, Signal
 
-from driver.messages import Opcode
+from driver.messages import Opcode, Status
 from hdl.block import BLOCK_BYTES
 from hdl.pipeline.verdict import Verdict
 from hdl.profile import COMPACT, FAST, Profile
@@ -32,9 +32,10 @@ class _Soon(Elaboratable):
             before, waits = Signal(len(payload)), Signal()
             m.d.sync += [before.eq(payload), waits.eq(port.valid & ~port.ready)]
             m.d.comb += Assume(~waits | (port.valid & (payload == before)))
-        # What is sealed has a content type at least: SEAL takes no payload of 0 bytes.
-        is_seal = pending.payload.echo.opcode == Opcode.SEAL
-        m.d.comb += Assume(~pending.valid | ~is_seal | (pending.payload.text_bytes != 0))
+        # What is sealed has a content type at least: `progress.ingress`.
+        seals = pending.payload.echo.opcode == Opcode.SEAL
+        seals &= pending.payload.status == Status.OK
+        m.d.comb += Assume(~pending.valid | ~seals | (pending.payload.text_bytes != 0))
         has_all = pending.valid & (tags.valid | ~pending.payload.tagged)
         waited = Signal(range(self._most + 2))
         with m.If(has_all & ~opened["begins"]):
