@@ -24,8 +24,8 @@ class _Stage(Elaboratable):
     """`Lookup` with any packets and any slots.
 
     Assumed is that a beat has 16 bytes if it is not the last of a packet (`hdl.packet_stream`),
-    that no beat is moved on which was not given (`progress.ingress`), and that nobody takes a fence
-    away where none is: that comes of the completion of what has set it, and of the first wipe.
+    that no beat is moved on which was not given (`progress.ingress`), and that no slot has a
+    connection ID of over 20 bytes: `Control` refuses to load one.
     """
 
     def __init__(self, profile: Profile):
@@ -47,7 +47,6 @@ class _Stage(Elaboratable):
             Assume(context.connection_id_bytes <= CONNECTION_ID_BYTES),
             Assume(beat.last | (beat.bytes == BLOCK_BYTES)),
             Assume(beat.bytes <= BLOCK_BYTES),
-            Assume(~block.unfence | block._fenced),
         ]
         written = data.View(Beat, opened["write__payload"])
         self._written, self._ends = opened["write__valid"], written.last
@@ -116,7 +115,6 @@ class _Port(_Stage):
             Assert(planned <= _MOST_PLANNING, "a request has a plan soon"),
         ]
         self._promise_order(m)
-        self._promise_fence(m)
 
     def _promise_order(self, m):
         """Each packet enters the planner before its beats come, and has one last beat."""
@@ -127,24 +125,6 @@ class _Port(_Stage):
         m.d.comb += [
             Assert(~self._written | (begun != 0), "a request is planned before its beats come"),
             Assert(begun == ~block._begins + coming + (self._written & self._ends)),
-        ]
-
-    def _promise_fence(self, m):
-        """Behind a request that changes a slot nothing is let in."""
-        block = self._block
-        enters, first = self._enters, block.packets.payload
-        changes = Value.cast(first.data)[:8].matches(Opcode.LOAD, Opcode.ZEROIZE)
-        closed = Signal(init=1)
-        with m.If(enters & changes & (first.bytes != 0)):
-            m.d.sync += closed.eq(1)
-        with m.Elif(block.unfence):
-            m.d.sync += closed.eq(0)
-        header = block._header
-        sets = block._arrived & block._first & header.opcode.matches(Opcode.LOAD, Opcode.ZEROIZE)
-        sets &= header.bytes != 0
-        m.d.comb += [
-            Assert(~(closed & enters), "nothing is let in behind a fence"),
-            Assert(~closed | block._fenced | sets),
         ]
 
 
@@ -244,9 +224,8 @@ PROPERTIES = [
         Property(
             name=f"progress.lookup.{profile.name}",
             promise=f"A beat at the port ({profile.name}) waits for {_MOST_WAITING} cycles at the "
-            "most beside those in which a beat or a plan waits behind it, or a fence is up; one "
-            "is up only from a LOAD or ZEROIZE on, or reset, until it is taken away. A request has "
-            f"its plan after {_MOST_PLANNING} cycles of room, and all beats have a place.",
+            "most beside those in which a beat or a plan waits behind it, or a fence is up. A "
+            f"request has its plan after {_MOST_PLANNING} cycles of room; all beats have a place.",
             design=lambda profile=profile: _Port(profile),
             method=Induction(depth=12, within=30),
             mutant=_PORT_MUTANT,

@@ -28,6 +28,8 @@ QUICK = (
     "release.verdict.compact",
     "release.egress.fast",
     "queue.blocks.fast",
+    "progress.lookup.compact",
+    "progress.numbering.fast",
     "credits.compact",
     "zeroize.compact.one",
 )
