@@ -56,6 +56,7 @@ MODULES = (
     "proofs.verdict_progress",
     "proofs.scheduler_progress",
     "proofs.ring_progress",
+    "proofs.scheduler_takes",
     "proofs.pace_progress",
     "proofs.release_verdict",
     "proofs.release_egress",
