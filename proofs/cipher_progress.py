@@ -56,9 +56,13 @@ class _Gives(Elaboratable):
             waits.eq(Mux(due & ~lengths, waits + 1, 0)),
             since.eq(Mux(hashes, 1, Mux(since < unit.interval, since + 1, since))),
         ]
-        far = since >= unit.interval
+        had_block, far = Signal(), since >= unit.interval  # had_block: the last slot that came
+        with m.If(takes):
+            m.d.sync += had_block.eq(slot.has_block)
         m.d.comb += [
             Assert(waits < unit.interval, "the lengths of a message are soon hashed"),
+            Assert(~lengths | ~had_block | (waits == unit.interval - 1), "behind its last block"),
+            Assert(~lengths | opened["begun"] | (waits == 0), "or at once, if it has none"),
             Assert(~(lengths & takes & slot.has_block), "they meet no other block"),
             Assert(~hashes | (since >= unit.interval), "the hash unit can take each block"),
             Assert(~due | lengths | (since < unit.interval)),
@@ -72,6 +76,19 @@ class _Gives(Elaboratable):
             Assert(~(due & behind_last) | far | (since >= apart)),
             Assert(behind_last | far | (since >= apart)),
             Assert(~behind_last | far | (since + unit.interval >= apart)),
+        ]
+        # Of a message without a block, the lengths of the one before were the last to be hashed.
+        twice, begun = 2 * self._pace, opened["begun"]
+        since_last = Signal(8, init=twice)
+        m.d.sync += since_last.eq(
+            Mux(takes & slot.last, 1, Mux(since_last < twice, since_last + 1, since_last))
+        )
+        m.d.comb += [
+            Assert(begun | due | far | (since + unit.interval >= since_last)),
+            Assert(begun | ~due | far),
+            Assert(~behind_last | (since_last == apart)),
+            Assert(behind_last | (since_last == twice) | (since_last >= apart + self._pace)),
+            Assert((since_last <= twice) & (apart <= twice)),
         ]
         self._give(m, takes, lengths, hashes)
         self._measure(m, takes)
