@@ -159,18 +159,17 @@ PROPERTIES = [
         name=f"progress.cipher.{profile.name}",
         promise=f"What comes out of the AES core ({profile.name}) is taken in its cycle; it gives "
         "the key of a tag or a mask 1 cycle later, and what is hashed or written 3 cycles later. "
-        f"The lengths of a message are hashed {interval} cycles behind its last slot at the "
-        "latest; its received tag comes 2 cycles after that, the place of its tag 3, and the "
-        "length of its content 7, which is in the blocks of its text. Blocks come to the hash unit "
-        "as far apart as it needs.",
+        f"The lengths of a message are hashed {when}; its received tag comes 2 cycles after that, "
+        "the place of its tag 3, and the length of its content 7, which is in the blocks of its "
+        "text. Blocks come to the hash unit as far apart as it needs.",
         design=lambda profile=profile: _Gives(profile),
         method=Induction(depth=9, within=30),
         mutant=mutant,
     )
-    for profile, interval, mutant in (
+    for profile, when, mutant in (
         (
             COMPACT,
-            10,
+            "10 cycles behind its last slot if that has a block, and 1 if the message has none",
             Mutant(
                 what="the hash unit is given the lengths a cycle before it can take them",
                 module="hdl.pipeline.cipher",
@@ -180,7 +179,7 @@ PROPERTIES = [
         ),
         (
             FAST,
-            1,
+            "in the cycle behind its last slot",
             Mutant(
                 what="the lengths of a message are hashed once and again",
                 module="hdl.pipeline.cipher",
