@@ -1,9 +1,9 @@
 """The pipelined engine's decision: what was opened is accepted only if its tag has verified."""
 
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Signal
+from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Signal
 
 from driver.messages import Status
-from hdl.pipeline.layouts import void_if
+from hdl.pipeline.layouts import pending_layout, void_if
 from hdl.pipeline.tag import Tag
 from hdl.pipeline.verdict import Verdict
 from hdl.profile import COMPACT, FAST, Profile
@@ -15,6 +15,9 @@ __all__ = ["PROPERTIES"]
 
 #: Cycles from a digest to its tag; and from a request's way into `Verdict` to what is said of it.
 _TO_TAG, _TO_JUDGED = 3, 7
+
+#: What of a request does not change in `Verdict`.
+_KEPT = [name for name, _ in pending_layout() if name not in ("ticket", "status")]
 
 
 class _Compared(Elaboratable):
@@ -70,8 +73,10 @@ class _Judged(Elaboratable):
         ticket = request.ticket.as_value()
         foreign = request.tagged & (tags.payload.ticket.as_value() != ticket)
         lacks = ~request.tagged & request.ticket.opening
+        kept = Cat(request[x] for x in _KEPT)
         for _ in range(_TO_JUDGED):
             foreign, lacks, taken, ticket = (_later(m, x) for x in (foreign, lacks, taken, ticket))
+            kept = _later(m, kept)
         judged = block.judged.payload.request
         accepted = taken & (judged.status == Status.OK)
         m.d.comb += [
@@ -79,6 +84,7 @@ class _Judged(Elaboratable):
             Assert(~accepted | ~foreign, "a tag of another ticket, or a void one, is refused"),
             Assert(~accepted | ~lacks, "nothing is opened without a tag"),
             Assert(~accepted | (judged.ticket.as_value() == ticket), "its own ticket goes on"),
+            Assert(~taken | (Cat(judged[x] for x in _KEPT) == kept), "so does all else of it"),
         ]
         return m
 
