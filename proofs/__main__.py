@@ -47,6 +47,7 @@ MODULES = (
     "proofs.serial_release",
     "proofs.serial_progress",
     "proofs.queues",
+    "proofs.block_order",
     "proofs.credits",
     "proofs.lookup_progress",
     "proofs.ingress_progress",

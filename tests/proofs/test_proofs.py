@@ -27,6 +27,8 @@ QUICK = (
     "release.tag",
     "release.verdict.compact",
     "release.egress.fast",
+    "release.scheduler.compact",
+    "fence.lookup",
     "queue.blocks.fast",
     "progress.lookup.compact",
     "progress.numbering.fast",
