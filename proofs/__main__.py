@@ -41,6 +41,7 @@ MODULES = (
     "proofs.serial_keys",
     "proofs.pipelined_timing",
     "proofs.pipelined_keys",
+    "proofs.control_keys",
     "proofs.zeroize",
     "proofs.streams",
     "proofs.release_buffer",
