@@ -122,7 +122,7 @@ class Bench:
             if state.depth or state.bits > _CHOSEN_BITS or not re.search(pattern, state.name):
                 continue
             for bit in range(state.bits):
-                source = random.Random(f"{self._seed} {state.name} {bit}")
+                source = random.Random(f"{state.name} {bit}")
                 for cycle in source.sample(every, cycles):
                     yield Flip(Pool.CHOSEN, state.name, 0, bit, cycle)
 

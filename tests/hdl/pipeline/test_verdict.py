@@ -72,7 +72,7 @@ def random_request(source, model):
     next_, window = model.slots[slot].next, model.profile.window
     distances = (-1, -2, 0, 0, 1, 2, -window, -window - 1, -window - 2, window - 1, window)
     distance = source.choice((*distances, source.randint(-window, window), 1 << 20))
-    status = Status.OK if tagged else source.choice((*LATE, Status.MALFORMED_REQUEST))
+    status = Status.OK if tagged else source.choice((*LATE[1:], Status.MALFORMED_REQUEST))
     return {
         "echo": {"opcode": opcode, "slot": slot, "request_id": source.getrandbits(16)},
         "status": status,
