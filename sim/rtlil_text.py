@@ -14,6 +14,11 @@ _ZERO_INIT = re.compile(
 )
 
 _WIRE = re.compile(r"^  wire width (\d+) (\S+)\n", re.MULTILINE)
+_DECLARATION = re.compile(
+    r"^((?:  attribute .*\n)*)" + _WIRE.pattern.removeprefix("^"), re.MULTILINE
+)
+#: What a register begins with.
+_INIT = re.compile(r"^  attribute \\init \d+'([01x]+)\n", re.MULTILINE)
 _CONNECTION = re.compile(r"^ +connect .*\n", re.MULTILINE)
 #: What a connection or the output of a cell drives: a wire, a part of one, or several of them.
 _DRIVEN = re.compile(
@@ -41,10 +46,18 @@ def split_wires(rtl: str) -> str:
     ranges = {name: list(pairwise(sorted(bits))) for name, bits in cuts.items()}
 
     def declare(match: re.Match[str]) -> str:
-        name = match[2]
+        attributes, width, name = match.groups()
         if name not in ranges:
             return match[0]
-        return "".join(f"  wire width {end - low} {name}@{low}\n" for low, end in ranges[name])
+        pieces = [_INIT.sub("", attributes)]
+        initial = _INIT.search(attributes)
+        for low, end in ranges[name]:
+            if initial:
+                # The uppermost bit comes first.
+                bits = initial[1][int(width) - end : int(width) - low]
+                pieces.append(f"  attribute \\init {end - low}'{bits}\n")
+            pieces.append(f"  wire width {end - low} {name}@{low}\n")
+        return "".join(pieces)
 
     def refer(match: re.Match[str]) -> str:
         name, first, last = match.groups()
@@ -58,5 +71,5 @@ def split_wires(rtl: str) -> str:
         ]
         return f"{{ {' '.join(pieces)} }}"
 
-    rtl = _WIRE.sub(declare, rtl)
+    rtl = _DECLARATION.sub(declare, rtl)
     return _CONNECTION.sub(lambda match: _REFERENCE.sub(refer, match[0]), rtl)
