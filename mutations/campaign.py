@@ -130,6 +130,11 @@ def _agree(completion: bytes, expected: bytes) -> bool:
 def _prepare(simulation: FaultySimulation, run: Run) -> None:
     if run.filled:
         simulation.fill_memories(seed=1)
+    for cycles in run.resets:
+        for packet in run.packets:
+            simulation.send(packet)
+        simulation.run(cycles)
+        simulation.reset()
     if run.together:
         for packet in run.packets:
             simulation.send(packet)

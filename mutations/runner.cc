@@ -59,6 +59,8 @@ EXPORT const uint32_t *mutations_read(Simulation *simulation, size_t number, siz
     return states[number].row(simulation->top, row);
 }
 
+EXPORT void mutations_reset(Simulation *simulation) { simulation->reset(); }
+
 // Fills the memories that hold nothing but zeros with random bits.
 EXPORT void mutations_fill(Simulation *simulation, uint64_t seed) {
     Pattern source(seed, uint64_t(1) << 31);

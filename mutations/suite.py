@@ -16,7 +16,7 @@ from sim.stream_timing import FULL_RATE
 from tests.hdl.pipeline.batches import Key, flipped, open_request, refused
 from tests.hdl.traffic import Traffic
 
-__all__ = ["Run", "suite"]
+__all__ = ["INFO", "Run", "suite"]
 
 #: Of a key; shorter ones may come up by chance.
 _PIECE_BYTES = 8
@@ -29,8 +29,9 @@ WIPE = Request(Opcode.ZEROIZE, ALL_SLOTS).pack()
 class Run:
     """Packets for one simulation: each when the one before has been answered, or all at once.
 
-    Where memories are ``filled``, they hold anything at reset. When all is answered, none of
-    ``secrets`` is in any register or memory.
+    Where memories are ``filled``, they hold anything at reset. Where there are ``resets``, the
+    packets have been sent before, once for each, and after so many cycles the device was reset.
+    When all is answered, none of ``secrets`` is in any register or memory.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Run:
     together: bool
     timing: StreamTiming = FULL_RATE
     filled: bool = False
+    resets: tuple[int, ...] = ()
     secrets: tuple[bytes, ...] = ()
 
 
@@ -58,6 +60,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _run("header forms", header_forms(profile), True)
     yield _run("random, slowly", islice(Traffic(profile, 5), 100), True, 0.7, 0.2)
     yield _run("random, in flight, more", islice(Traffic(profile, 4), 500), True)
+    yield _restarted(profile)
 
 
 def _run(name, packets, together, idle=0.0, stall=0.0, filled=False) -> Run:
@@ -250,6 +253,20 @@ def _forgotten(profile: Profile) -> Run:
             for place in range(key_bytes - _PIECE_BYTES + 1)
         ]
     return Run("forgotten keys", (*packets, WIPE), True, secrets=tuple(secrets))
+
+
+def _restarted(profile: Profile) -> Run:
+    """Slots that are empty behind a reset, whatever was under way before it, and are then used."""
+    empty = [
+        request.pack()
+        for slot in range(profile.slots)
+        for request in (
+            Request(Opcode.SEAL, slot, payload=b"text\x17"),
+            Request(Opcode.OPEN, slot, payload=b"\x2c\0\0\0\x20" + bytes(32)),
+        )
+    ]
+    packets = (STATS, *empty, *islice(Traffic(profile, 6), 60), STATS)
+    return Run("behind a reset", packets, True, resets=tuple(range(1_000, 13_000, 900)))
 
 
 def longest(profile: Profile) -> Iterator[bytes]:

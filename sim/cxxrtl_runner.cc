@@ -123,6 +123,18 @@ public:
         cycles++;
     }
 
+    // A cycle in reset. What is under way on either side of the ports is lost.
+    void reset() {
+        top.p_rst.set<bool>(true);
+        cycle();
+        top.p_rst.set<bool>(false);
+        requests.clear();
+        offset = 0;
+        offered = false;
+        completions.clear();
+        partial.clear();
+    }
+
     // The bytes of the oldest completions, one after the other, until the next call.
     const uint8_t *take(size_t count, uint64_t *sizes) {
         received.clear();

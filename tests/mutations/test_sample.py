@@ -9,13 +9,14 @@ from itertools import islice
 
 import pytest
 
+from driver.messages import Status
 from mutations.campaign import Fate, record_golden, run_campaign
 from mutations.device import DEVICE, EVERYWHERE
 from mutations.flips import Bench, Pool, run_trials
 from mutations.model import MutatedModel
 from mutations.netlist import build_netlist
 from mutations.opening import Effect, Opening, effect_of
-from mutations.suite import suite
+from mutations.suite import INFO, suite
 from mutations.survivors import explain, read_explanations
 
 COUNT = 20
@@ -60,6 +61,20 @@ def test_a_register_is_written_and_read_back(model):
             before = simulation.read(state, row)
             simulation.flip(state, row, state.bits - 1)
             assert simulation.read(state, row) == before ^ 1 << state.bits - 1
+
+
+def test_a_reset_in_the_middle_of_a_request_leaves_nothing_of_it(model):
+    opening = Opening(DEVICE)
+    with model.simulate() as simulation:
+        first = simulation.exchange([INFO], 100_000)
+        for packet in (*opening.loads, *opening.packets):
+            simulation.send(packet)
+        simulation.run(2_500)
+        simulation.reset()
+        assert simulation.exchange([INFO], 100_000) == first
+        # No slot has a key.
+        found = simulation.exchange(opening.packets, 100_000)
+    assert {packet[1] for packet in found} == {Status.SLOT_EMPTY}
 
 
 def test_flips_are_the_same_for_the_same_seed(model):
