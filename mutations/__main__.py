@@ -24,8 +24,9 @@ from rich.table import Column, Table
 
 from mutations.campaign import Fate, Outcome, record_golden, run_campaign
 from mutations.device import DEVICE, EVERYWHERE, FOCUS
+from mutations.draw import Mutant
 from mutations.model import MutatedModel
-from mutations.netlist import Mutant, build_netlist
+from mutations.netlist import build_netlist
 from mutations.suite import suite
 from mutations.survivors import explain, read_explanations
 

@@ -28,15 +28,21 @@ class Cell:
 
     def constants(self, port: str) -> dict[int, str]:
         """The bits of a port that are constants, each ``0``, ``1`` or ``x``."""
-        found: dict[int, str] = {}
-        position = 0
+        return {index: bit for index, bit in enumerate(self._bits(port)) if bit}
+
+    def width(self, port: str) -> int:
+        """How many bits a port has."""
+        return len(self._bits(port))
+
+    def _bits(self, port: str) -> list[str]:
+        """Of each bit of a port the constant, or nothing."""
+        found: list[str] = []
         # The uppermost comes first.
         for _, bits, wire, high, low in reversed(_PIECE.findall(self.ports[port])):
             if bits:
-                found |= {position + index: bit for index, bit in enumerate(reversed(bits))}
-                position += len(bits)
+                found += reversed(bits)
             else:
-                position += int(high) - int(low or high) + 1 if high else self.widths[wire]
+                found += [""] * (int(high) - int(low or high) + 1 if high else self.widths[wire])
         return found
 
     def wires(self, port: str) -> set[str]:

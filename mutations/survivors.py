@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutations.netlist import Mutant
+from mutations.draw import Mutant
 
 __all__ = ["Explanation", "explain", "read_explanations"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mutations.netlist import Mutant
+from mutations.draw import Mutant
 from mutations.survivors import Explanation, explain, read_explanations
 
 ROOT = Path(__file__).parents[2]
@@ -19,8 +19,8 @@ def mutant(**fields):
         "cell": "cell",
         "port": "A",
         "bit": 3,
+        "other_bit": 3,
         "source": "tests/mutations/test_survivors.py:1",
-        "options": "",
     }
     return Mutant(**given | fields)
 
