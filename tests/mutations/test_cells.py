@@ -27,6 +27,7 @@ def test_constants_are_found_at_their_places():
     assert gate.kind == "and"
     assert gate.constants("A") == {0: "0", 1: "1", 2: "0", 6: "x", 7: "1"}
     assert gate.constants("B") == {}
+    assert [gate.width(port) for port in "ABY"] == [8, 4, 6]
     assert gate.constants("Y") == {0: "1"}
     assert gate.wires("A") == {"\\a", "\\b"}
     assert gate.sources == ("/a/b.py:12", "c.py:3.1-3.9")
