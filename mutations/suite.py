@@ -266,7 +266,9 @@ def _restarted(profile: Profile) -> Run:
         )
     ]
     packets = (STATS, *empty, *islice(Traffic(profile, 6), 60), STATS)
-    return Run("behind a reset", packets, True, resets=tuple(range(1_000, 13_000, 900)))
+    # The last one comes when all has been answered.
+    resets = (*range(1_000, 13_000, 900), 45_000)
+    return Run("behind a reset", packets, True, resets=resets)
 
 
 def longest(profile: Profile) -> Iterator[bytes]:
