@@ -139,13 +139,17 @@ def windows(profile: Profile) -> Iterator[bytes]:
         yield first
         for _ in range(2):
             yield from source.sample(behind, len(behind))
-    # Jumps over rows of the ring that are full, and all that was jumped over.
+    # Jumps where the ring is full: from and to the first and last bits of each row, over others and
+    # all the way around; copies of what stays on both sides, and all that was jumped over.
+    jumps = (15, *(10, 14) * 8, *(58, 14) * 8, 1, *(1, 6, 1) * 8, *(16, 8) * 8)
     full = _key("rows", Usage.OPEN, 4)
-    yield full.load
-    yield from (full.open(b"\x17") for _ in range(width))
-    for _ in range(40):
-        *skipped, first = [full.open(b"\x17") for _ in range(source.randrange(9, 33))]
-        yield from (first, *skipped)
+    seen = [full.open(b"\x17") for _ in range(width)]
+    yield from (full.load, *seen)
+    for jump in jumps:
+        *skipped, first = [full.open(b"\x17") for _ in range(jump)]
+        stays = seen[jump:]
+        yield from (first, *stays[:7], *stays[-7:], *skipped)
+        seen = [*stays, *skipped, first]
     # Numbers of 8 bits, found by those before them.
     short = _key("windows", Usage.OPEN, 5, header_form=HeaderForm(4))
     yield short.load
@@ -178,6 +182,12 @@ def header_forms(profile: Profile) -> Iterator[bytes]:
         damaged = bytearray(packet)
         damaged[8 + source.randrange(header_bytes)] ^= 1 << source.randrange(8)
         yield from (bytes(damaged), packet)
+    # What a message authenticates has no header in it, wherever one of its key would have a number.
+    for size in range(21):
+        messages = _key("forms", Usage.AEAD, 8, connection_id=source.randbytes(size))
+        associated = source.randbytes(48)
+        yield from (messages.load, messages.aead_seal(associated, b"text"))
+        yield messages.aead_open(associated, b"text")
 
 
 def lengths(profile: Profile) -> Iterator[bytes]:
@@ -289,6 +299,10 @@ def longest(profile: Profile) -> Iterator[bytes]:
         associated, text = source.randbytes(256), source.randbytes(profile.largest_record)
         yield from (messages.aead_seal(associated, text), messages.aead_open(associated, text))
         yield messages.aead_seal(associated + bytes(1), text + b"no")
+    # The room of each block that a record had comes back, or there is none for the last one.
+    opens = _key("rooms", Usage.OPEN, 3)
+    short = opens.open(bytes(16) + b"\x17")
+    yield from (opens.load, *[short] * 420, opens.open(bytes(profile.largest_record) + b"\x17"))
 
 
 def stalled(profile: Profile) -> Iterator[bytes]:

@@ -23,6 +23,8 @@ class Explanation:
     block: str
     line: str
     why: str
+    #: Types of cells.
+    cells: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     bits: tuple[int, int] | None = None
@@ -32,6 +34,7 @@ class Explanation:
         return (
             mutant.block == self.block
             and mutant.line == self.line
+            and (not self.cells or mutant.cell_type in self.cells)
             and (not self.ports or mutant.port in self.ports)
             and (not self.modes or mutant.mode in self.modes)
             and (self.bits is None or self.bits[0] <= mutant.bit <= self.bits[1])

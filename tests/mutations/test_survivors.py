@@ -32,6 +32,8 @@ LINE = '"""Explanations of mutants that survive: of lines that are there, and of
     ("fields", "covers"),
     [
         ({}, True),
+        ({"cells": ("xor", "or")}, True),
+        ({"cells": ("and",)}, False),
         ({"ports": ("A", "B")}, True),
         ({"ports": ("Y",)}, False),
         ({"modes": ("inv",)}, True),
