@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, product
 
-from driver.messages import ALL_SLOTS, HeaderForm, Load, Opcode, Request, Suite, Usage
+from driver.messages import ALL_SLOTS, TAG_BYTES, HeaderForm, Load, Opcode, Request, Suite, Usage
 from hdl.aes import encrypt_block, expand_key
 from hdl.profile import COMPACT, Profile
 from sim import StreamTiming
@@ -60,6 +60,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _run("random, idle and stalled", islice(Traffic(profile, 3), 150), True, 0.3, 0.5)
     yield _run("random, slowly", islice(Traffic(profile, 5), 100), True, 0.7, 0.2)
     yield _run("random, in flight, more", islice(Traffic(profile, 4), 500), True)
+    yield _run("neighbours", neighbours(), True, 0.8)
     yield _restarted(profile)
 
 
@@ -104,7 +105,9 @@ def limits(profile: Profile) -> Iterator[bytes]:
         record = opens.open()
         for _ in range(profile.forgery_limit - 1):
             yield flipped(record, source.randrange(-18, 0))
-        yield from (record, record, flipped(record), opens.open(), opens.open(), STATS)
+        yield from (record, record, flipped(record), opens.open(), opens.open())
+        # Behind its limit, a genuine record leaves no trace.
+        yield from (genuine := opens.open(), genuine, record, STATS)
         # What is no record to open has nothing to do with the limit.
         for opcode in (0, *(code for code in Opcode if code != Opcode.LOAD)):
             slot = 0 if opcode == Opcode.ZEROIZE else 1
@@ -188,6 +191,21 @@ def header_forms(profile: Profile) -> Iterator[bytes]:
         associated = source.randbytes(48)
         yield from (messages.load, messages.aead_seal(associated, b"text"))
         yield messages.aead_open(associated, b"text")
+
+
+def neighbours() -> Iterator[bytes]:
+    """Records to open of slots with nearly the same number, whose own numbers are far apart.
+
+    With idle streams, each comes in any cycle of the others' verdicts, which move their slots.
+    """
+    source = random.Random(9)
+    keys = [
+        _key("neighbours", Usage.OPEN, slot, sequence_number=source.getrandbits(47))
+        for slot in (0, 1, 4, 5)
+    ]
+    yield from (key.load for key in keys)
+    for _ in range(300):
+        yield source.choice(keys).open(bytes(source.randrange(40)) + b"\x17")
 
 
 def lengths(profile: Profile) -> Iterator[bytes]:
@@ -296,6 +314,7 @@ def longest(profile: Profile) -> Iterator[bytes]:
         yield from [seals.seal(text)] * 10
         padded = b"\x17" + bytes(profile.largest_record)
         yield from (opens.open(padded), flipped(opens.open(padded)), STATS)
+        yield from _too_long(profile, suite)
         associated, text = source.randbytes(256), source.randbytes(profile.largest_record)
         yield from (messages.aead_seal(associated, text), messages.aead_open(associated, text))
         yield messages.aead_seal(associated + bytes(1), text + b"no")
@@ -303,6 +322,17 @@ def longest(profile: Profile) -> Iterator[bytes]:
     opens = _key("rooms", Usage.OPEN, 3)
     short = opens.open(bytes(16) + b"\x17")
     yield from (opens.load, *[short] * 420, opens.open(bytes(profile.largest_record) + b"\x17"))
+
+
+def _too_long(profile: Profile, suite: Suite) -> Iterator[bytes]:
+    """Records as long as any, or longer, but not as any with the longest header."""
+    for slot, (form, size) in enumerate(((0, 0), (4, 5), (8, 10), (12, 12), (12, 20)), 3):
+        fields = {"header_form": HeaderForm(form), "connection_id": bytes(size)}
+        opens = _key("too long", Usage.OPEN, slot, suite, **fields)
+        yield from (opens.load, opens.open(bytes(profile.largest_record) + b"\x17"))
+        header = opens.record()[: 1 + size + (2 if form & 8 else 1) + (2 if form & 4 else 0)]
+        most = profile.largest_seal + TAG_BYTES
+        yield from (open_request(slot, header + bytes(most + more)) for more in (0, 1, 2))
 
 
 def stalled(profile: Profile) -> Iterator[bytes]:
