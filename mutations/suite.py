@@ -61,6 +61,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _run("random, slowly", islice(Traffic(profile, 5), 100), True, 0.7, 0.2)
     yield _run("random, in flight, more", islice(Traffic(profile, 4), 500), True)
     yield _run("neighbours", neighbours(), True, 0.8)
+    yield _run("late tags", late_tags(), True, 0.88)
     yield _restarted(profile)
 
 
@@ -206,6 +207,25 @@ def neighbours() -> Iterator[bytes]:
     yield from (key.load for key in keys)
     for _ in range(300):
         yield source.choice(keys).open(bytes(source.randrange(40)) + b"\x17")
+
+
+def late_tags() -> Iterator[bytes]:
+    """Tags that wait until the one before has given its sample, and so meet another text.
+
+    All others come at fixed distances from blocks of text, and meet none. It takes a message
+    without text close behind short records, and a record that comes just in time: here, one does.
+    """
+    source = random.Random(13)
+    messages = _key("late tags", Usage.AEAD, 1)
+    first, second, third = [_key("late tags", Usage.SEAL, slot) for slot in (0, 2, 3)]
+    for number in range(40):
+        if number % 9 == 0:
+            yield from (key.load for key in (first, messages, second, third))
+        yield first.seal(bytes(source.randrange(150, 260)) + b"\x17")
+        yield first.seal(bytes(source.choice((15, 16, 20))) + b"\x17")
+        yield second.seal(bytes(source.choice((15, 15, 16, 20))) + b"\x17")
+        yield messages.aead_seal(b"", b"")
+        yield third.seal(bytes(source.randrange(20)) + b"\x17")
 
 
 def lengths(profile: Profile) -> Iterator[bytes]:
