@@ -55,6 +55,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _run("longest", longest(profile), True)
     yield _run("a stalled receiver", stalled(profile), True, 0.0, 0.95)
     yield _run("a full buffer", full_buffer(profile), True, 0.0, 0.9)
+    yield _run("a full queue", full_queue(profile), True, 0.0, 0.9)
     yield _run("random", islice(Traffic(profile, 1), 60), False)
     yield _run("random, in flight", islice(Traffic(profile, 2), 300), True)
     yield _run("random, idle and stalled", islice(Traffic(profile, 3), 150), True, 0.3, 0.5)
@@ -379,3 +380,17 @@ def full_buffer(profile: Profile) -> Iterator[bytes]:
     # None of them waits for those before it to leave, as reports do.
     for _ in range(6):
         yield from (opens.open(text), seals.seal(text))
+
+
+def full_queue(profile: Profile) -> Iterator[bytes]:
+    """As many blocks of requests as ever wait: the limit, and what is let in before it shows.
+
+    Most are behind it where a header of two blocks comes, and where the next one would come if that
+    record were let in whole.
+    """
+    seals = _key("full queue", Usage.SEAL, 0, connection_id=bytes(20))
+    yield seals.load
+    # With those that wait for the receiver, up to the limit.
+    yield from [seals.seal(bytes(profile.largest_record) + b"\x17")] * 7
+    for blocks in (105, 6, 38, 38):
+        yield seals.seal(bytes(16 * blocks - 1) + b"\x17")
