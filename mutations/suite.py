@@ -342,7 +342,7 @@ def longest(profile: Profile) -> Iterator[bytes]:
     # The room of each block that a record had comes back, or there is none for the last one.
     opens = _key("rooms", Usage.OPEN, 3)
     short = opens.open(bytes(16) + b"\x17")
-    yield from (opens.load, *[short] * 420, opens.open(bytes(profile.largest_record) + b"\x17"))
+    yield from (opens.load, *[short] * 500, opens.open(bytes(profile.largest_record) + b"\x17"))
 
 
 def _too_long(profile: Profile, suite: Suite) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ import pytest
 from mutations.__main__ import _good
 from mutations.campaign import Fate, Outcome
 from mutations.draw import Mutant
+from mutations.survivors import Explanation
 
 
 def result(number, fate):
@@ -31,3 +32,9 @@ def results(noticed, survived):
 )
 def test_survivors_are_few_and_have_reasons(anywhere, focus, with_reasons, good):
     assert _good({"anywhere": anywhere, "focus": focus}, with_reasons) is good
+
+
+def test_what_no_run_can_notice_does_not_count(monkeypatch):
+    reason = Explanation("nowhere", "", "nobody reads it")
+    monkeypatch.setattr("mutations.__main__.read_explanations", lambda: [reason])
+    assert _good({"anywhere": results(10, 10), "focus": results(5, 1)}, with_reasons=True)
