@@ -9,8 +9,8 @@ from hdl.pipeline.layouts import context_layout
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.hash_units import hash_unit
 from proofs.independence import Copy, Independence, Stimulus
-from proofs.opened import PublicFields
 from proofs.property import Mutant, Property
+from proofs.public_load import public_load
 
 __all__ = ["PROPERTIES"]
 
@@ -36,15 +36,8 @@ class _KeyIsKept(Copy):
 
     def describe(self, m: Module) -> None:
         m.submodules.control = block = Control(self._profile, hash_unit(self._profile))
-        given = {
-            name: self.shared(f"load_{name}", 8)
-            for name in ("suite", "usage", "form", "connection_id_bytes")
-        }
-        number = data.View(data.ArrayLayout(8, 6), self.shared("load_number", 48))
         epoch = data.View(data.ArrayLayout(8, 2), self.shared("load_epoch", 16))
-        block.staged_load = PublicFields(
-            block.staged_load, sequence_number=number, epoch=epoch, **given
-        )
+        block.staged_load = public_load(self, block.staged_load, epoch=epoch)
         ports = {
             "encrypted_valid": block.encrypted.valid,
             "hashed_ready": block.hashed.ready,

@@ -1,67 +1,30 @@
 """The scheduler of the pipelined engine never begins more than there is room for behind it."""
 
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal, Value
+from amaranth.hdl import Assert, Assume, Mux, Signal
 from amaranth.lib import data
 
 from driver.messages import Opcode, Status
-from hdl.pipeline.accelerator import DEPTHS
 from hdl.pipeline.numbering import numbered_layout
-from hdl.pipeline.scheduler import Scheduler
-from hdl.profile import COMPACT, FAST, Profile
-from proofs.hash_units import hash_unit
-from proofs.opened import Opened
+from hdl.profile import COMPACT, FAST
+from proofs.open_scheduler import OpenScheduler
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["OF_CONTROL", "PROPERTIES", "Credits", "inputs_of", "scheduler_of"]
+__all__ = ["OF_CONTROL", "PROPERTIES", "Credits"]
 
 #: Opcodes of requests that `hdl.pipeline.control` carries out.
 OF_CONTROL = (Opcode.LOAD, Opcode.ZEROIZE, Opcode.INFO, Opcode.STATS)
 
 
-def scheduler_of(profile: Profile) -> tuple[Scheduler, int, int]:
-    """The scheduler, as `PipelinedAccelerator` has it; and places for blocks and for requests."""
-    depths, ghash = DEPTHS[profile.aes], hash_unit(profile)
-    depth, in_flight = profile.queue_blocks * depths.release, depths.in_flight
-    return Scheduler(profile, depth, in_flight, ghash.chains, ghash.interval), depth, in_flight
-
-
-def inputs_of(block: Scheduler) -> list[Value]:
-    """All that comes into the scheduler."""
-    return [
-        block.requests.valid,
-        block.requests.payload.as_value(),
-        block.opening_masks.valid,
-        block.sealing_masks.valid,
-        block.more_opening_masks,
-        block.more_sealing_masks,
-        block.mask_used,
-        block.blocks.ready,
-        block.control_done,
-        block.control_status,
-        block.control_blocks,
-        block.left,
-        block.block_left,
-    ]
-
-
-class Credits(Elaboratable):
+class Credits(OpenScheduler):
     """`Scheduler` with any requests and masks.
 
     Nothing leaves that has not begun, no block that was not claimed; and what control answers
     with has room in the queue of blocks, which is empty then.
     """
 
-    def __init__(self, profile: Profile):
-        self._profile = profile
-        self.ports: list[Signal] = []
-
-    def elaborate(self, platform):
-        m = Module()
-        block, depth, in_flight = scheduler_of(self._profile)
-        m.submodules.scheduler = opened = Opened(block)
-        self.ports += inputs_of(block)
-
+    def describe(self, m, opened, block):
+        depth, in_flight = self._depth, self._in_flight
         # What is under way: requests, and blocks that are claimed.
         begun, claimed = Signal(range(in_flight + 1)), Signal(range(depth + 1))
         claims = Signal(range(depth + 1))
@@ -85,8 +48,7 @@ class Credits(Elaboratable):
             Assert(claimed + claims <= depth, "blocks under way have a place"),
         ]
         self.promise(m, opened, begun)
-        self._follow(m, opened, begun, claimed, depth, in_flight)
-        return m
+        self._follow(m, opened, begun, claimed)
 
     def promise(self, m, opened, begun):
         """What else is asserted; ``begun`` counts the requests under way."""
@@ -95,7 +57,7 @@ class Credits(Elaboratable):
         opens &= pending.payload.echo.opcode.matches(Opcode.OPEN, Opcode.AEAD_OPEN)
         m.d.comb += Assert(~opens | pending.payload.tagged, "what is opened is compared")
 
-    def _follow(self, m, opened, begun, claimed, depth, in_flight):
+    def _follow(self, m, opened, begun, claimed):
         """The scheduler's counts, and what holds of a request that may begin: invariants."""
         names = ("under_way", "free", "claimed", "released", "text_blocks", "associated_blocks")
         under_way, free, claims, released, text, associated = (opened[x] for x in names)
@@ -113,10 +75,10 @@ class Credits(Elaboratable):
             Assert(~ready | (opened["has_blocks"] == has_blocks)),
             Assert(~(ready & control) | request.echo.opcode.matches(*OF_CONTROL)),
             Assert(under_way == begun),
-            Assert(free == depth - claimed + claims),
+            Assert(free == self._depth - claimed + claims),
             Assert(claims <= claimed),
             Assert(~described | (ready & (claims == 0) & (released == blocks))),
-            Assert(~may_take | (described & ~control & (under_way < in_flight))),
+            Assert(~may_take | (described & ~control & (under_way < self._in_flight))),
             Assert(~may_take | (free >= released) | ~accepted),
             Assert(~may_control | (described & control & (under_way == 0))),
             Assert(~opened["empty"] | (under_way == 0)),

@@ -7,7 +7,7 @@ from amaranth.asserts import AnySeq
 from amaranth.hdl import Const, Elaboratable, Fragment, Module, Signal, Value
 from amaranth.lib import wiring
 
-__all__ = ["Opened", "PublicFields", "Replaced", "Unknown"]
+__all__ = ["Opened", "Replaced", "Unknown"]
 
 
 class Opened(Elaboratable):
@@ -140,16 +140,3 @@ class Unknown(Elaboratable):
                 value = Value.cast(port)
                 m.d.comb += value.eq(AnySeq(len(value)))
         return m
-
-
-class PublicFields:
-    """A structure some of whose fields are given where they are read."""
-
-    def __init__(self, view, **given: Value):
-        self._view, self._given = view, given
-
-    def eq(self, value):
-        return self._view.eq(value)
-
-    def __getattr__(self, name: str):
-        return self._given[name] if name in self._given else getattr(self._view, name)

@@ -1,10 +1,9 @@
 """How far apart the pipelined engine's slots come: as far as what is behind them needs it."""
 
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Mux, Signal
 
-from hdl.profile import COMPACT, FAST, Profile
-from proofs.credits import inputs_of, scheduler_of
-from proofs.opened import Opened
+from hdl.profile import COMPACT, FAST
+from proofs.open_scheduler import OpenScheduler
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
@@ -16,22 +15,14 @@ _BETWEEN = 3
 _LONG = 127
 
 
-class _Apart(Elaboratable):
+class _Apart(OpenScheduler):
     """`Scheduler` with any requests and masks, and an AES core that takes a block when it likes.
 
     With slots some cycles apart, that is a cycle behind the first one in which the block is valid,
     or later, as it goes through a register.
     """
 
-    def __init__(self, profile: Profile):
-        self._profile = profile
-        self.ports: list[Signal] = []
-
-    def elaborate(self, platform):
-        m = Module()
-        block, _, _ = scheduler_of(self._profile)
-        m.submodules.scheduler = self._opened = opened = Opened(block)
-        self.ports += inputs_of(block)
+    def describe(self, m, opened, block):
         slot, begins = block.slots.payload, block.slots.valid
         last, needs_none = Signal(), ~(slot.has_block | slot.last)
         with m.If(begins):
@@ -50,8 +41,8 @@ class _Apart(Elaboratable):
         else:
             waited = Signal()  # a block, for the core
             m.d.sync += waited.eq(block.blocks.valid & ~block.blocks.ready)
-            self._follow_blocks(m, block, begins, last, needs_none, waited)
-            self._follow_messages(m, block, last, waited)
+            self._follow_blocks(m, opened, block, begins, last, needs_none, waited)
+            self._follow_messages(m, opened, block, last, waited)
         names = ("text", "late", "more_associated", "tag_left")
         idle, text, late, more, tag = (opened[x] for x in ("idle", *names))
         text_left, associated_left = opened["text_left"], opened["associated_left"]
@@ -64,11 +55,10 @@ class _Apart(Elaboratable):
             Assert(~(tag & late)),
             Assert(idle | ~text | ~late),
         ]
-        return m
 
-    def _follow_blocks(self, m, block, begins, last, needs_none, waited):
+    def _follow_blocks(self, m, opened, block, begins, last, needs_none, waited):
         """From the block of one slot to that of the next, as the core takes them."""
-        opened, pace = self._opened, block.pace
+        pace = block.pace
         blocks, left, may = block.blocks, opened.register("left"), opened["may_advance"]
         taken, starts = blocks.valid & blocks.ready, opened["starts"]
         #: Of the slot whose block is valid: whether it needs no time, and whether a message has
@@ -99,12 +89,12 @@ class _Apart(Elaboratable):
             Assert(~(blocks.valid & last) | opened["idle"]),
         ]
 
-    def _follow_messages(self, m, block, last, waited):
+    def _follow_messages(self, m, opened, block, last, waited):
         """From the last block of a message to that of the next one, and requests between.
 
         A message begins 8 cycles behind the last block, and 3 for each that has none before it.
         """
-        opened, pace = self._opened, block.pace
+        pace = block.pace
         blocks, left, may = block.blocks, opened.register("left"), opened["may_advance"]
         taken, takes, starts = blocks.valid & blocks.ready, opened["takes"], opened["starts"]
         idle, text, late = opened["idle"], opened["text"], opened["late"]

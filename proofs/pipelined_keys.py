@@ -15,9 +15,10 @@ from hdl.pipeline.queue import Queue
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.credits import OF_CONTROL
 from proofs.independence import Copy, Independence, Stimulus
-from proofs.opened import Opened, PublicFields
+from proofs.opened import Opened
 from proofs.pipelined_timing import Beats
 from proofs.property import Mutant, Property
+from proofs.public_load import public_load
 from proofs.streams import SMALL_RING
 
 __all__ = ["PROPERTIES"]
@@ -87,15 +88,8 @@ class _KeyIsKept(Copy):
     def describe(self, m: Module) -> None:
         device = PipelinedAccelerator(self._profile)
         lookup, ingress, control = device.lookup, device.ingress, device.control
-        given = {
-            name: self.shared(f"load_{name}", 8)
-            for name in ("suite", "usage", "form", "connection_id_bytes")
-        }
-        number = data.View(data.ArrayLayout(8, 6), self.shared("load_number", 48))
         epoch = data.View(data.ArrayLayout(8, 2), self.shared("load_epoch", 16))
-        control.staged_load = PublicFields(
-            control.staged_load, sequence_number=number, epoch=epoch, **given
-        )
+        control.staged_load = public_load(self, control.staged_load, epoch=epoch)
         device.numbering._ready = numbered = _Requests(device.numbering._ready)
         lookup._planner = planner = Opened(lookup._planner)
         device.numbering = numbering = Opened(device.numbering)

@@ -15,8 +15,9 @@ from hdl.pipeline.plan import Found, Plan
 from hdl.pipeline.tag import CheckedTag
 from hdl.profile import COMPACT, FAST, Profile
 from proofs.independence import Copy, Independence, Stimulus
-from proofs.opened import Opened, PublicFields, Replaced
+from proofs.opened import Opened, Replaced
 from proofs.property import Mutant, Property
+from proofs.public_load import public_load
 from proofs.streams import SMALL_RING
 
 __all__ = ["PROPERTIES"]
@@ -129,12 +130,7 @@ class _Timing(Copy):
             for name, field in context_layout()
         )
         lookup.contexts = Replaced(lookup.contexts, read_data=context)
-        given = {
-            name: self.shared(f"load_{name}", 8)
-            for name in ("suite", "usage", "form", "connection_id_bytes")
-        }
-        number = data.View(data.ArrayLayout(8, 6), self.shared("load_number", 48))
-        control.staged_load = PublicFields(control.staged_load, sequence_number=number, **given)
+        control.staged_load = public_load(self, control.staged_load)
         ingress._reader = Replaced(
             ingress._reader, malformed=self.shared("malformed"), wire=self.shared("wire", 16)
         )

@@ -1,17 +1,16 @@
 """The scheduler of the pipelined engine gives a message all its slots, whatever masks come."""
 
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Mux, Signal
 
-from hdl.profile import COMPACT, FAST, Profile
-from proofs.credits import inputs_of, scheduler_of
-from proofs.opened import Opened
+from hdl.profile import COMPACT, FAST
+from proofs.open_scheduler import OpenScheduler
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
 __all__ = ["PROPERTIES"]
 
 
-class _Ends(Elaboratable):
+class _Ends(OpenScheduler):
     """`Scheduler` with any requests and masks, and an AES core that takes a block when it likes.
 
     Counted are the cycles of a message in which a slot may begin. Where slots are some cycles
@@ -19,15 +18,7 @@ class _Ends(Elaboratable):
     cycles between two slots are counted beside them, but for those in which the core takes none.
     """
 
-    def __init__(self, profile: Profile):
-        self._profile = profile
-        self.ports: list[Signal] = []
-
-    def elaborate(self, platform):
-        m = Module()
-        block, _, _ = scheduler_of(self._profile)
-        m.submodules.scheduler = opened = Opened(block)
-        self.ports += inputs_of(block)
+    def describe(self, m, opened, block):
         # What is handed over holds until it is taken: a block of the core's.
         m.d.comb += Assume(~block.blocks.ready | block.blocks.valid)
         starts, advance = opened["starts"], opened["advance"]
@@ -44,7 +35,6 @@ class _Ends(Elaboratable):
         self._follow(m, opened, block.pace, most, spent)
         if block.pace > 1:
             self._follow_pace(m, opened, block)
-        return m
 
     def _lets_in(self, opened):
         """Whether a mask comes between two blocks of text."""

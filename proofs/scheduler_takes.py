@@ -1,12 +1,11 @@
 """The pipelined engine's scheduler takes what it may take: requests, and masks between them."""
 
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Mux, Signal
 
 from hdl.pipeline.accelerator import DEPTHS
 from hdl.pipeline.scheduler import MASKS_AHEAD
-from hdl.profile import COMPACT, FAST, Profile
-from proofs.credits import inputs_of, scheduler_of
-from proofs.opened import Opened
+from hdl.profile import COMPACT, FAST
+from proofs.open_scheduler import OpenScheduler
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
@@ -19,7 +18,7 @@ _WAITS = 2
 _BEFORE = MASKS_AHEAD + 3
 
 
-class _TakesRequests(Elaboratable):
+class _TakesRequests(OpenScheduler):
     """`Scheduler` with any requests and masks, and an AES core that takes a block when it likes.
 
     `Control` is done only with what it was asked for, and nothing leaves that has not begun
@@ -27,15 +26,8 @@ class _TakesRequests(Elaboratable):
     slot may begin and no message has the core.
     """
 
-    def __init__(self, profile: Profile):
-        self._profile = profile
-        self.ports: list[Signal] = []
-
-    def elaborate(self, platform):
-        m = Module()
-        block, depth, in_flight = scheduler_of(self._profile)
-        m.submodules.scheduler = opened = Opened(block)
-        self.ports += inputs_of(block)
+    def describe(self, m, opened, block):
+        depth, in_flight = self._depth, self._in_flight
         ready, takes, control = opened["ready"], opened["takes"], opened.register("control")
         idle, advance, waits = opened["idle"], opened["advance"], opened["waits"]
         released, accepted = opened["released"], opened["accepted"]
@@ -65,10 +57,9 @@ class _TakesRequests(Elaboratable):
             Assert((waited == 0) | (described & Mux(control, opened["empty"], opened["may_take"]))),
             Assert((waited < 2) | (control & opened["may_control"])),
         ]
-        return m
 
 
-class _TakesMasks(Elaboratable):
+class _TakesMasks(OpenScheduler):
     """`Scheduler` with any requests and masks, and an AES core that takes a block when it likes.
 
     No more masks to open are used than were begun, and no more are begun and not used than there
@@ -76,15 +67,7 @@ class _TakesMasks(Elaboratable):
     the block at hand.
     """
 
-    def __init__(self, profile: Profile):
-        self._profile = profile
-        self.ports: list[Signal] = []
-
-    def elaborate(self, platform):
-        m = Module()
-        block, _, _ = scheduler_of(self._profile)
-        m.submodules.scheduler = opened = Opened(block)
-        self.ports += inputs_of(block)
+    def describe(self, m, opened, block):
         uses, ahead = opened["uses"], opened["ahead"]
         begins, opens = opened["takes_mask"], opened["opens"]
         opening, sealing = block.opening_masks, block.sealing_masks
@@ -113,7 +96,6 @@ class _TakesMasks(Elaboratable):
             Assert(sealed_before <= 2, "one to open that is needed has its turn"),
         ]
         self._follow(m, opened, opened_before, used, most_ahead)
-        return m
 
     def _follow(self, m, opened, opened_before, used, most_ahead):
         """Masks that are ahead, and whether there are enough: invariants."""
