@@ -12,10 +12,10 @@ from proofs.open_egress import OpenEgress
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["MOST_BEATS", "PROPERTIES"]
 
 #: Beats in the packer at the most: in its queue, on their way there, and one that is begun.
-_BEATS = 2 * Packer.WAITING
+MOST_BEATS = 2 * Packer.WAITING
 #: Of the queue of completions, how many are put in at the most before one is taken.
 _WAITING = 4
 
@@ -56,7 +56,7 @@ class _Leaves(Elaboratable):
             m.d.sync += [spent.eq(spent + ~(idle | stalled | wanted)), taken.eq(taken + takes)]
         available = egress.queue.valid & ~self._opened["taken"]
         m.d.sync += waits.eq(Mux(available & idle, waits + 1, 0))
-        most = 2 * self._parts * _turns(head) + _BEATS
+        most = 2 * self._parts * _turns(head) + MOST_BEATS
         m.d.comb += [
             Assert(idle | (spent <= most), "a completion leaves in time"),
             Assert(waits <= 2, "the next one is begun"),
@@ -205,8 +205,8 @@ class _Leaves(Elaboratable):
         begun = Signal(2)
         m.d.sync += begun.eq(Cat(1, begun))
         m.d.comb += [
-            Assert(level <= _BEATS, "each beat has a place"),
-            Assert(beats + Mux(level < Packer.WAITING, 0, may + room) <= _BEATS),
+            Assert(level <= MOST_BEATS, "each beat has a place"),
+            Assert(beats + Mux(level < Packer.WAITING, 0, may + room) <= MOST_BEATS),
             Assert(~begun[0] | room | (level >= Packer.WAITING - 1)),
             Assert(~begun[1] | idle | may | (level >= Packer.WAITING - 2)),
             Assert(~piece.valid | (piece.payload.bytes <= self._profile.completion_bytes)),
@@ -259,8 +259,8 @@ PROPERTIES = [
         promise=f"A completion ({profile.name}) that is judged and has its tag and mask waits for "
         f"1 cycle while less than {_WAITING} others do, and begins within 2 behind the one before "
         f"it; it has left after {2 * parts} cycles for its header and each block of it, and "
-        f"{_BEATS}, beside those in which the host is not ready or a block is not there; and it "
-        "takes just the blocks that are released for it, if tickets come together.",
+        f"{MOST_BEATS}, beside those in which the host is not ready or a block is not there; and "
+        "it takes just the blocks that are released for it, if tickets come together.",
         design=lambda profile=profile: _Leaves(profile),
         method=Induction(within=20, cut=("w:*data*",)),
         mutant=mutant,

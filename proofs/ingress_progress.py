@@ -10,13 +10,13 @@ from proofs.plans import largest
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["MOST_COMMANDS", "PROPERTIES", "to_request"]
 
 #: Commands from one beat that moves on until the next one does, or since it was there.
-_MOST_COMMANDS = 9
+MOST_COMMANDS = 9
 
 
-def _to_request(turns: int) -> int:
+def to_request(turns: int) -> int:
     """Cycles from the last beat of a packet until its request, at the most."""
     return 6 * turns + 1
 
@@ -39,7 +39,7 @@ class _Progress(Packets):
         front, sections = self._block.front, self._sections
         gate, ended, plan = sections._gate.read, sections._ended, sections.plan
         taken = front.beats.valid & front.beats.ready
-        most = _MOST_COMMANDS
+        most = MOST_COMMANDS
         no_plan = self.is_in("start") & gate.valid & ~front.plans.valid
         no_room = ~gate.valid & ~self._block._room
         inside, waited = Signal(3), Signal(range(most + 2))
@@ -75,7 +75,7 @@ class _Progress(Packets):
     def _promise_requests(self, m):
         block, sections, turn = self._block, self._sections, self._block._turn
         gate, ended, age = sections._gate.read, sections._ended, self._inner["age"]
-        most = _to_request(self._turns)
+        most = to_request(self._turns)
         owed, waited = Signal(3), Signal(range(most + 2))
         gives = block.requests.valid
         m.d.sync += [
@@ -175,8 +175,8 @@ PROPERTIES = [
     Property(
         name=f"progress.ingress.{profile.name}",
         promise=f"While there is room and a plan, the next beat in `Ingress` ({profile.name}) "
-        f"moves on in {(_MOST_COMMANDS + 1) * turns} cycles, whatever its packet is; that gives "
-        f"one request, {_to_request(turns)} cycles after its last beat at the most; and there is "
+        f"moves on in {(MOST_COMMANDS + 1) * turns} cycles, whatever its packet is; that gives "
+        f"one request, {to_request(turns)} cycles after its last beat at the most; and there is "
         f"room for blocks while {_most_waiting(profile):,} or fewer of earlier requests wait, "
         "whatever was refused.",
         design=lambda profile=profile: _Progress(profile),

@@ -14,10 +14,10 @@ from proofs.plans import beats, is_consistent
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["MOST_PLANNING", "MOST_WAITING", "PROPERTIES"]
 
 #: Cycles for which a beat at the port waits for nobody, and for which a plan does.
-_MOST_WAITING, _MOST_PLANNING = 2, 6
+MOST_WAITING, MOST_PLANNING = 2, 6
 
 
 class _Stage(Elaboratable):
@@ -101,7 +101,7 @@ class _Port(_Stage):
         packets, plan_full = block.packets, planner["plan_full"]
         waits = packets.valid & ~packets.ready & ~block._fenced
         owed = front.beats.valid | (self._unmoved != 0) | (plan_full & ~planner["leaves"])
-        waited, planned = Signal(range(_MOST_WAITING + 2)), Signal(range(_MOST_PLANNING + 2))
+        waited, planned = Signal(range(MOST_WAITING + 2)), Signal(range(MOST_PLANNING + 2))
         plans = (self._inside != 0) & front.room & ~front.plans.valid
         m.d.sync += [
             waited.eq(Mux(waits & ~owed, waited + 1, 0)),
@@ -111,8 +111,8 @@ class _Port(_Stage):
         m.d.sync += lately.eq(lately << 1 | planner["leaves"])
         m.d.comb += [
             Assert(~(planner["leaves"] & lately.any()), "plans are 3 cycles apart"),
-            Assert(waited <= _MOST_WAITING, "a beat is taken soon"),
-            Assert(planned <= _MOST_PLANNING, "a request has a plan soon"),
+            Assert(waited <= MOST_WAITING, "a beat is taken soon"),
+            Assert(planned <= MOST_PLANNING, "a request has a plan soon"),
         ]
         self._promise_order(m)
 
@@ -229,9 +229,9 @@ PROPERTIES = [
     *(
         Property(
             name=f"progress.lookup.{profile.name}",
-            promise=f"A beat at the port ({profile.name}) waits for {_MOST_WAITING} cycles at the "
+            promise=f"A beat at the port ({profile.name}) waits for {MOST_WAITING} cycles at the "
             "most beside those in which a beat or a plan waits behind it, or a fence is up. A "
-            f"request has its plan after {_MOST_PLANNING} cycles of room; all beats have a place.",
+            f"request has its plan after {MOST_PLANNING} cycles of room; all beats have a place.",
             design=lambda profile=profile: _Port(profile),
             method=Induction(depth=12, within=30),
             mutant=_PORT_MUTANT,

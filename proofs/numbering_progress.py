@@ -8,10 +8,10 @@ from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["MOST_UNGIVEN", "MOST_UNTAKEN", "PROPERTIES"]
 
 #: Cycles that a request stands there with its mask, and that it is inside.
-_MOST_UNTAKEN, _MOST_UNGIVEN = 3, 8
+MOST_UNTAKEN, MOST_UNGIVEN = 3, 8
 #: From there until it can be read, if it is the first one.
 _TO_THE_QUEUE = 9
 
@@ -41,7 +41,7 @@ class _Soon(Elaboratable):
         stalled, gives = numbered.valid & ~numbered.ready, numbered.valid & numbered.ready
         taken = requests.valid & requests.ready
 
-        untaken = Signal(range(_MOST_UNTAKEN + 2))
+        untaken = Signal(range(MOST_UNTAKEN + 2))
         with m.If(taken | ~requests.valid):
             m.d.sync += untaken.eq(0)
         with m.Elif((~masked | masks.valid) & ~stalled):
@@ -49,14 +49,14 @@ class _Soon(Elaboratable):
         under_way, depth = opened["under_way"], block._ready.depth
         left = Mux(opened["may_take"], 1, Mux(under_way == depth, 3, 2))
         m.d.comb += [
-            Assert(untaken <= _MOST_UNTAKEN, "a request with its mask is taken soon"),
-            Assert(requests.ready | (untaken + left <= _MOST_UNTAKEN)),
+            Assert(untaken <= MOST_UNTAKEN, "a request with its mask is taken soon"),
+            Assert(requests.ready | (untaken + left <= MOST_UNTAKEN)),
         ]
 
         # Any one of the requests, and how many are before it.
         picks = Signal()
         self.ports.append(picks)
-        picked, ahead, ungiven = Signal(), Signal(4), Signal(range(_MOST_UNGIVEN + 2))
+        picked, ahead, ungiven = Signal(), Signal(4), Signal(range(MOST_UNGIVEN + 2))
         inside, age = Signal(4), Signal(range(_TO_THE_QUEUE + 1))
         m.d.sync += inside.eq(inside + taken - gives)
         m.d.comb += Assert(under_way == inside + opened["took"])
@@ -68,11 +68,11 @@ class _Soon(Elaboratable):
         # The longest way is one on which all before it are in the queue when it gets there.
         can_be_read = picked & (age == _TO_THE_QUEUE)
         m.d.comb += [
-            Assert(~picked | (ungiven <= _MOST_UNGIVEN), "what was taken is given soon"),
+            Assert(~picked | (ungiven <= MOST_UNGIVEN), "what was taken is given soon"),
             Assert(~picked | (ungiven <= age) | can_be_read),
             Assert(~picked | ((age <= _TO_THE_QUEUE) & (ahead < depth))),
             Assert(~can_be_read | (numbered.valid & (ahead < opened.within("ready")["level"]))),
-            Assert(~can_be_read | (ungiven + ahead <= _MOST_UNGIVEN)),
+            Assert(~can_be_read | (ungiven + ahead <= MOST_UNGIVEN)),
         ]
         self._follow(m, opened)
         return m
@@ -100,8 +100,8 @@ PROPERTIES = [
     Property(
         name=f"progress.numbering.{profile.name}",
         promise=f"A request that stands at `Numbering` ({profile.name}), with its mask if it wants "
-        f"one, waits for {_MOST_UNTAKEN} cycles at the most until it is taken, and then for "
-        f"{_MOST_UNGIVEN} until it is given, beside those in which what is given is not taken.",
+        f"one, waits for {MOST_UNTAKEN} cycles at the most until it is taken, and then for "
+        f"{MOST_UNGIVEN} until it is given, beside those in which what is given is not taken.",
         design=lambda profile=profile: _Soon(profile),
         method=Induction(depth=14, within=40, cut=("w:*numbered__payload*",)),
         mutant=Mutant(

@@ -13,7 +13,12 @@ from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["PROPERTIES", "most_waiting"]
+
+
+def most_waiting(slow: bool, hops: int) -> int:
+    """Cycles in which a block of a `BlockQueue` was released and cannot be read."""
+    return 4 if slow else 5 + hops
 
 
 class _OneWord(wiring.Component):
@@ -186,7 +191,7 @@ class _Blocks(Elaboratable):
         self.ports += [block.write, block.address, block.data, block.release, block.blocks.ready]
         # Released, and not yet read.
         held, waits = Signal(range(depth + 1)), Signal(5)
-        longest = 4 if self._slow else 5 + self._hops
+        longest = most_waiting(self._slow, self._hops)
         taken = block.blocks.valid & block.blocks.ready
         m.d.sync += [
             held.eq(held + block.release - taken),

@@ -12,11 +12,11 @@ from proofs.opened import Opened, Unknown
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["MOST", "PROPERTIES"]
 
 _PLACES = 3
 #: Until the place whose turn it is has come by, and its block has left it.
-_MOST = _PLACES * (rounds(aes256=True) - 1) + _PLACES - 1
+MOST = _PLACES * (rounds(aes256=True) - 1) + _PLACES - 1
 
 
 class _Takes(Elaboratable):
@@ -48,7 +48,7 @@ class _Takes(Elaboratable):
         m.d.sync += behind.eq(Mux(taken & aes256, 1, Mux(behind < least, behind + 1, behind)))
         m.d.comb += [
             Assume(~held | (requests.valid & (request == before))),
-            Assert(waits <= _MOST, "a request is taken in time"),
+            Assert(waits <= MOST, "a request is taken in time"),
             Assert(~taken | aes256 | (behind == least), "it does not come near the one before"),
         ]
         self._follow(m, requests, waits, behind, aes256)
@@ -89,14 +89,14 @@ class _Takes(Elaboratable):
             Assert(wait <= self._lead),
             Assert(none_ahead | (behind + wait == self._lead + 1)),
             Assert(~none_ahead | (behind == self._lead + 1)),
-            Assert(~requests.valid | (waits + left <= _MOST)),
+            Assert(~requests.valid | (waits + left <= MOST)),
         ]
 
 
 PROPERTIES = [
     Property(
         name="progress.ring",
-        promise=f"The ring as in compact takes a request {_MOST} cycles after it came at the "
+        promise=f"The ring as in compact takes a request {MOST} cycles after it came at the "
         "latest; and an AES-128 block so long behind an AES-256 block that its result comes 21 "
         "cycles later, or more.",
         design=_Takes,

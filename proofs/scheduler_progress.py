@@ -7,7 +7,12 @@ from proofs.open_scheduler import OpenScheduler
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["PROPERTIES", "most_between"]
+
+
+def most_between(pace: int) -> int:
+    """Cycles behind a block that the AES core has taken in which no slot may begin."""
+    return max(pace, 4) - 1
 
 
 class _Ends(OpenScheduler):
@@ -60,12 +65,12 @@ class _Ends(OpenScheduler):
 
     def _follow_pace(self, m, opened, block):
         """Behind a block that was taken, the next slot soon may begin."""
-        waits, least = Signal(8), max(block.pace, 4) - 4
+        waits, most = Signal(8), most_between(block.pace)
         left, may = opened.register("left"), opened["may_advance"]
         m.d.sync += waits.eq(Mux(may | block.blocks.valid, 0, waits + 1))
         m.d.comb += [
-            Assert(waits <= least + 3, "a slot may begin soon behind a block that was taken"),
-            Assert(may | (waits + left <= least + 2)),
+            Assert(waits <= most, "a slot may begin soon behind a block that was taken"),
+            Assert(may | (waits + left <= most - 1)),
         ]
 
 

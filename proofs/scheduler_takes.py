@@ -9,11 +9,11 @@ from proofs.open_scheduler import OpenScheduler
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["MOST_WAITS", "PROPERTIES"]
 
 
 #: Cycles in which a request may begin and does not.
-_WAITS = 2
+MOST_WAITS = 2
 #: Masks to open that are begun before one to seal.
 _BEFORE = MASKS_AHEAD + 3
 
@@ -46,7 +46,7 @@ class _TakesRequests(OpenScheduler):
             Assume(~block.block_left | (free < depth)),
             Assume(~block.blocks.ready | block.blocks.valid),
             Assert(block.requests.ready == loaded, "a request is taken if none is at hand"),
-            Assert(waited <= _WAITS, "a request with room behind it begins"),
+            Assert(waited <= MOST_WAITS, "a request with room behind it begins"),
             Assert(~described | (ready & (opened["claimed"] == 0))),
             Assert(~loaded | ready),
             Assert(under_way <= in_flight),
@@ -112,8 +112,8 @@ PROPERTIES = [
         Property(
             name=f"progress.requests.{profile.name}",
             promise=f"A request for which there is room behind the scheduler ({profile.name}) "
-            f"waits for {_WAITS} cycles at the most in which no message has the core and a slot "
-            "may begin; one that needs the pipeline empty, for as many in which it is.",
+            f"waits for {MOST_WAITS} cycles at the most in which no message has the core and a "
+            "slot may begin; one that needs the pipeline empty, for as many in which it is.",
             design=lambda profile=profile: _TakesRequests(profile),
             method=Induction(depth=5, within=20, cut=("w:*nonce",)),
             mutant=Mutant(

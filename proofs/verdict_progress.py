@@ -10,7 +10,10 @@ from proofs.opened import Opened
 from proofs.property import Mutant, Property
 from proofs.smt import Induction
 
-__all__ = ["PROPERTIES"]
+__all__ = ["MOST_WAITING", "PROPERTIES"]
+
+#: Cycles until the verdict begins with a request that has all it needs.
+MOST_WAITING = {COMPACT.aes: 20, FAST.aes: 2}
 
 
 class _Soon(Elaboratable):
@@ -62,7 +65,7 @@ PROPERTIES = [
         (
             COMPACT,
             Verdict.APART,
-            20,
+            MOST_WAITING[COMPACT.aes],
             Mutant(
                 what="the bytes that are left to be moved behind a short text are not counted",
                 module="hdl.pipeline.verdict",
@@ -73,7 +76,7 @@ PROPERTIES = [
         (
             FAST,
             1,
-            2,
+            MOST_WAITING[FAST.aes],
             Mutant(
                 what="a verdict begins only once none is under way in any of its cycles",
                 module="hdl.pipeline.verdict",
