@@ -57,6 +57,7 @@ MODULES = (
     "proofs.ingress_credits",
     "proofs.numbering_progress",
     "proofs.fence",
+    "proofs.contexts",
     "proofs.verdict_progress",
     "proofs.scheduler_progress",
     "proofs.ring_progress",

@@ -25,7 +25,7 @@ class _Stage(Elaboratable):
 
     Assumed is that a beat has 16 bytes if it is not the last of a packet (`hdl.packet_stream`),
     that no beat is moved on which was not given (`progress.ingress`), and that no slot has a
-    connection ID of over 20 bytes: `Control` refuses to load one.
+    connection ID of over 20 bytes: `Control` refuses to load one (`connection_id`).
     """
 
     def __init__(self, profile: Profile):

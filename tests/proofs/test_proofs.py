@@ -34,6 +34,7 @@ QUICK = (
     "progress.numbering.fast",
     "credits.compact",
     "zeroize.compact.one",
+    "connection_id.fast",
 )
 
 
