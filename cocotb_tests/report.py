@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from cocotb_tests import wycheproof
 from cocotb_tests.coverage_points import POINTS
-from cocotb_tests.plan import STAGES, Plan, read_plan
+from cocotb_tests.plan import STAGES, Plan, Point, read_plan
 from hdl.profile import PROFILES
 
 __all__ = ["Bin", "Run", "bins_of", "main"]
@@ -65,20 +67,21 @@ def bins_of(run: Run, plan: Plan) -> list[Bin]:
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = _FOLDER) -> int:
-    """Print the tables; the exit code."""
+    """Print the plan, coverage and holes; the exit code."""
     assert __doc__
     parser = argparse.ArgumentParser("report", description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="the same for programs")
     options = parser.parse_args(arguments)
-    plan, console = read_plan(), Console()
+    plan, console = read_plan(), Console(highlight=False)
     runs = {run.profile: run for name in PROFILES if (run := _read(folder, name))}
     missing = [name for name in PROFILES if name not in runs]
     bins = [bin_ for run in runs.values() for bin_ in bins_of(run, plan)]
-    console.print(_plan_table(plan, runs))
+    for point in sorted(plan.points, key=lambda point: STAGES.index(point.stage)):
+        console.print(_describe(point, runs))
     console.print(_coverage_table(runs))
     console.print(_vectors())
     for line in _lines(bins, missing):
-        console.print(line, highlight=False)
+        console.print(line)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(_report(runs, bins), indent=1) + "\n")
@@ -90,21 +93,15 @@ def _read(folder: Path, profile: str) -> Run | None:
     return Run(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
-def _plan_table(plan: Plan, runs: Mapping[str, Run]) -> Table:
-    table = Table(title="Test plan", show_lines=True)
-    for column, ratio in (
-        ("Stage", 2),
-        ("Point", 8),
-        ("Shown by", 4),
-        *((name, 2) for name in runs),
-    ):
-        table.add_column(column, ratio=ratio)
-    for point in sorted(plan.points, key=lambda point: STAGES.index(point.stage)):
-        counts = {"test": len(point.tests), "proof": len(point.proofs)}
-        shown = ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in counts.items() if n)
-        covered = [_share(run.points, point.coverage) for run in runs.values()]
-        table.add_row(point.stage, f"[bold]{point.name}[/]\n{point.description}", shown, *covered)
-    return table
+def _describe(point: Point, runs: Mapping[str, Run]) -> RenderableType:
+    """A point of the plan, with what shows it."""
+    counts = {"test": len(point.tests), "proof": len(point.proofs)}
+    shown = [f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
+    if point.coverage:
+        hit = (f"{_share(run.points, point.coverage)} in {name}" for name, run in runs.items())
+        shown.append(f"bins: {', '.join(hit)}")
+    text = f"{escape(point.description)}\n{'; '.join(shown)}"
+    return Group(f"[bold]{point.name}[/] ({point.stage})", Padding(text, (0, 0, 1, 2)))
 
 
 def _coverage_table(runs: Mapping[str, Run]) -> Table:

@@ -130,7 +130,8 @@ def _print(console: Console, name: str, part: Sequence[Result]) -> None:
 
 
 def _by(part: Sequence[Result], heading: str, key) -> Table:
-    table = Table(Column(heading, no_wrap=True), "Mutants", *(fate.value for fate in Fate))
+    columns = Column(heading, no_wrap=True), "Mutants", *(fate.value for fate in Fate)
+    table = Table(*columns, padding=(0, 0, 0, 1))
     rows: defaultdict[str, Counter[Fate]] = defaultdict(Counter)
     for mutant, outcome in part:
         rows[key(mutant)][outcome.fate] += 1
