@@ -20,6 +20,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -131,7 +132,7 @@ def _print(console: Console, name: str, part: Sequence[Result]) -> None:
 
 def _by(part: Sequence[Result], heading: str, key) -> Table:
     columns = Column(heading, no_wrap=True), "Mutants", *(fate.value for fate in Fate)
-    table = Table(*columns, padding=(0, 0, 0, 1))
+    table = Table(*columns, box=box.SIMPLE)
     rows: defaultdict[str, Counter[Fate]] = defaultdict(Counter)
     for mutant, outcome in part:
         rows[key(mutant)][outcome.fate] += 1
