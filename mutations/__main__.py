@@ -132,7 +132,7 @@ def _print(console: Console, name: str, part: Sequence[Result]) -> None:
 
 def _by(part: Sequence[Result], heading: str, key) -> Table:
     columns = Column(heading, no_wrap=True), "Mutants", *(fate.value for fate in Fate)
-    table = Table(*columns, box=box.SIMPLE)
+    table = Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0))
     rows: defaultdict[str, Counter[Fate]] = defaultdict(Counter)
     for mutant, outcome in part:
         rows[key(mutant)][outcome.fate] += 1
