@@ -131,8 +131,10 @@ def _print(console: Console, name: str, part: Sequence[Result]) -> None:
 
 
 def _by(part: Sequence[Result], heading: str, key) -> Table:
-    columns = Column(heading, no_wrap=True), "Mutants", *(fate.value for fate in Fate)
-    table = Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0))
+    heads = ("Mutants", *(fate.value for fate in Fate))
+    # At 80 columns, too, their words are whole.
+    columns = [Column(head, min_width=max(map(len, head.split()))) for head in heads]
+    table = Table(Column(heading, no_wrap=True), *columns, box=box.SIMPLE, padding=0)
     rows: defaultdict[str, Counter[Fate]] = defaultdict(Counter)
     for mutant, outcome in part:
         rows[key(mutant)][outcome.fate] += 1
