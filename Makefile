@@ -44,7 +44,7 @@ demo: $(DEMO_ENV) ## a DTLS 1.3 session; PROVIDER=accelerator, virtual-board or 
 test: $(TEST_ENV) ## the test suite; pytest's options in TEST_ARGS
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(TEST_ARGS)
 
-verify: $(TEST_ENV) ## RTL verification in full: all vectors, random traffic, coverage (under an hour)
+verify: $(TEST_ENV) ## RTL verification in full: all vectors, random traffic, coverage (half an hour)
 	@rm -f build/cocotb/*/coverage.json
 	@INTAGLIO_VERIFY=full $(BIN)/python -m pytest -n auto --dist worksteal cocotb_tests $(TEST_ARGS)
 	@$(BIN)/python -m cocotb_tests.report --json build/verify.json

@@ -12,13 +12,14 @@ from amaranth.hdl import Mux, Signal
 from driver.messages import Opcode, Request, Usage
 from hdl.pipeline.accelerator import PipelinedAccelerator
 from hdl.pipeline.queue import Places, Queue
-from hdl.profile import FAST, Profile
+from hdl.profile import FAST, AESCore, Profile
 from tests.hdl.pipeline.batches import Key
 from tests.hdl.ports import ask, beats
 from tests.hdl.streams import put_all, simulate
 from tests.hdl.traffic import SMALL_PIPELINED, SMALL_RING
 
-SHORT = 24
+#: Short messages, so many that each queue is as full as it gets.
+SHORT = {AESCore.PIPELINED: 24, AESCore.RING: 8}
 #: With records as long as in `fast`.
 LONG = dataclasses.replace(SMALL_PIPELINED, largest_record=FAST.largest_record)
 
@@ -54,12 +55,12 @@ def batches(profile: Profile, keys: tuple[Key, Key, Key]) -> list[list[bytes]]:
     All of them wait in front of the scheduler while a report is given.
     """
     seal, opens, aead = keys
-    text = bytes(profile.largest_record) + b"\x17"
+    text, count = bytes(profile.largest_record) + b"\x17", SHORT[profile.aes]
     return [
-        [seal.seal(b"s\x17")] * SHORT + [seal.seal(text)],
-        [aead.aead_seal(b"", b"")] * SHORT + [aead.aead_seal(bytes(256), text[1:])],
-        [opens.open(b"o\x17") for _ in range(SHORT)] + [opens.open(text)],
-        [packet for _ in range(SHORT // 2) for packet in (seal.seal(b"\x17"), opens.open())],
+        [seal.seal(b"s\x17")] * count + [seal.seal(text)],
+        [aead.aead_seal(b"", b"")] * count + [aead.aead_seal(bytes(256), text[1:])],
+        [opens.open(b"o\x17") for _ in range(count)] + [opens.open(text)],
+        [packet for _ in range(count // 2) for packet in (seal.seal(b"\x17"), opens.open())],
     ]
 
 
