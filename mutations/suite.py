@@ -6,7 +6,7 @@ The bodies are those of `tests/hdl`, for the profile at hand. Each run begins at
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import combinations_with_replacement, islice, product
 
 from driver.messages import ALL_SLOTS, TAG_BYTES, HeaderForm, Load, Opcode, Request, Suite, Usage
 from hdl.aes import encrypt_block, expand_key
@@ -50,6 +50,7 @@ def suite(profile: Profile) -> Iterator[Run]:
     yield _run("header forms", header_forms(profile), True)
     yield _run("limits and windows", limits(profile), True)
     yield _run("every slot", every_slot(profile), True)
+    yield _run("tags", tags(), True)
     yield _run("every slot, from any memory", every_slot(profile), True, filled=True)
     yield _forgotten(profile)
     yield _run("longest", longest(profile), True)
@@ -144,9 +145,15 @@ def windows(profile: Profile) -> Iterator[bytes]:
         yield first
         for _ in range(2):
             yield from source.sample(behind, len(behind))
-    # Jumps where the ring is full: from and to the first and last bits of each row, over others and
-    # all the way around; copies of what stays on both sides, and all that was jumped over.
-    jumps = (15, *(10, 14) * 8, *(58, 14) * 8, 1, *(1, 6, 1) * 8, *(16, 8) * 8)
+    # Jumps where the ring is full: from and to the first and last bits of each row, over others,
+    # all the way around, and beyond that to the same row; then from each bit of a row to each of
+    # those behind it. Copies of what stays on both sides, and all that was jumped over.
+    jumps = [15, *(10, 14) * 8, *(58, 14) * 8, 1, *(1, 6, 1) * 8, *(16, 8) * 8, 65, 65]
+    highest = width - 1 + sum(jumps)
+    for start, end in combinations_with_replacement(range(8), 2):
+        for following in (start - 1, end):
+            jumps.append((following - highest - 1) % 8 + 1)
+            highest += jumps[-1]
     full = _key("rows", Usage.OPEN, 4)
     seen = [full.open(b"\x17") for _ in range(width)]
     yield from (full.load, *seen)
@@ -154,7 +161,7 @@ def windows(profile: Profile) -> Iterator[bytes]:
         *skipped, first = [full.open(b"\x17") for _ in range(jump)]
         stays = seen[jump:]
         yield from (first, *stays[:7], *stays[-7:], *skipped)
-        seen = [*stays, *skipped, first]
+        seen = [*stays, *skipped, first][-width:]
     # Numbers of 8 bits, found by those before them.
     short = _key("windows", Usage.OPEN, 5, header_form=HeaderForm(4))
     yield short.load
@@ -251,6 +258,22 @@ def lengths(profile: Profile) -> Iterator[bytes]:
             yield seals.seal(bytes(100) + b"\x17")
             yield from [Request(Opcode.SEAL, 9).pack()] * count
             yield from (opens.open(b"\x17"), opens.open(b"ab\x17" + bytes(9)), opens.open(b"c\x17"))
+    # Each bit of a block as the only one that is not zero: the content ends there.
+    opens = _key("bits", Usage.OPEN, 3)
+    yield opens.load
+    yield from (opens.open((1 << bit).to_bytes(16, "little")) for bit in range(128))
+
+
+def tags() -> Iterator[bytes]:
+    """A message as it was sealed, and with each bit of its tag turned over."""
+    messages = _key("tags", Usage.AEAD, 0)
+    yield messages.load
+    packet = messages.aead_open(b"data", b"text")
+    yield packet
+    for bit in range(8 * TAG_BYTES):
+        damaged = bytearray(packet)
+        damaged[-1 - bit // 8] ^= 1 << bit % 8
+        yield bytes(damaged)
 
 
 def every_slot(profile: Profile) -> Iterator[bytes]:
@@ -339,6 +362,10 @@ def longest(profile: Profile) -> Iterator[bytes]:
         associated, text = source.randbytes(256), source.randbytes(profile.largest_record)
         yield from (messages.aead_seal(associated, text), messages.aead_open(associated, text))
         yield messages.aead_seal(associated + bytes(1), text + b"no")
+        # Without associated data, a message may have more text than any record.
+        yield messages.aead_seal(b"", text + associated + bytes(TAG_BYTES))
+        opened = messages.aead_open(b"", text + associated)
+        yield from (opened, flipped(opened))
     # The room of each block that a record had comes back, or there is none for the last one.
     opens = _key("rooms", Usage.OPEN, 3)
     short = opens.open(bytes(16) + b"\x17")
