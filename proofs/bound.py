@@ -42,13 +42,19 @@ __all__ = ["Step", "most", "requests_before", "steps", "table"]
 _PLANNED, _CUT = 3, 3
 #: Requests in `Numbering`; and at hand in the scheduler, which has not begun with it.
 _NUMBERED, _AT_HAND = 8, 1
-#: Registers from the port to the beats of `Lookup` and to be read there; and from the level of the
-#: blocks to whether there is room.
-_TO_BEATS, _TO_ROOM = 5, 2
+#: Registers from the port to the beats of `Lookup`, until one can be read; and from the level of
+#: the blocks to whether there is room.
+_TO_BEATS, _TO_ROOM = 5, 3
 #: From a request that the scheduler takes until it is known whether there is room; from the last
 #: slot in `Cipher` to the hash unit; from a digest to the tag, and from the verdict's first cycle
-#: to its last; from a judged request to the queue of completions, and to its first beat.
-_TO_DESCRIBED, _TO_HASH, _TO_TAG, _TO_JUDGED, _TO_COMPLETION = 3, 3, 3, 7, 5
+#: to its last.
+_TO_DESCRIBED, _TO_HASH, _TO_TAG, _TO_JUDGED = 3, 3, 3, 7
+#: From there to the block that a mask is made of: where it is slow, a byte of it a cycle.
+_TO_SAMPLE = BLOCK_BYTES + 3
+#: From the scheduler to `Control`, and back.
+_TO_CONTROL = 4
+#: Through `Egress`: two stages, its queue, and what the packer still has at the end.
+_TO_LEAVE = 16
 #: In which the mask that waits for them is begun (`progress.masks`).
 _SLOTS_OF_A_MASK = 3
 #: Blocks of a completion beside its text: of a long header, and the tag.
@@ -172,13 +178,13 @@ def _for_each(engine, requests):
     """What each request goes through by itself."""
     profile, unit, depths = engine.profile, engine.unit, engine.depths
     through = engine.through
-    mask = through(depths.in_flight) + engine.aes + through(2 * depths.waiting)
+    mask = _TO_SAMPLE + through(depths.in_flight) + engine.aes + through(2 * depths.waiting)
     # Of a message that is before it in `Cipher`, all blocks may be written one behind the other.
     written = 1 if engine.ring else longest(profile)
     digest = unit.interval + _TO_HASH + 1 + engine.hops + unit.latency + engine.hops
     tag = engine.aes + digest + _TO_TAG + 2 * through(depths.judging) + written
     blocks = 8 * len(Counter) // BLOCK_BYTES + 1
-    report = most_of_control(profile)["STATS"] + blocks * _out(engine)
+    report = _TO_CONTROL + most_of_control(profile)["STATS"] + blocks * _out(engine)
     to_numbering, judged = through(depths.waiting), through(depths.in_flight)
     return [
         Step("its request gets to `Numbering`", requests, to_numbering, "queue"),
@@ -217,7 +223,7 @@ def _on_the_way_out(engine, blocks, requests):
         Step(
             "a completion begins and ends",
             requests,
-            _TO_COMPLETION + 2 * engine.parts + MOST_BEATS,
+            _TO_LEAVE + 2 * engine.parts + MOST_BEATS,
             "progress.egress",
         ),
     ]
@@ -233,7 +239,8 @@ def _change(engine):
     unit, cycles = engine.unit, most_of_control(engine.profile)
     digests = unit.chains + (unit.powers - 1 if unit.chains > 1 else 0)
     digest = unit.interval + 1 + 2 * engine.hops + unit.latency
-    return max(cycles.values()) + engine.slot + engine.aes + digests * digest
+    waits = engine.slot + engine.aes + digests * digest
+    return _TO_CONTROL + max(cycles.values()) + waits
 
 
 def table(profile: Profile) -> Table:
