@@ -22,17 +22,16 @@ _FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-DCXXRTL_NDEBUG"
 def find_compiler() -> list[str]:
     """The command of a C++ compiler with its flags.
 
-    $CXX if it is set, else c++, g++ or clang++ on PATH, else Zig's from PyPI; $INTAGLIO_CXXFLAGS
-    comes behind its flags. Raises `SimulationError` if there is none.
+    $CXX if it is set, else c++, g++ or clang++ on PATH, else Zig's from PyPI. Raises
+    `SimulationError` if there is none.
     """
-    flags = [*_FLAGS, *shlex.split(os.environ.get("INTAGLIO_CXXFLAGS", ""))]
     if chosen := shlex.split(os.environ.get("CXX", "")):
-        return [*chosen, *flags]
+        return [*chosen, *_FLAGS]
     for name in ("c++", "g++", "clang++"):
         if shutil.which(name):
-            return [name, *flags]
+            return [name, *_FLAGS]
     if importlib.util.find_spec("ziglang"):
-        return [sys.executable, "-m", "ziglang", "c++", "-mcpu=baseline", *flags]
+        return [sys.executable, "-m", "ziglang", "c++", "-mcpu=baseline", *_FLAGS]
     raise SimulationError(
         "No C++ compiler to build the simulation with: install g++ or clang++, "
         "or run `pip install intaglio[compiler]`."

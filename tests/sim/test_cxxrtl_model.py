@@ -71,12 +71,6 @@ def test_the_compiler_is_the_chosen_one_then_that_of_the_system_then_zig(tmp_pat
         assert find_compiler()[0] == name
 
 
-def test_own_flags_come_behind_all_others(monkeypatch):
-    monkeypatch.setenv("CXX", "g++")
-    monkeypatch.setenv("INTAGLIO_CXXFLAGS", "-O0 -g")
-    assert find_compiler()[-2:] == ["-O0", "-g"]
-
-
 def test_without_any_compiler_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
