@@ -1,16 +1,14 @@
 """What LOAD may write to a slot of the pipelined engine: `Control` refuses all else."""
 
-from amaranth.hdl import Assert, Assume, Cat, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Cat, Mux, Signal
 
 from driver.messages import CONNECTION_ID_BYTES, LOAD_BYTES, Load, Opcode, Status, Suite, Usage
 from hdl.block import BLOCK_BYTES
-from hdl.pipeline.control import Control
-from hdl.profile import COMPACT, FAST, Profile
+from hdl.profile import COMPACT, FAST
 from proofs.credits import OF_CONTROL
-from proofs.hash_units import hash_unit
-from proofs.opened import Opened
+from proofs.open_control import OpenControl
 from proofs.property import Mutant, Property
-from proofs.smt import Driven, InductionAndRun
+from proofs.smt import InductionAndRun
 from proofs.streams import SMALL_RING
 
 __all__ = ["PROPERTIES"]
@@ -21,62 +19,35 @@ _QUIET = 12
 _LENGTH_AT = 3
 
 
-class _Loads(Driven):
-    """`Control` with any payloads, which are staged some cycles before LOAD begins.
+class _Loads(OpenControl):
+    """Payloads are any, and staged some cycles before LOAD begins.
 
     Until it is done nothing is staged, and what was is not wiped (`fence.lookup`).
     """
 
-    def __init__(self, profile: Profile):
-        super().__init__()
-        self._block = Control(profile, hash_unit(profile))
-
-    def elaborate(self, platform):
-        m = Module()
-        block = self._block
-        m.submodules.control = opened = Opened(block)
-        self.ports += [
-            block.start, block.echo.as_value(), block.encrypts, block.encrypted.valid,
-            block.hashed.ready, block.digests.valid, block.staged, block.staged_piece, block.wipe,
-        ]  # fmt: skip
-        loads, bytes_ = opened["loads"], block.context.connection_id_bytes
+    def promise(self, m, opened):
         m.d.comb += Assert(
-            ~(block.write_slot & loads) | (bytes_ <= CONNECTION_ID_BYTES),
+            ~(self._block.write_slot & opened["loads"]) | self._is_right(),
             "a connection ID is no longer than it may be",
         )
-        if not self.promises_only:
-            self._follow(m, opened, bytes_ <= CONNECTION_ID_BYTES)
-        return m
 
-    def _follow(self, m, opened, is_right):
-        """What was staged stays as it was checked until the slot is written: invariants."""
-        block, at, opcode = self._block, opened.ongoing, self._block.echo.opcode
-        loads = opened["loads"]
+    def _is_right(self):
+        return self._block.context.connection_id_bytes <= CONNECTION_ID_BYTES
+
+    def follow(self, m, opened):
+        """What was staged stays as it was checked until the slot is written."""
+        block, at, loads, is_right = self._block, opened.ongoing, opened["loads"], self._is_right()
         zeros, clears, shifts = opened["zeros"], opened["clears"], opened["shifts"]
-        carries_out, moves = Signal(), block.staged | block.wipe
-        quiet = Signal(range(_QUIET + 1))
-        m.d.sync += [
-            carries_out.eq((carries_out | block.start) & ~block.done),
-            quiet.eq(Mux(moves, 0, quiet + (quiet != _QUIET))),
-        ]
-        # What is asked for stands there in the cycle before.
-        asks = Cat(opened[x] for x in ("loads", "zeroizes", "informs", "counts"))
-        stands = asks == Cat(opcode == x for x in OF_CONTROL)
+        moves, quiet = block.staged | block.wipe, Signal(range(_QUIET + 1))
+        m.d.sync += quiet.eq(Mux(moves, 0, quiet + (quiet != _QUIET)))
         begins = at("wipe") & (opened["word"] == 0) & loads
         accepted = (at("checked") & (block.status == Status.OK)) | begins
         ends = at("forgotten") | at("scrub")
+        # It is the same that was asked for in the cycle before.
+        stands = self.asks(opened) == Cat(block.echo.opcode == opcode for opcode in OF_CONTROL)
         m.d.comb += [
-            Assume(~block.start | (block.ready & ~carries_out & asks.any() & stands)),
-            Assume(~block.start | (quiet == _QUIET)),
-            Assume(~(block.start | carries_out) | ~moves),
-            Assert(opened.any_state()),
-            Assert(block.ready | ~asks.any()),
-            Assert((asks & (asks - 1)) == 0),
-            Assert(~block.done | at("idle")),
-            Assert(carries_out == (block.ready & (~at("idle") | block.done))),
-            Assert(~carries_out | at("idle") | asks.any()),
-            Assert(~(at("report") & ~block.ready)),
-            Assert(~(at("reset") & block.ready)),
+            Assume(~block.start | (stands & (quiet == _QUIET))),
+            Assume(~(block.start | self._busy) | ~moves),
             Assert(~(at("check") | at("checked")) | loads),
             Assert(~(at("check") & opened["valid"]) | is_right),
             Assert(~accepted | is_right),
@@ -93,22 +64,14 @@ class _Loads(Driven):
         block = self._block
         load = Load(Suite.AES_128_GCM, Usage.AEAD, bytes(16)).pack()
         load = load[:_LENGTH_AT] + bytes([CONNECTION_ID_BYTES + 1]) + load[_LENGTH_AT + 1 :]
-        for given in (block.encrypts, block.hashed.ready, block.digests.valid):
-            context.set(given, 1)
-        while not context.get(block.ready):
-            await context.tick()
+        await self.wait_for_reset(context)
         for begin in range(0, LOAD_BYTES, BLOCK_BYTES):
             context.set(block.staged, 1)
             piece = load[begin : begin + BLOCK_BYTES]
             context.set(block.staged_piece, int.from_bytes(piece, "little"))
             await context.tick()
         context.set(block.staged, 0)
-        context.set(block.echo.opcode, Opcode.LOAD)
-        await context.tick().repeat(_QUIET)
-        context.set(block.start, 1)
-        await context.tick()
-        context.set(block.start, 0)
-        await context.tick().repeat(20)
+        await self.start(context, Opcode.LOAD, stands=_QUIET)
 
 
 PROPERTIES = [

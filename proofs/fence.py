@@ -4,14 +4,13 @@ from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Mux, Signal
 
 from driver.messages import Opcode
 from hdl.packet_stream import packet_layout
-from hdl.pipeline.control import Control
 from hdl.pipeline.lookup import Lookup
-from hdl.profile import COMPACT, FAST, Profile
-from proofs.credits import OF_CONTROL, Credits
-from proofs.hash_units import hash_unit
+from hdl.profile import COMPACT, FAST
+from proofs.credits import Credits
+from proofs.open_control import OpenControl
 from proofs.opened import Opened
 from proofs.property import Mutant, Property
-from proofs.smt import Driven, Induction, InductionAndRun
+from proofs.smt import Induction, InductionAndRun
 from proofs.streams import SMALL_RING
 
 __all__ = ["PROPERTIES"]
@@ -33,37 +32,12 @@ class _Emptied(Credits):
         ]
 
 
-class _Filled(Driven):
-    """`Control` with anything from the cores, started again once it is done.
+class _Filled(OpenControl):
+    """Slots are filled, and reports given, while `Control` is busy with a request."""
 
-    Behind reset it fills all slots with zeros before it is ready; `Lookup` lets nothing in until
-    then.
-    """
-
-    def __init__(self, profile: Profile):
-        super().__init__()
-        self._block = Control(profile, hash_unit(profile))
-
-    def elaborate(self, platform):
-        m = Module()
-        block = self._block
-        m.submodules.control = opened = Opened(block)
-        self.ports += [
-            block.start,
-            block.echo.as_value(),
-            block.encrypts,
-            block.encrypted.valid,
-            block.hashed.ready,
-            block.digests.valid,
-            block.staged,
-            block.staged_piece,
-            block.wipe,
-        ]
-        # From the cycle behind ``start`` to that of ``done``.
-        busy, was_busy = Signal(), Signal()
-        m.d.sync += [busy.eq((busy | block.start) & ~block.done), was_busy.eq(busy)]
-        of_control = block.echo.opcode.matches(*OF_CONTROL)
-        asks = Cat(opened[x] for x in ("loads", "zeroizes", "informs", "counts")).any()
+    def promise(self, m, opened):
+        block, busy, was_busy = self._block, self._busy, Signal()
+        m.d.sync += was_busy.eq(busy)
         m.d.comb += [
             Assert(
                 ~(block.write_slot & block.ready) | (busy & was_busy & ~block.done),
@@ -71,35 +45,18 @@ class _Filled(Driven):
             ),
             Assert(busy | ~(block.append | block.appended.any()), "so is a report given"),
         ]
-        if not self.promises_only:
-            idle, reports, steps = opened.ongoing("idle"), opened.ongoing("report"), opened["steps"]
-            m.d.comb += [
-                # What is asked for stands there in the cycle before, and still does.
-                Assume(~block.start | (block.ready & ~busy & asks & of_control)),
-                Assert(opened.any_state()),
-                Assert(Mux(block.ready, ~opened.ongoing("reset"), ~reports)),
-                Assert(block.ready | ~asks),
-                Assert(~block.done | idle),
-                Assert(~busy | idle | asks),
-                Assert(opened["halves"] == Mux(reports, Cat(steps == 7, steps == 15), 0)),
-                Assert(~block.done | opened["reported"]),
-                Assert(busy == (block.ready & (~idle | block.done))),
-            ]
-        return m
+
+    def follow(self, m, opened):
+        reports, steps = opened.ongoing("report"), opened["steps"]
+        m.d.comb += [
+            Assert(opened["halves"] == Mux(reports, Cat(steps == 7, steps == 15), 0)),
+            Assert(~self._block.done | opened["reported"]),
+        ]
 
     async def drive(self, context) -> None:
         """A ZEROIZE as soon as control is ready."""
-        block = self._block
-        for given in (block.encrypts, block.hashed.ready, block.digests.valid):
-            context.set(given, 1)
-        context.set(block.echo.opcode, Opcode.ZEROIZE)
-        while not context.get(block.ready):
-            await context.tick()
-        await context.tick().repeat(4)
-        context.set(block.start, 1)
-        await context.tick()
-        context.set(block.start, 0)
-        await context.tick().repeat(20)
+        await self.wait_for_reset(context)
+        await self.start(context, Opcode.ZEROIZE, stands=4)
 
 
 class _LetIn(Elaboratable):
